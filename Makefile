@@ -1,0 +1,68 @@
+# Every command of the project; `make` alone lists them. All work happens in .venv, made on first use.
+
+SHELL := bash
+.SHELLFLAGS := -euo pipefail -c
+.DEFAULT_GOAL := help
+MAKEFLAGS += --no-print-directory
+
+PYTHON ?= $(shell command -v python3.11 || command -v python3)
+BIN := .venv/bin
+# The other supported Pythons of this machine.
+OTHERS = $(shell tools/find-pythons $(BIN)/python)
+UNIT := $(wildcard tests/unit tests/plans tests/contract tests/cli tests/docs)
+# The core decides everything and does no I/O: all its branches are tested.
+CORE := model document depfile graph plan health diagnose events record schedule errors
+EMPTY :=
+COMMA := ,
+CORE_FILES := $(subst $(EMPTY) ,$(COMMA),$(foreach module,$(CORE),dtree/$(module).py dtree/$(module)/*))
+
+.PHONY: help demo test check unit servers bench docs lock
+
+help: ## list the commands
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+demo: .venv/.ready ## four jobs up and down in order on a throw-away Nomad (the first time builds Nomad: about 4 minutes)
+	@$(BIN)/nomad-dtree demo
+
+# About 10 minutes cold on 2 cores. Building Nomad is the longest part, so it begins first and runs beside the quick checks; it is
+# quick from then on. `nice` keeps it from slowing them.
+test: .venv/.ready ## everything: check, unit, servers
+	@tools/install-packages
+	@nice -n 10 $(BIN)/python -m dtree.demo.binary >/dev/null & nomad=$$!; \
+	trap 'kill $$nomad 2>/dev/null || true' EXIT; \
+	$(MAKE) check unit; \
+	wait $$nomad
+	@$(MAKE) servers
+
+check: .venv/.ready ## lint, format, types and layers
+	@$(BIN)/ruff check
+	@$(BIN)/ruff format --check
+	@$(BIN)/mypy
+	@$(BIN)/lint-imports
+
+unit: .venv/.ready ## tests without servers, on every Python here, with coverage of the core
+	@$(BIN)/coverage run -m pytest $(UNIT)
+	@$(BIN)/coverage report --skip-covered --show-missing --include='$(CORE_FILES)' --fail-under=100
+	@for python in $(OTHERS); do \
+		folder=.venv-$$("$$python" -c 'import sys; print("{}.{}".format(*sys.version_info))'); \
+		[ "$$folder/.ready" -nt pyproject.toml ] || tools/make-venv "$$folder" "$$python"; \
+		"$$folder/bin/python" -m pytest $(UNIT); \
+	done
+
+servers: .venv/.ready ## tests on real servers (the first time builds Nomad: about 4 minutes)
+	@tools/install-packages
+	@$(BIN)/python -m pytest tests/servers
+
+bench: .venv/.ready ## measure, and write docs/benchmarks.md
+	@$(BIN)/python -m bench
+
+docs: .venv/.ready ## check that everything is documented and that the examples run
+	@$(BIN)/python -m pytest tests/docs
+
+# A lock that names a mirror or a folder of this machine would be of no use to anybody else.
+lock: ## renew uv.lock (needs uv)
+	@uv lock --upgrade --default-index https://pypi.org/simple --no-config
+	@! grep -nE '(registry|url|path) = "' uv.lock | grep -vE '"https://(pypi\.org/simple|files\.pythonhosted\.org/[^"]*)"'
+
+.venv/.ready: pyproject.toml
+	@tools/make-venv .venv $(PYTHON)

@@ -1,0 +1,339 @@
+"""Nomad's HTTP API through python-nomad: its Requester, one session, its exceptions. The only importer of python-nomad and requests.
+
+python-nomad's own endpoint methods lose namespaces, quoting, filters and the index that blocking queries need, so `_Requester` mends the
+base class and every call goes through `NomadClient.call` or `.blocking`. All errors leave as `dtree.errors.ClusterError`.
+"""
+
+from __future__ import annotations
+
+import os
+import random
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import TYPE_CHECKING, Any, Final
+from urllib.parse import quote, urlsplit
+
+from dtree.errors import ClusterError, Conflict, Denied, Invalid, NotFound, Unavailable, Unreachable
+
+if TYPE_CHECKING:
+    from requests import Response, Session
+
+DEFAULT_ADDRESS: Final = "http://127.0.0.1:4646"
+
+_CONNECT_S: Final = 5.0
+_READ_S: Final = 60.0
+_RETRY_FOR_S: Final = 30.0
+_FIRST_PAUSE_S: Final = 0.2
+_LONGEST_PAUSE_S: Final = 5.0
+_CONNECTIONS: Final = 32
+
+_TRANSIENT: Final = re.compile(
+    r"rpc error: (EOF|failed to get conn|lead thread)|No cluster leader|connection (refused|reset)|i/o timeout|not ready to serve"
+    r"|leadership lost|No path to region|Timeout enqueuing|server is shutting down|EOF$",
+    re.IGNORECASE,
+)
+"""Texts of answers with status 500 that another try may cure; Nomad uses 500 for users' errors as well."""
+
+
+@dataclass(frozen=True, slots=True)
+class Connection:
+    """How to reach a Nomad.
+
+    Attributes:
+        address: URL; a bare `host:port` is taken as http.
+        token: ACL token; never shown.
+        namespace, region: for calls that name none; "" for the server's default.
+        ca_cert, ca_path: file or folder of certificates that the server is checked against; "" for the system's.
+        client_cert, client_key: files of the client's own certificate; both or none.
+        tls_server_name: the name that the server's certificate is checked for, where it is not the host of the address.
+        skip_verify: do not check the server's certificate at all.
+    """
+
+    address: str = DEFAULT_ADDRESS
+    token: str = field(default="", repr=False)
+    namespace: str = ""
+    region: str = ""
+    ca_cert: str = ""
+    ca_path: str = ""
+    client_cert: str = ""
+    client_key: str = ""
+    tls_server_name: str = ""
+    skip_verify: bool = False
+
+    @property
+    def url(self) -> str:
+        """The address with a scheme and without a slash at the end."""
+        address = self.address.strip().rstrip("/")
+        return address if "://" in address else f"http://{address}"
+
+
+class NomadClient:
+    """Calls to one Nomad, with retries and with errors of our own.
+
+    One session serves all threads. A call is tried again for up to 30 s on 429, on 5xx that pass, on resets and without a leader; a refused
+    connection only once the server had answered before, so that a wrong address is told at once.
+    """
+
+    def __init__(self, connection: Connection, *, now_s: Callable[[], float], pause: Callable[[float], None]) -> None:
+        self.connection = connection
+        self._now_s = now_s
+        self._pause = pause
+        self._answered = False
+        _check(connection)
+
+    def call(
+        self,
+        method: str,
+        *parts: str,
+        params: Mapping[str, str] | None = None,
+        body: object = None,
+        doing: str = "",
+    ) -> Any:  # noqa: ANN401 - JSON
+        """Call an endpoint.
+
+        Args:
+            parts: path below /v1, unquoted.
+            params: query parameters; the connection's namespace and region are added where absent.
+            body: sent as JSON.
+            doing: what this is for, for the error, as "reading job 'api'".
+
+        Returns:
+            The decoded JSON; None for an empty body.
+
+        Raises:
+            ClusterError: the right subclass of it.
+
+        Effects: one request to Nomad, or several tries of it.
+        """
+        response = self._try(method, parts, params, body, doing, (_CONNECT_S, _READ_S))
+        return _json(response, doing)
+
+    def text(self, *parts: str, params: Mapping[str, str] | None = None, doing: str = "") -> str:
+        """GET an endpoint that answers with plain text. Effects: as `call`."""
+        return self._try("get", parts, params, None, doing, (_CONNECT_S, _READ_S)).content.decode(errors="replace")
+
+    def blocking(self, *parts: str, params: Mapping[str, str], index: int, wait_s: float, doing: str = "") -> tuple[int, Any]:
+        """Ask a blocking query once, without retries: who stands in a loop knows best.
+
+        Args:
+            index: the last one seen; 0 answers at once.
+            wait_s: how long Nomad may hold the answer; it adds up to a sixteenth of its own.
+
+        Returns:
+            (the new index, the decoded JSON).
+        """
+        asked = {**params, "index": str(max(index, 1)), "wait": f"{wait_s:.0f}s"} if index else dict(params)
+        response = self._once("get", parts, asked, None, (_CONNECT_S, wait_s * 17 / 16 + 10))
+        return int(response.headers.get("X-Nomad-Index") or 0), _json(response, doing)
+
+    def _try(
+        self,
+        method: str,
+        parts: tuple[str, ...],
+        params: Mapping[str, str] | None,
+        body: object,
+        doing: str,
+        timeout_s: tuple[float, float],
+    ) -> Response:
+        give_up_s = self._now_s() + _RETRY_FOR_S
+        pause_s = _FIRST_PAUSE_S
+        while True:
+            try:
+                return self._once(method, parts, params, body, timeout_s)
+            except (Unavailable, Unreachable) as error:
+                last_try = self._now_s() + pause_s > give_up_s
+                if last_try or (isinstance(error, Unreachable) and not self._answered):
+                    raise _while(error, doing) from error
+            except ClusterError as error:
+                raise _while(error, doing) from error
+            self._pause(pause_s * random.uniform(0.75, 1.25))  # noqa: S311 - jitter, not a secret
+            pause_s = min(pause_s * 2, _LONGEST_PAUSE_S)
+
+    def _once(
+        self, method: str, parts: tuple[str, ...], params: Mapping[str, str] | None, body: object, timeout_s: tuple[float, float]
+    ) -> Response:
+        import nomad.api.exceptions
+        import requests
+
+        try:
+            response: Response = self._requester.request(*parts, method=method, params=params, json=body, timeout=timeout_s)
+        except nomad.api.exceptions.TimeoutNomadException as error:
+            raise self._unreachable(error) from error
+        except nomad.api.exceptions.BaseNomadException as error:
+            if isinstance(error.nomad_resp, requests.Response):
+                self._answered = True
+                raise _refusal(error.nomad_resp) from error
+            raise self._unreachable(error.nomad_resp) from error
+        except requests.RequestException as error:
+            raise self._unreachable(error) from error
+        self._answered = True
+        return response
+
+    def _unreachable(self, error: object) -> ClusterError:
+        import requests
+
+        url = self.connection.url
+        text = str(error)
+        if isinstance(error, requests.exceptions.SSLError):
+            why, hint = _tls_trouble(text, url)
+            return Unreachable(f"Nomad at {url} cannot be trusted: {why}", hint=hint, code="nomad-tls")
+        if isinstance(error, requests.exceptions.ReadTimeout):
+            return Unavailable(f"Nomad at {url} took too long to answer", hint="is the agent overloaded, or without a leader?")
+        if "Name or service not known" in text or "name resolution" in text or "getaddrinfo" in text:
+            return Unreachable(f"the host of {url} is not known", hint="check --server-addr or NOMAD_ADDR")
+        if "refused" in text:
+            return Unreachable(
+                f"nothing listens at {url}", hint="is the agent up? --server-addr or NOMAD_ADDR says where (4646 is Nomad's port)"
+            )
+        if isinstance(error, requests.exceptions.ConnectTimeout):
+            return Unreachable(f"{url} did not answer within {_CONNECT_S:g} s", hint="check --server-addr or NOMAD_ADDR, and the firewall")
+        if "BadStatusLine" in text or "illegal status line" in text:
+            return Unreachable(
+                f"what listens at {url} does not speak plain HTTP", hint="does it want https://? is it Nomad's HTTP port (4646)?"
+            )
+        return Unreachable(f"the connection to Nomad at {url} broke", notes=[_innermost(error)], hint="is the agent up and reachable?")
+
+    @cached_property
+    def _requester(self) -> Any:  # noqa: ANN401 - a class that can only be made once python-nomad is imported
+        from nomad.api.base import Requester
+
+        class MendedRequester(Requester):  # type: ignore[misc] # python-nomad has no types
+            def _endpoint_builder(self, *args: str) -> str:
+                return "/".join([self.version, *(quote(part, safe="") for part in args if part)])
+
+            def _required_namespace(self, endpoint: str) -> bool:  # noqa: ARG002 - python-nomad's signature
+                return True
+
+            def _request(self, method: str, endpoint: str, **kwargs: Any) -> Response:
+                # The base class writes the token into the headers, and defaults into the parameters, that it was handed.
+                kwargs["headers"] = dict(kwargs.get("headers") or {})
+                kwargs["params"] = dict(kwargs.get("params") or {})
+                response: Response = super()._request(method=method, endpoint=endpoint, **kwargs)
+                return response
+
+        known = self.connection
+        return MendedRequester(
+            address=known.url,
+            namespace=known.namespace or None,
+            region=known.region or None,
+            token=known.token or None,
+            user_agent="nomad-dtree",
+            verify=_verify(known),
+            cert=(known.client_cert, known.client_key) if known.client_cert else (),
+            session=_session(known),
+        )
+
+
+def _check(connection: Connection) -> None:
+    scheme = urlsplit(connection.url).scheme
+    if scheme not in ("http", "https") or not urlsplit(connection.url).hostname:
+        raise Unreachable(
+            f"'{connection.address}' is not an address of a Nomad server",
+            hint="give a URL like https://nomad.example:4646",
+            code="bad-address",
+        )
+    for option, path in (
+        ("--root-ca-file (NOMAD_CACERT)", connection.ca_cert),
+        ("NOMAD_CAPATH", connection.ca_path),
+        ("--cert-file (NOMAD_CLIENT_CERT)", connection.client_cert),
+        ("--key-file (NOMAD_CLIENT_KEY)", connection.client_key),
+    ):
+        if path and not os.access(path, os.R_OK):
+            raise Unreachable(f"{option} names '{path}', which cannot be read", hint="check the path and its permissions", code="nomad-tls")
+    if bool(connection.client_cert) != bool(connection.client_key):
+        raise Unreachable("a client certificate needs both --cert-file and --key-file", hint="give both, or none", code="nomad-tls")
+
+
+def _verify(connection: Connection) -> bool | str:
+    if connection.skip_verify:
+        return False
+    return connection.ca_cert or connection.ca_path or os.environ.get("REQUESTS_CA_BUNDLE") or True
+
+
+def _session(connection: Connection) -> Session:
+    import requests
+    import requests.adapters
+    import urllib3
+
+    session = requests.Session()
+    name = connection.tls_server_name
+    # Left to itself requests looks for proxies and a netrc at every call, and would let an environment variable replace `verify`.
+    session.trust_env = False
+    session.proxies = dict(requests.utils.get_environ_proxies(connection.url))
+
+    class NamedAdapter(requests.adapters.HTTPAdapter):
+        """Asks for, and checks the certificate against, a name that is not the address's."""
+
+        def init_poolmanager(self, *args: Any, **kwargs: Any) -> None:
+            named = {"server_hostname": name, "assert_hostname": name} if name else {}
+            super().init_poolmanager(*args, **{**kwargs, **named})
+
+    session.mount("https://", NamedAdapter(pool_maxsize=_CONNECTIONS))
+    session.mount("http://", requests.adapters.HTTPAdapter(pool_maxsize=_CONNECTIONS))
+    if connection.skip_verify:
+        # The user said so; a warning at every request would bury the run.
+        urllib3.disable_warnings(urllib3.exceptions.InsecureRequestWarning)
+    return session
+
+
+def _json(response: Response, doing: str) -> Any:  # noqa: ANN401 - JSON
+    if not response.content:
+        return None
+    try:
+        return response.json()
+    except ValueError as error:
+        raise _while(
+            Unreachable(
+                f"what answers at {response.url.split('/v1/')[0]} is not Nomad: it did not answer with JSON",
+                hint="check --server-addr or NOMAD_ADDR",
+            ),
+            doing,
+        ) from error
+
+
+def _refusal(response: Response) -> ClusterError:
+    status, text = response.status_code, _clean(response.text)
+    if status in (401, 403):
+        return Denied(f"Nomad denies it: {text or 'permission denied'}", hint="give a token that may (--token or NOMAD_TOKEN)")
+    if status == 404:  # noqa: PLR2004 - HTTP
+        return NotFound(f"Nomad does not know it: {text}")
+    if status == 429:  # noqa: PLR2004 - HTTP
+        return Unavailable(
+            "Nomad turns requests away: too many connections from this address (429)", hint="lower --parallelism, or raise Nomad's limits"
+        )
+    if "Enforcing job modify index" in text:
+        return Conflict(f"the job was changed in between: {text}", hint="run again: the plan will be made from what is there now")
+    if status >= 500 and (status != 500 or _TRANSIENT.search(text)):  # noqa: PLR2004 - HTTP
+        return Unavailable(f"Nomad cannot do it now ({status}): {text}", hint="has the cluster a leader? `nomad server members`")
+    return Invalid(text or f"Nomad answered {status}")
+
+
+def _while(error: ClusterError, doing: str) -> ClusterError:
+    """Return the error with what was being done as its first note."""
+    if not doing:
+        return error
+    return type(error)(error.problem, place=error.place, notes=[f"while {doing}", *error.notes], hint=error.hint, code=error.error_code)
+
+
+def _clean(text: str) -> str:
+    return "".join(character for character in text.strip() if character.isprintable() or character == "\n")[:2000]
+
+
+def _tls_trouble(text: str, url: str) -> tuple[str, str]:
+    if "WRONG_VERSION_NUMBER" in text or "UNKNOWN_PROTOCOL" in text or "record layer" in text:
+        return "it does not speak TLS", f"use {url.replace('https://', 'http://')}"
+    if "Hostname mismatch" in text or "doesn't match" in text:
+        return "its certificate is for another name", "name it with --tls-server-name (NOMAD_TLS_SERVER_NAME)"
+    if "certificate required" in text or "bad certificate" in text.lower() or "handshake failure" in text.lower():
+        return "it wants a client certificate", "give --cert-file and --key-file"
+    if "CERTIFICATE_VERIFY_FAILED" in text:
+        return "its certificate is not signed by a known authority", "give the authority's file with --root-ca-file (NOMAD_CACERT)"
+    return _clean(text)[:200], "check --root-ca-file, --cert-file and --key-file"
+
+
+def _innermost(error: object) -> str:
+    while isinstance(error, BaseException) and (error.__cause__ or error.__context__):
+        error = error.__cause__ or error.__context__
+    return _clean(str(error))[:200]

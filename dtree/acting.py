@@ -1,0 +1,228 @@
+"""What the executor's workers do: each function acts on Nomad or asks it, and returns what came of it. It keeps no state."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Final
+
+from dtree import diagnose
+from dtree.errors import ClusterError, Conflict
+from dtree.evidence import Awaited, current_allocations
+from dtree.health import Broken, Waiting, judge
+from dtree.model import Address, FailureKind, JobRef, JobSnapshot
+from dtree.observe import look_again
+from dtree.plan import Evaluate, Noop, Refuse, Register, Rerun, Step, Stop, run_again
+from dtree.ports import Cluster, Registered
+
+_LOG_LINES: Final = 20
+_ADDRESSED_ALLOCATIONS: Final = 10
+
+
+class Halt(threading.Event):
+    """Set when nothing more may be registered; true when set."""
+
+    def __bool__(self) -> bool:
+        return self.is_set()
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """A step that became ready, and how many allocations of it stood then."""
+
+    step: Step
+    awaited: Awaited
+    good: int
+
+
+@dataclass(frozen=True, slots=True)
+class Acted:
+    """Nomad accepted it.
+
+    Attributes:
+        awaited: what the run now waits for; None for a stop.
+        refs: jobs to watch: the job itself, for a stop its children too.
+        ready: set when nothing is left to wait for.
+    """
+
+    job: str
+    awaited: Awaited | None
+    refs: tuple[JobRef, ...]
+    warnings: str = ""
+    ready: str | None = None
+    addresses: tuple[Address, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Refused:
+    """It was not done. `fallen` names the job that it needs and that is no longer ready."""
+
+    job: str
+    kind: FailureKind
+    reason: str
+    details: tuple[str, ...] = ()
+    hint: str = ""
+    fallen: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Explained:
+    """Why a step broke, and the step of the next attempt, None for none."""
+
+    job: str
+    details: tuple[str, ...]
+    again: Step | None
+
+
+Outcome = Acted | Refused | Explained
+
+
+def act(step: Step, needs: Sequence[Standing], cluster: Cluster, halt: Halt) -> Outcome:
+    """Do a step's action, if all that it needs is still ready. Effects: changes Nomad."""
+    try:
+        for name, reason, details in fallen(needs, cluster):
+            return Refused(step.name, "failed", reason, details, fallen=name)
+        if halt:
+            return Refused(step.name, "error", "the run was broken off before this job was touched")
+        return _do(step, cluster)
+    except ClusterError as error:
+        kind: FailureKind = "changed-meanwhile" if isinstance(error, Conflict) else "error"
+        return Refused(step.name, kind, error.problem, error.notes, error.hint)
+
+
+def fallen(stands: Sequence[Standing], cluster: Cluster) -> list[tuple[str, str, tuple[str, ...]]]:
+    """Judge steps that were ready once more.
+
+    A batch job that completed cannot fall over (Nomad may even have forgotten it). A service that waits again, but with as many good
+    allocations as then, grew; it did not fall.
+
+    Returns:
+        (name, why, details) of those that fell, sorted by name.
+
+    Effects: reads Nomad.
+    """
+    lasting = [one for one in stands if one.step.job.type not in ("batch", "sysbatch") and not one.step.job.is_parent]
+    snapshots = cluster.snapshots(sorted({one.step.ref for one in lasting})) if lasting else {}
+    found = []
+    for one in sorted(lasting, key=lambda one: one.step.name):
+        snapshot = snapshots[one.step.ref]
+        verdict = judge(snapshot, one.awaited, waited_s=one.step.timeout_s, unplaceable_s=0.0, placement_timeout_s=float("inf"))
+        fell = isinstance(verdict, Broken) or (isinstance(verdict, Waiting) and standing(snapshot, one.awaited) < one.good)
+        if fell:
+            found.append((one.step.name, verdict.reason, _details(snapshot, one.awaited, cluster)))
+    return found
+
+
+def standing(snapshot: JobSnapshot, awaited: Awaited) -> int:
+    """Count the allocations that stand: running, and not found unhealthy."""
+    return sum(one.client == "running" and one.healthy is not False for one in current_allocations(snapshot, awaited))
+
+
+def finish(
+    step: Step, awaited: Awaited | None, refs: Sequence[JobRef], snapshot: JobSnapshot | None, reason: str, cluster: Cluster
+) -> Outcome:
+    """Do what is left once a step has reached its condition: purge after a stop, look up addresses after a start."""
+    try:
+        if awaited is None:
+            if isinstance(step.action, Stop) and step.action.purge:
+                for ref in sorted(refs, key=lambda ref: (ref == step.ref, ref)):
+                    cluster.purge(ref)
+                reason = f"{reason}, purged"
+            return Acted(step.name, None, (), ready=reason)
+        found: set[Address] = set()
+        if snapshot is not None and not step.job.is_parent and _has_ports(step):
+            current = [one for one in current_allocations(snapshot, awaited) if one.client == "running"]
+            for allocation in current[:_ADDRESSED_ALLOCATIONS]:
+                found.update(cluster.addresses(allocation.id))
+    except ClusterError as error:
+        return Refused(step.name, "error", error.problem, error.notes, error.hint)
+    addresses = tuple(sorted(found, key=lambda address: (address.label, address.host, address.port)))
+    return Acted(step.name, awaited, (), ready=reason, addresses=addresses)
+
+
+def explain(step: Step, awaited: Awaited | None, snapshot: JobSnapshot | None, cluster: Cluster, *, again: bool) -> Outcome:
+    """Find out why a step broke, and if asked how to try again. Effects: reads Nomad."""
+    details = _details(snapshot, awaited, cluster) if snapshot is not None and awaited is not None else ()
+    if not again:
+        return Explained(step.name, details, None)
+    try:
+        action, cause = run_again(step.job, look_again(step.job, cluster))
+    except ClusterError as error:
+        return Explained(step.name, (*details, f"it could not be tried again: {error.problem}"), None)
+    if isinstance(action, Refuse):
+        return Explained(step.name, (*details, f"it could not be tried again: {action.why}"), None)
+    return Explained(step.name, details, replace(step, action=action, change="rerun", cause=cause))
+
+
+def _do(step: Step, cluster: Cluster) -> Outcome:
+    match step.action:
+        case Register(enforce_index=index):
+            return _accepted(step, cluster.register(step.job, enforce_index=index))
+        case Noop(version=version):
+            return _unchanged(step, version, cluster)
+        case Evaluate(version=version):
+            cluster.evaluate(step.ref)
+            return _unchanged(step, version, cluster)
+        case Rerun():
+            return _accepted(step, _run_again(step, step.action, cluster))
+        case Stop(running=running):
+            children = cluster.children(step.ref) if step.job.is_parent else ()
+            if running:
+                cluster.stop(step.ref)
+            # A parent may have launched one more child in the moment before it was stopped.
+            children = tuple(sorted({*children, *(cluster.children(step.ref) if step.job.is_parent else ())}))
+            for child in children:
+                cluster.stop(child)
+            return Acted(step.name, None, (step.ref, *children))
+        case Refuse(why=why, hint=hint):
+            return Refused(step.name, "failed", why, hint=hint)
+        case _:
+            return Acted(step.name, None, (), ready=step.cause)
+
+
+def _run_again(step: Step, action: Rerun, cluster: Cluster) -> Registered:
+    """Make the stored job another one, let Nomad see that, then register ours. Source: docs/explanation/nomad.md."""
+    if action.way == "revert" and action.stable_version is not None:
+        cluster.revert(step.ref, version=action.stable_version, enforce_version=action.version)
+    else:
+        cluster.stop(step.ref)
+    settled = cluster.settle(step.ref, ended=action.way == "purge")
+    if action.way == "purge":
+        cluster.purge(step.ref)
+        settled = cluster.settle(step.ref, ended=False)
+    return cluster.register(step.job, enforce_index=settled.job.modify_index if settled.job is not None else 0)
+
+
+def _accepted(step: Step, registered: Registered) -> Acted:
+    awaited = Awaited(registered.version, step.condition, changed=True, eval_id=registered.eval_id, shape=registered.shape)
+    return Acted(step.name, awaited, (step.ref,), registered.warnings)
+
+
+def _unchanged(step: Step, version: int, cluster: Cluster) -> Outcome:
+    state = cluster.snapshot(step.ref).job
+    if state is None or state.version < version:
+        return Refused(step.name, "changed-meanwhile", f"job '{step.name}' was removed since the plan was made", hint="run again")
+    if state.version > version:
+        return Refused(step.name, "changed-meanwhile", f"job '{step.name}' was changed since the plan was made", hint="run again")
+    return Acted(step.name, Awaited(version, step.condition, changed=False, shape=state.shape), (step.ref,))
+
+
+def _has_ports(step: Step) -> bool:
+    groups = step.job.spec.get("TaskGroups") or ()
+    tasks = [task for group in groups for task in group.get("Tasks") or ()]
+    return any(group.get("Networks") for group in groups) or any((task.get("Resources") or {}).get("Networks") for task in tasks)
+
+
+def _details(snapshot: JobSnapshot, awaited: Awaited, cluster: Cluster) -> tuple[str, ...]:
+    """Read the logs and checks that explain a failure; what cannot be read is left out."""
+    logs = {}
+    checks = {}
+    try:
+        for question in diagnose.questions(snapshot, awaited):
+            logs[question] = cluster.logs(question.allocation, question.task, stream=question.stream, lines=_LOG_LINES)
+        for allocation in diagnose.check_questions(snapshot, awaited):
+            checks[allocation] = cluster.checks(allocation)
+    except ClusterError as error:
+        return (*diagnose.explain(snapshot, awaited, logs=logs, checks=checks), f"its logs cannot be read: {error.problem}")
+    return diagnose.explain(snapshot, awaited, logs=logs, checks=checks)

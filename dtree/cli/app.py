@@ -1,0 +1,164 @@
+"""Builds the program for one command line, runs it, and turns what comes out into an exit code."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Mapping, Sequence
+from typing import Annotated, Any, Final
+
+import typer
+
+from dtree import __version__, config
+from dtree.cli import demo, failure, graph, plan, run, schema, status, stop, stores, validate, version
+from dtree.cli.options import RESERVED, Command, bind
+from dtree.cli.signals import Signals
+from dtree.cli.surroundings import Surroundings, look_around, option_value, working_folder
+from dtree.errors import EXIT_ERROR, EXIT_INTERRUPTED, EXIT_OK, DtreeError, UsageError, did_you_mean
+
+PROGRAM: Final = "nomad-dtree"
+
+COMMANDS: Final[Mapping[str, Command | Mapping[str, Command]]] = {
+    "run": run.COMMAND,
+    "stop": stop.COMMAND,
+    "plan": plan.COMMAND,
+    "validate": validate.COMMAND,
+    "graph": graph.COMMAND,
+    "status": status.COMMAND,
+    "stores": stores.COMMANDS,
+    "schema": schema.COMMAND,
+    "demo": demo.COMMAND,
+    "version": version.COMMAND,
+}
+
+_EXIT_CODES: Final = """[bold]Exit codes[/bold]
+0 fine · 1 error, nothing was changed · 2 changes pending (plan --detailed-exitcode) · 3 a job failed · 6 a wait timed out · \
+7 a canary awaits promotion · 64 usage · 70 a bug · 130 interrupted"""
+
+_ENVIRONMENT: Final = f"""[bold]Environment[/bold]
+NOMAD_ADDR, NOMAD_TOKEN, NOMAD_NAMESPACE, NOMAD_REGION, NOMAD_CACERT, NOMAD_CAPATH, NOMAD_CLIENT_CERT, NOMAD_CLIENT_KEY, \
+NOMAD_TLS_SERVER_NAME, NOMAD_SKIP_VERIFY as for Nomad itself; NOMAD_DTREE_STORE, NOMAD_DTREE_ENV and NOMAD_DTREE_<OPTION> for ours; \
+NO_COLOR.
+An option beats its variable, a variable the file {config.FILE_NAME} (found upwards from here), the file the default."""
+
+
+def main(argv: Sequence[str], environ: Mapping[str, str] = os.environ) -> int:
+    """Run one command line.
+
+    Args:
+        argv: the arguments, without the program.
+
+    Returns:
+        The exit code.
+
+    Effects: everything that the command does; listens for signals meanwhile.
+    """
+    words = list(argv) or ["--help"]
+    json = option_value(words, "output") == "json" or option_value(words, "format") == "json"
+    around: Surroundings | None = None
+    try:
+        _prepare_streams()
+        with Signals() as signals:
+            around = _surroundings(words, environ)
+            return _call(around, signals)
+    except DtreeError as error:
+        return _report(error, environ, json=json)
+    except BrokenPipeError:
+        failure.silence_output()
+        return EXIT_ERROR
+    except (KeyboardInterrupt, typer.Abort):
+        sys.stderr.write("interrupted\n")
+        return EXIT_INTERRUPTED
+    except Exception as error:  # noqa: BLE001 - a bug, told as one
+        settings = (*config.BUILT_IN, *(around.store_settings if around else ()))
+        return failure.report_bug(error, words, environ, settings)
+
+
+def build(around: Surroundings, signals: Signals, names: Sequence[str] = tuple(COMMANDS)) -> typer.Typer:
+    """Build the program with the commands `names`: for one call, its own command is enough."""
+    app = typer.Typer(
+        name=PROGRAM,
+        help="Run and stop Nomad jobs in the order of their dependencies, each as soon as what it needs is truly ready.",
+        epilog=f"{_EXIT_CODES}\n\n{_ENVIRONMENT}",
+        rich_markup_mode="rich",
+        pretty_exceptions_enable=False,
+        context_settings={"help_option_names": ["--help", "-h"]},
+    )
+    app.callback()(_program)
+    for name in names:
+        command = COMMANDS[name]
+        if isinstance(command, Command):
+            _add(app, name, command, around, signals)
+        else:
+            group = typer.Typer(help=stores.__doc__, rich_markup_mode="rich")
+            for inner, its_command in command.items():
+                _add(group, inner, its_command, around, signals)
+            app.add_typer(group, name=name)
+    return app
+
+
+def _add(app: typer.Typer, name: str, command: Command, around: Surroundings, signals: Signals) -> None:
+    epilog = _EXIT_CODES if command.has_exit_codes else None
+    app.command(name, help=command.help, epilog=epilog)(bind(command, around, signals))
+
+
+def _program(version: Annotated[bool, typer.Option("--version", help="Print the version.")] = False) -> None:  # noqa: FBT002 - typer's way
+    if version:
+        sys.stdout.write(f"{PROGRAM} {__version__}\n")
+        raise typer.Exit(EXIT_OK)
+
+
+def _surroundings(words: Sequence[str], environ: Mapping[str, str]) -> Surroundings:
+    """Look around where the command needs it; help is given whatever is wrong there."""
+    command = COMMANDS.get(words[0])
+    if isinstance(command, Command) and command.uses_store:
+        try:
+            return look_around(words, environ, reserved=RESERVED)
+        except DtreeError:
+            if not any(word in ("--help", "-h") for word in words):
+                raise
+    return Surroundings(tuple(words), environ, working_folder())
+
+
+def _call(around: Surroundings, signals: Signals) -> int:
+    name = around.argv[0]
+    if name not in COMMANDS and not name.startswith("-"):
+        raise UsageError(
+            f"there is no command '{name}'", hint=did_you_mean(name, list(COMMANDS)) or f"`{PROGRAM} --help` lists what there is"
+        )
+    chosen = [around.argv[0]] if around.argv[0] in COMMANDS else list(COMMANDS)
+    program = typer.main.get_command(build(around, signals, chosen))
+    try:
+        code = program.main(args=list(around.argv), prog_name=PROGRAM, standalone_mode=False)
+    except typer.TyperException as error:
+        raise _usage_error(error, f"{PROGRAM} {chosen[0]}" if len(chosen) == 1 else PROGRAM) from error
+    return code if isinstance(code, int) else EXIT_OK
+
+
+def _usage_error(error: typer.TyperException, command: str) -> UsageError:
+    # The parser's own classes are not public; what is asked of them here is looked for, not relied on.
+    context: Any = getattr(error, "ctx", None)
+    return failure.usage_error(
+        error.format_message(),
+        command=context.command_path if context else command,
+        option=getattr(error, "option_name", "") if type(error).__name__ == "NoSuchOption" else "",
+        options=[flag for parameter in context.command.params for flag in parameter.opts] if context else [],
+    )
+
+
+def _prepare_streams() -> None:
+    """Make sure that text can be written: there is a stream, and a character it lacks becomes an escape."""
+    for name in ("stdout", "stderr"):
+        stream = getattr(sys, name)
+        if stream is None:
+            setattr(sys, name, open(os.devnull, "w", encoding="utf-8"))  # noqa: SIM115, PTH123 - for the rest of the process
+        elif hasattr(stream, "reconfigure"):
+            stream.reconfigure(errors="backslashreplace")
+
+
+def _report(error: DtreeError, environ: Mapping[str, str], *, json: bool) -> int:
+    try:
+        return failure.report(error, environ, json=json)
+    except OSError:  # there is nobody left to tell
+        failure.silence_output()
+        return EXIT_ERROR

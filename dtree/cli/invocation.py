@@ -1,0 +1,145 @@
+"""What a command works with: its settings, the store, the cluster, and where its output goes."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from dtree import config
+from dtree.cli.signals import Signals
+from dtree.cli.surroundings import Surroundings
+from dtree.errors import ConfigError, DtreeError, UsageError
+from dtree.store import Snapshot, StoreContext
+
+if TYPE_CHECKING:
+    from dtree.access.nomad import Connection
+    from dtree.clock import SystemClock
+    from dtree.cluster import NomadCluster
+    from dtree.views.style import Look
+
+_DEFAULT_NAMESPACE = "default"
+
+
+class Invocation:
+    """One call of a command.
+
+    Args:
+        settings: the command's, and those of the store.
+        given: their values on the command line, by identifier.
+
+    Raises:
+        DtreeError: a value cannot be read, or is missing.
+    """
+
+    def __init__(self, surroundings: Surroundings, signals: Signals, settings: Sequence[config.Setting], given: Mapping[str, Any]) -> None:
+        self.surroundings = surroundings
+        self.signals = signals
+        self.environ = surroundings.environ
+        self._values = config.resolve(settings, given, surroundings.environ, surroundings.configuration, surroundings.cwd)
+
+    def setting(self, identifier: str) -> Any:  # noqa: ANN401 - as declared
+        """Return the value of a setting."""
+        return self._values[identifier].value
+
+    @property
+    def store_name(self) -> str:
+        """The kind of store in use."""
+        return self.surroundings.store_name
+
+    @property
+    def namespace(self) -> str:
+        """Namespace of jobs that name none."""
+        return self.setting("namespace") or _DEFAULT_NAMESPACE
+
+    def snapshot(self) -> Snapshot:
+        """Open a view of the store. Effects: reads it."""
+        around = self.surroundings
+        if around.store is None:
+            raise DtreeError("this command has no store")
+        settings = {setting.identifier: self.setting(setting.identifier) for setting in around.store_settings}
+        context = StoreContext(cwd=around.cwd, cache=_cache(self.environ) / around.store_name, nomad=self.connection)
+        return around.store(settings, context).snapshot()
+
+    def connection(self) -> Connection:
+        """Return how to reach Nomad. Effects: reads the file with the token, where one is named."""
+        from dtree.access.nomad import Connection
+
+        return Connection(
+            address=self.setting("server_addr"),
+            token=self._token(),
+            namespace=self.setting("namespace") or "",
+            region=self.setting("region") or "",
+            ca_cert=str(self.setting("root_ca_file") or ""),
+            ca_path=str(self.setting("root_ca_path") or ""),
+            client_cert=str(self.setting("cert_file") or ""),
+            client_key=str(self.setting("key_file") or ""),
+            tls_server_name=self.setting("tls_server_name") or "",
+            skip_verify=bool(self.setting("tls_skip_verify")),
+        )
+
+    def cluster(self, clock: SystemClock) -> NomadCluster:
+        """Return the Nomad cluster; nothing is sent yet."""
+        from dtree.cluster import NomadCluster
+
+        return NomadCluster(self.connection(), clock)
+
+    def look(self) -> Look:
+        """Return what standard output can show."""
+        from dtree.views.style import look_at
+
+        return look_at(sys.stdout, self.environ)
+
+    def print(self, text: str) -> None:
+        """Write a result to standard output.
+
+        Raises:
+            DtreeError: it cannot be written, for example because the disk is full.
+        """
+        from dtree.views.text import write
+
+        try:
+            write(sys.stdout, text if text.endswith("\n") else text + "\n")
+        except BrokenPipeError:
+            raise
+        except OSError as error:
+            raise DtreeError(f"standard output cannot be written: {error.strerror}", code="output-failed") from error
+
+    def _token(self) -> str:
+        token, file = self._values["token"], self._values["token_file"]
+        # Whichever was said more plainly: --token-file beats NOMAD_TOKEN, and that a token file named in nomad-dtree.toml.
+        if file.value is not None and (token.value is None or config.RANK[file.source] > config.RANK[token.source]):
+            return _read_token(file.value)
+        return str(token.value or "")
+
+
+def asked_for(names: Sequence[str] | None, options: Sequence[str] | None, *, everything: bool, verb: str) -> tuple[str, ...]:
+    """Return the jobs that were asked for, each once, in the order given; () for all of them.
+
+    Raises:
+        UsageError: none was, and not all either; or both.
+    """
+    asked = tuple(dict.fromkeys([*(names or ()), *(options or ())]))
+    if everything and asked:
+        raise UsageError("--all and the names of jobs exclude each other", hint="leave one of them out")
+    if not everything and not asked:
+        raise UsageError(
+            f"which jobs to {verb} is not said",
+            hint=f"name one, as in `nomad-dtree {verb} --job NAME`, or give --all for every job of the dependency file",
+        )
+    return asked
+
+
+def _read_token(file: Path) -> str:
+    try:
+        return file.read_text().strip()
+    except (OSError, UnicodeDecodeError) as error:
+        why = getattr(error, "strerror", None) or "it is not text"
+        raise ConfigError(f"the token file {file} cannot be read: {why}", hint="check --token-file, or give NOMAD_TOKEN") from error
+
+
+def _cache(environ: Mapping[str, str]) -> Path:
+    base = environ.get("XDG_CACHE_HOME") or os.path.join(os.path.expanduser("~"), ".cache")  # noqa: PTH111, PTH118 - never raises
+    return Path(base) / "nomad-dtree" / "stores"

@@ -1,0 +1,130 @@
+"""Options that commands share, and settings as typer parameters."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import Annotated, Any, Final, Literal
+
+import typer
+
+from dtree import config
+from dtree.cli.complete import complete_jobs
+from dtree.cli.invocation import Invocation
+from dtree.cli.signals import Signals
+from dtree.cli.surroundings import Surroundings
+from dtree.config import Setting
+
+Jobs = Annotated[
+    list[str] | None,
+    typer.Argument(metavar="[JOB]...", help="Jobs to begin from; what they need comes along.", autocompletion=complete_jobs),
+]
+Job = Annotated[
+    list[str] | None, typer.Option("--job", metavar="JOB", help="The same as an option; may be repeated.", autocompletion=complete_jobs)
+]
+All = Annotated[bool, typer.Option("--all", help="Every job of the dependency file.")]
+Output = Annotated[Literal["text", "json"], typer.Option("--output", help="json: for programs, on standard output.", show_default=True)]
+Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Only failures and the summary.")]
+Verbose = Annotated[bool, typer.Option("--verbose", "-v", help="Every event.")]
+
+FLAGS: Final = frozenset(
+    (
+        *("job", "all", "output", "quiet", "verbose", "force", "deep", "purge", "detailed-exitcode", "nomad", "format", "watch", "keep"),
+        *("version", "help", "install-completion", "show-completion"),
+    )
+)
+"""Names of options that commands declare themselves, without dashes; tests compare this with the commands."""
+
+RESERVED: Final = FLAGS | {name for setting in config.BUILT_IN for name in (setting.name, f"no-{setting.name}", *setting.flags)}
+"""Names that no option of a store may have."""
+
+_METAVARS: Final = {"str": "TEXT", "int": "N", "float": "N", "path": "PATH", "duration": "DURATION"}
+
+
+@dataclass(frozen=True, slots=True)
+class Command:
+    """A command as its module declares it.
+
+    Attributes:
+        function: gets an Invocation first, then its own parameters by name; returns the exit code.
+        settings: panel of the help -> settings that become options and are resolved for the invocation.
+        uses_store: the store's class is loaded, its options join in.
+        has_exit_codes: its help lists them.
+    """
+
+    function: Callable[..., int]
+    settings: Mapping[str, tuple[Setting, ...]]
+    uses_store: bool = False
+    has_exit_codes: bool = False
+
+    @property
+    def help(self) -> str:
+        """The docstring of the function."""
+        return inspect.getdoc(self.function) or ""
+
+
+def bind(command: Command, surroundings: Surroundings, signals: Signals) -> Callable[..., int]:
+    """Return the function that typer is given: the command's own parameters, then its settings, then the store's options."""
+    panels = dict(command.settings)
+    if command.uses_store:
+        panels["Store"] = (config.STORE, config.ENVIRONMENT, *panels.pop("Store", ()))
+        if surroundings.store_settings:
+            panels[f"Store {surroundings.store_name}"] = surroundings.store_settings
+    settings = [setting for group in panels.values() for setting in group]
+    own = inspect.signature(command.function, eval_str=True).parameters.values()
+    parameters = [parameter.replace(kind=inspect.Parameter.KEYWORD_ONLY) for parameter in list(own)[1:]]
+
+    def call(**values: Any) -> int:
+        given = {setting.identifier: _given(setting, values) for setting in settings}
+        return command.function(Invocation(surroundings, signals, settings, given), **values)
+
+    call.__signature__ = inspect.Signature([*parameters, *_parameters(panels)])  # type: ignore[attr-defined]
+    return call
+
+
+def _parameters(panels: Mapping[str, Iterable[Setting]]) -> Iterator[inspect.Parameter]:
+    for panel, settings in panels.items():
+        for setting in settings:
+            yield _parameter(setting, setting.identifier, _option(setting, panel))
+            # Hidden, because a second column of spellings leaves too little room for the help on 80 columns.
+            for flag in _second_flags(setting):
+                yield _parameter(setting, _second(setting), typer.Option(flag, hidden=True))
+
+
+def _given(setting: Setting, values: dict[str, Any]) -> Any:  # noqa: ANN401 - as the setting's type
+    """Take a setting's value out of `values`, whichever of its spellings it was given by."""
+    value, second = values.pop(setting.identifier), values.pop(_second(setting), None)
+    if setting.type == "bool":
+        return False if second else value
+    return second if value is None else value
+
+
+def _second(setting: Setting) -> str:
+    return f"second_{setting.identifier}"
+
+
+def _second_flags(setting: Setting) -> tuple[str, ...]:
+    """Return the other spelling of an option; of a switch the negative, to turn off what a variable or the file turned on."""
+    return (f"--no-{setting.name}",) if setting.type == "bool" else tuple(f"--{flag}" for flag in setting.flags)
+
+
+def _parameter(setting: Setting, identifier: str, option: Any) -> inspect.Parameter:  # noqa: ANN401 - as _option
+    kind: Any = bool | None if setting.type == "bool" else str | None
+    return inspect.Parameter(identifier, inspect.Parameter.KEYWORD_ONLY, default=None, annotation=Annotated[kind, option])
+
+
+def _option(setting: Setting, panel: str) -> Any:  # noqa: ANN401 - typer does not name its type in public
+    shown = "" if setting.default is None or setting.type == "bool" else f"default: {setting.default}"
+    extra = "; ".join(text for text in (", ".join(setting.variables), shown) if text)
+    return typer.Option(
+        f"--{setting.name}",
+        metavar="|".join(setting.choices) or _METAVARS.get(setting.type),
+        help=_escape(setting.help) + (f" [dim]\\[{_escape(extra)}][/dim]" if extra else ""),
+        show_default=False,
+        rich_help_panel=panel,
+    )
+
+
+def _escape(text: str) -> str:
+    return text.replace("[", "\\[")

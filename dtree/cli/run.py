@@ -1,0 +1,46 @@
+"""`nomad-dtree run`."""
+
+from __future__ import annotations
+
+from typing import Annotated, Final
+
+import typer
+
+from dtree import config
+from dtree.cli.execution import Showing, execute
+from dtree.cli.invocation import Invocation, asked_for
+from dtree.cli.options import All, Command, Job, Jobs, Output, Quiet, Verbose
+
+Force = Annotated[bool, typer.Option("--force", help="Also what is unchanged: run failed or completed jobs again, evaluate the others.")]
+
+
+def run(
+    invocation: Invocation,
+    *,
+    jobs: Jobs = None,
+    job: Job = None,
+    everything: All = False,
+    force: Force = False,
+    output: Output = "text",
+    quiet: Quiet = False,
+    verbose: Verbose = False,
+) -> int:
+    """Run jobs and all that they need, in order, each as soon as what it needs is ready."""
+    from dtree.pipeline import Limits
+    from dtree.plan import Intent
+
+    asked = asked_for(jobs, job, everything=everything, verb="run")
+    wait_ready = invocation.setting("wait") == "ready"
+
+    def intent(goals: tuple[str, ...]) -> Intent:
+        return Intent("run", goals, wait_ready=wait_ready, force=force)
+
+    limits = Limits(
+        parallelism=invocation.setting("parallelism"),
+        placement_timeout_s=invocation.setting("placement_timeout"),
+        fail_fast=invocation.setting("fail_fast"),
+    )
+    return execute(invocation, asked, intent, limits, Showing(json=output == "json", quiet=quiet, verbose=verbose))
+
+
+COMMAND: Final = Command(run, {"Run": config.RUN, "Nomad": config.NOMAD}, uses_store=True, has_exit_codes=True)

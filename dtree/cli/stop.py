@@ -1,0 +1,45 @@
+"""`nomad-dtree stop`."""
+
+from __future__ import annotations
+
+from typing import Annotated, Final
+
+import typer
+
+from dtree import config
+from dtree.cli.execution import Showing, execute
+from dtree.cli.invocation import Invocation, asked_for
+from dtree.cli.options import All, Command, Job, Jobs, Output, Quiet, Verbose
+
+Deep = Annotated[bool, typer.Option("--deep", help="Also all that these jobs need, unless something else that runs needs it.")]
+Purge = Annotated[bool, typer.Option("--purge", help="Remove the jobs from Nomad once their allocations have ended.")]
+Force = Annotated[bool, typer.Option("--force", help="Also jobs that something else that runs depends on.")]
+
+
+def stop(  # noqa: PLR0913 - one per option
+    invocation: Invocation,
+    *,
+    jobs: Jobs = None,
+    job: Job = None,
+    everything: All = False,
+    deep: Deep = False,
+    purge: Purge = False,
+    force: Force = False,
+    output: Output = "text",
+    quiet: Quiet = False,
+    verbose: Verbose = False,
+) -> int:
+    """Stop jobs and their post jobs, in reverse order, waiting until each has ended before what it needs is stopped."""
+    from dtree.pipeline import Limits
+    from dtree.plan import Intent
+
+    asked = asked_for(jobs, job, everything=everything, verb="stop")
+
+    def intent(goals: tuple[str, ...]) -> Intent:
+        return Intent("stop", goals, deep=deep, purge=purge, force=force)
+
+    limits = Limits(parallelism=invocation.setting("parallelism"), fail_fast=invocation.setting("fail_fast"))
+    return execute(invocation, asked, intent, limits, Showing(json=output == "json", quiet=quiet, verbose=verbose))
+
+
+COMMAND: Final = Command(stop, {"Stop": config.STOP, "Nomad": config.NOMAD}, uses_store=True, has_exit_codes=True)

@@ -1,0 +1,73 @@
+"""What is known before the command line is parsed: the working folder, nomad-dtree.toml, and the class of the store."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from dtree import config, store_loader
+from dtree.errors import DtreeError
+from dtree.store import Store
+
+
+@dataclass(frozen=True, slots=True)
+class Surroundings:
+    """What the program finds around itself.
+
+    Attributes:
+        argv: the command line, without the program.
+        store_settings: the options of the chosen store, as settings.
+    """
+
+    argv: tuple[str, ...]
+    environ: Mapping[str, str] = field(repr=False)
+    cwd: Path
+    configuration: config.Configuration = field(default_factory=config.Configuration)
+    store_name: str = ""
+    store: type[Store] | None = None
+    store_settings: tuple[config.Setting, ...] = ()
+
+
+def look_around(argv: Sequence[str], environ: Mapping[str, str], *, reserved: Collection[str]) -> Surroundings:
+    """Read nomad-dtree.toml and load the class of the store that the command line, the environment or that file names.
+
+    Args:
+        reserved: names of options that a store may not have.
+
+    Raises:
+        DtreeError: the file or the store is wrong.
+
+    Effects: reads files, imports the store's plugin.
+    """
+    cwd = working_folder()
+    given = {setting.identifier: option_value(argv, setting.name) for setting in (config.ENVIRONMENT, config.STORE)}
+    environment = config.resolve([config.ENVIRONMENT], given, environ, config.Configuration(), cwd)["env"].value
+    configuration = config.load(cwd, environment)
+    name = str(config.resolve([config.STORE], given, environ, configuration, cwd)["store"].value)
+    store = store_loader.load(name, reserved=reserved)
+    settings = store_loader.settings(name, store)
+    config.check_store_table(configuration, name, settings)
+    return Surroundings(tuple(argv), environ, cwd, configuration, name, store, settings)
+
+
+def working_folder() -> Path:
+    """Return the working folder. Raises DtreeError where it has been deleted."""
+    try:
+        return Path.cwd()
+    except OSError as error:
+        raise DtreeError("the working folder is gone", hint="change to a folder that exists", code="no-working-folder") from error
+
+
+def option_value(argv: Sequence[str], name: str) -> str | None:
+    """Return the last value of an option before `--`, as the parser will: `--store x` or `--store=x`; None where it has none."""
+    flag = f"--{name}"
+    value: str | None = None
+    for position, word in enumerate(argv):
+        if word == "--":
+            break
+        if word == flag and position + 1 < len(argv):
+            value = argv[position + 1]
+        elif word.startswith(f"{flag}="):
+            value = word.removeprefix(f"{flag}=")
+    return value

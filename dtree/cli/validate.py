@@ -1,0 +1,43 @@
+"""`nomad-dtree validate`."""
+
+from __future__ import annotations
+
+import json
+import sys
+from typing import Annotated, Final
+
+import typer
+
+from dtree import config
+from dtree.cli.invocation import Invocation
+from dtree.cli.options import Command, Output
+from dtree.errors import DeclarationError
+
+AskNomad = Annotated[bool, typer.Option("--nomad", help="Have Nomad parse and validate every job file too.")]
+
+
+def validate(invocation: Invocation, *, ask_nomad: AskNomad = False, output: Output = "text") -> int:
+    """Check the dependency file and the job files, and tell everything that is wrong at once. Needs no Nomad."""
+    from dtree import pipeline
+
+    warnings: tuple[str, ...] = ()
+    with invocation.snapshot() as snapshot:
+        faults = pipeline.check(snapshot)
+        if faults:
+            raise DeclarationError(faults)
+        sources = pipeline.read(snapshot, store=invocation.store_name)
+        if ask_nomad:
+            from dtree.clock import SystemClock
+
+            warnings = pipeline.validate(sources, invocation.cluster(SystemClock()), namespace=invocation.namespace)
+        count = len(sources.graph.entries)
+    if output == "json":
+        invocation.print(json.dumps({"schema": 1, "valid": True, "jobs": count, "warnings": list(warnings)}))
+    else:
+        for warning in warnings:
+            sys.stderr.write(f"warning: {warning}\n")
+        invocation.print(f"{sources.declaration.file}: {count} job{'s' if count != 1 else ''}, no fault")
+    return 0
+
+
+COMMAND: Final = Command(validate, {"Nomad (with --nomad)": config.NOMAD}, uses_store=True)

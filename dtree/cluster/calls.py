@@ -1,0 +1,254 @@
+"""`ports.Cluster` on a real Nomad: one method per question or action."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
+from typing import Any, Literal
+
+from dtree.access.nomad import Connection, NomadClient
+from dtree.clock import SystemClock
+from dtree.cluster import decode
+from dtree.cluster.watch import NomadWatch, by_ref, job_filter
+from dtree.errors import Conflict, Invalid, NotFound, Unavailable
+from dtree.model import (
+    Address,
+    CheckResult,
+    DryRun,
+    JobRef,
+    JobSnapshot,
+    JobState,
+    RenderedJob,
+    Spec,
+)
+from dtree.ports import OnChange, OnTrouble, Registered
+
+_LOG_LINE_BYTES = 400
+_FEW = 8
+_SETTLE_S = 60.0
+_SETTLE_PAUSE_S = 0.1
+
+
+class NomadCluster:
+    """A Nomad cluster behind one address.
+
+    Args:
+        clock: for back-off between tries and for the threads of the watch.
+    """
+
+    def __init__(self, connection: Connection, clock: SystemClock) -> None:
+        self._client = NomadClient(connection, now_s=clock.now_s, pause=clock.pause)
+        self._clock = clock
+
+    def parse(self, text: str, *, file: str, namespace: str) -> Spec:
+        """Parse HCL2 or JSON. Effects: reads Nomad.
+
+        Raises:
+            Invalid: the text is no job; the message keeps Nomad's line and column.
+        """
+        spec: Spec = self._client.call(
+            "post", "jobs", "parse", params=_named("", namespace), body={"JobHCL": text}, doing=f"parsing {file}"
+        )
+        return spec
+
+    def validate(self, job: RenderedJob) -> str:
+        """Ask Nomad to validate the job. Effects: reads Nomad.
+
+        Returns:
+            Its warnings, "" for none.
+
+        Raises:
+            Invalid: with all its errors.
+        """
+        answer = self._client.call(
+            "post", "validate", "job", params=_where(job.ref), body={"Job": job.spec}, doing=f"validating job '{job.name}'"
+        )
+        if answer.get("ValidationErrors"):
+            raise Invalid(f"Nomad refuses job '{job.name}'", notes=answer["ValidationErrors"], hint=f"mend {job.file}")
+        return answer.get("Warnings") or ""
+
+    def dry_run(self, job: RenderedJob) -> DryRun:
+        """Ask Nomad what registering the job would do. Effects: reads Nomad."""
+        body = {"Job": job.spec, "Diff": True}
+        try:
+            answer = self._client.call(
+                "post", "job", job.ref.id, "plan", params=_where(job.ref), body=body, doing=f"asking Nomad for its plan of job '{job.name}'"
+            )
+        except Invalid as error:
+            raise Invalid(error.problem, notes=error.notes, hint=error.hint or f"mend {job.file}") from error
+        return decode.dry_run(answer)
+
+    def snapshot(self, ref: JobRef) -> JobSnapshot:
+        """Read one job and all about it afresh. Effects: reads Nomad, four requests."""
+        doing = f"reading job '{ref.id}'"
+        state = self.job(ref)
+        tables = {table: self._client.call("get", "job", ref.id, table, params=_where(ref), doing=doing) or [] for table in decode.TABLES}
+        return _snapshot(ref, state, tables)
+
+    def snapshots(self, refs: Sequence[JobRef]) -> Mapping[JobRef, JobSnapshot]:
+        """Read many jobs afresh. Effects: reads Nomad: three lists and one request a job, or four a job where there are few."""
+        if len(refs) <= _FEW:
+            return {ref: self.snapshot(ref) for ref in refs}
+        found: dict[JobRef, JobSnapshot] = {}
+        for region in sorted({ref.region for ref in refs}):
+            here = [ref for ref in refs if ref.region == region]
+            lists = {table: self._list(table, here, region) for table in decode.TABLES}
+            for ref in here:
+                found[ref] = _snapshot(ref, self.job(ref), {table: lists[table].get(ref, []) for table in decode.TABLES})
+        return found
+
+    def job(self, ref: JobRef) -> JobState | None:
+        """Read the stored job; None where there is none. Effects: reads Nomad."""
+        try:
+            return decode.job(self._client.call("get", "job", ref.id, params=_where(ref), doing=f"reading job '{ref.id}'"))
+        except NotFound:
+            return None
+
+    def stored(self, ref: JobRef) -> Spec | None:
+        """Read the stored job as Nomad's own JSON; None where there is none. Effects: reads Nomad."""
+        try:
+            spec: Spec = self._client.call("get", "job", ref.id, params=_where(ref), doing=f"reading job '{ref.id}'")
+        except NotFound:
+            return None
+        return spec
+
+    def stable_version(self, ref: JobRef, *, below: int) -> int | None:
+        """Newest version under `below` that was stable and no stop. Effects: reads Nomad."""
+        try:
+            answer = self._client.call("get", "job", ref.id, "versions", params=_where(ref), doing=f"reading versions of job '{ref.id}'")
+        except NotFound:
+            return None
+        stable = [
+            raw["Version"] for raw in answer.get("Versions") or () if raw.get("Stable") and not raw.get("Stop") and raw["Version"] < below
+        ]
+        return max(stable, default=None)
+
+    def register(self, job: RenderedJob, *, enforce_index: int) -> Registered:
+        """Register the job with its source, if nobody changed it since. Effects: changes Nomad.
+
+        An answer that was lost may have been carried out; the next try then meets our own change as a conflict, which is none.
+        """
+        body = {
+            "Job": job.spec,
+            "EnforceIndex": True,
+            "JobModifyIndex": enforce_index,
+            "Submission": {"Source": job.text, "Format": job.format, "Variables": "", "VariableFlags": {}},
+        }
+        doing = f"registering job '{job.name}'"
+        try:
+            answer = self._client.call("post", "jobs", params=_where(job.ref), body=body, doing=doing)
+        except Conflict:
+            if self.dry_run(job).diff != "None":
+                raise
+            answer = {}
+        return self._registered(job.ref, answer)
+
+    def evaluate(self, ref: JobRef) -> str:
+        """Have the job evaluated again, failed allocations rescheduled. Effects: changes Nomad."""
+        body = {"JobID": ref.id, "EvalOptions": {"ForceReschedule": True}}
+        answer = self._client.call("post", "job", ref.id, "evaluate", params=_where(ref), body=body, doing=f"evaluating job '{ref.id}'")
+        return str(answer.get("EvalID") or "")
+
+    def revert(self, ref: JobRef, *, version: int, enforce_version: int) -> Registered:
+        """Return to an older version. Effects: changes Nomad."""
+        body = {"JobID": ref.id, "JobVersion": version, "EnforcePriorVersion": enforce_version}
+        doing = f"returning job '{ref.id}' to version {version}"
+        answer = self._client.call("post", "job", ref.id, "revert", params=_where(ref), body=body, doing=doing)
+        return self._registered(ref, answer)
+
+    def stop(self, ref: JobRef) -> str:
+        """Stop the job; it stays known to Nomad. Effects: changes Nomad."""
+        try:
+            answer = self._client.call("delete", "job", ref.id, params=_where(ref), doing=f"stopping job '{ref.id}'")
+        except NotFound:
+            return ""
+        return str(answer.get("EvalID") or "")
+
+    def purge(self, ref: JobRef) -> None:
+        """Remove the job. Effects: changes Nomad. Source: docs/explanation/nomad.md (a purge too early crashes Nomad's leader)."""
+        try:
+            self._client.call("delete", "job", ref.id, params={**_where(ref), "purge": "true"}, doing=f"purging job '{ref.id}'")
+        except NotFound:
+            return
+
+    def settle(self, ref: JobRef, *, ended: bool) -> JobSnapshot:
+        """Wait until Nomad has seen the last change through. Effects: reads Nomad.
+
+        Raises:
+            Unavailable: it took more than a minute, or with `ended` a minute more than the job's own time to stop.
+        """
+        snapshot = self.snapshot(ref)
+        stop_s = max([group.stop_timeout_s for group in snapshot.job.groups] if snapshot.job and ended else [], default=0.0)
+        give_up_s = self._clock.now_s() + _SETTLE_S + stop_s
+        while any(evaluation.status == "pending" for evaluation in snapshot.evaluations) or (
+            ended and any(not allocation.is_over for allocation in snapshot.allocations)
+        ):
+            if self._clock.now_s() > give_up_s:
+                raise Unavailable(f"job '{ref}' did not come to rest within {_SETTLE_S + stop_s:.0f} s", hint="look at its evaluations and allocations")
+            self._clock.pause(_SETTLE_PAUSE_S)
+            snapshot = self.snapshot(ref)
+        return snapshot
+
+    def children(self, ref: JobRef) -> tuple[JobRef, ...]:
+        """Children of a periodic or parameterized job that still run, or whose allocations do. Effects: reads Nomad."""
+        params = {**_where(ref), "prefix": f"{ref.id}/"}
+        answer = self._client.call("get", "jobs", params=params, doing=f"listing children of job '{ref.id}'") or ()
+        return tuple(sorted(replace(ref, id=raw["ID"]) for raw in answer if raw.get("ParentID") == ref.id and _is_alive(raw)))
+
+    def logs(self, alloc_id: str, task: str, *, stream: Literal["stdout", "stderr"], lines: int) -> Sequence[str]:
+        """Last lines of a task's log; empty where they cannot be had. Effects: reads Nomad."""
+        params = {"task": task, "type": stream, "plain": "true", "origin": "end", "offset": str(lines * _LOG_LINE_BYTES)}
+        try:
+            text = self._client.text("client", "fs", "logs", alloc_id, params=params)
+        except (NotFound, Invalid):
+            return ()
+        return text.splitlines()[-lines:]
+
+    def checks(self, alloc_id: str) -> tuple[CheckResult, ...]:
+        """Nomad-provider checks of an allocation; empty where they cannot be had. Effects: reads Nomad."""
+        try:
+            return decode.checks(self._client.call("get", "client", "allocation", alloc_id, "checks"))
+        except (NotFound, Invalid):
+            return ()
+
+    def addresses(self, alloc_id: str) -> tuple[Address, ...]:
+        """Where the ports of an allocation answer. Effects: reads Nomad."""
+        try:
+            return decode.addresses(self._client.call("get", "allocation", alloc_id))
+        except NotFound:
+            return ()
+
+    def watch(self, on_change: OnChange, on_trouble: OnTrouble) -> NomadWatch:
+        """Begin standing queries. Effects: reads Nomad from threads of its own until closed."""
+        return NomadWatch(self._client, self._clock, read=self.snapshot, read_job=self.job, on_change=on_change, on_trouble=on_trouble)
+
+    def _registered(self, ref: JobRef, answer: Mapping[str, Any]) -> Registered:
+        # The answer has no version, and of an unchanged job its JobModifyIndex is another one than the stored job's.
+        state = self.job(ref)
+        if state is None:
+            raise Conflict(f"job '{ref}' was removed by somebody else right after we registered it", hint="run again")
+        accepted = answer.get("JobModifyIndex") or state.modify_index
+        if state.modify_index > accepted:
+            raise Conflict(f"job '{ref}' was changed by somebody else right after we registered it", hint="run again")
+        return Registered(state.version, state.shape, answer.get("EvalID") or "", answer.get("Warnings") or "")
+
+    def _list(self, table: str, refs: Sequence[JobRef], region: str) -> dict[JobRef, list[Mapping[str, Any]]]:
+        params = {**_named(region, "*"), "filter": job_filter(refs)}
+        return by_ref(self._client.call("get", table, params=params, doing=f"listing {table}") or (), refs)
+
+
+def _named(region: str, namespace: str) -> dict[str, str]:
+    return {key: value for key, value in (("region", region), ("namespace", namespace)) if value}
+
+
+def _where(ref: JobRef) -> dict[str, str]:
+    return _named(ref.region, ref.namespace)
+
+
+def _is_alive(raw: Mapping[str, Any]) -> bool:
+    groups = ((raw.get("JobSummary") or {}).get("Summary") or {}).values()
+    return raw["Status"] != "dead" or any(group.get("Running") or group.get("Starting") for group in groups)
+
+
+def _snapshot(ref: JobRef, state: JobState | None, tables: Mapping[str, Iterable[Mapping[str, Any]]]) -> JobSnapshot:
+    return JobSnapshot(ref=ref, job=state, **{table: decode.rows(table, raws) for table, raws in tables.items()})

@@ -1,0 +1,42 @@
+"""What can be set, and where from: the table of built-in settings, nomad-dtree.toml, and the one function that resolves them.
+
+A setting is declared once, with its option, environment variables, key in the file, type and default. `resolve` asks in this order:
+option, environment variable, file (the named environment before the top level), default. Options of stores go the same way.
+
+    store = "filesystem"
+    parallelism = 20
+
+    [nomad]
+    address = "https://nomad.example:4646"
+
+    [stores.filesystem]
+    fs-root = "deploy"
+
+    [env.staging]
+    namespace = "staging"
+    nomad.address = "https://nomad.staging.example:4646"
+"""
+
+from dtree.config.file import Configuration, check_store_table, load
+from dtree.config.resolve import RANK, Value, resolve
+from dtree.config.settings import BUILT_IN, ENVIRONMENT, FILE_NAME, NAMESPACE, NOMAD, RUN, STOP, STORE, WAIT, Setting, SettingType
+
+__all__ = [
+    "BUILT_IN",
+    "ENVIRONMENT",
+    "FILE_NAME",
+    "NAMESPACE",
+    "NOMAD",
+    "RANK",
+    "RUN",
+    "STOP",
+    "STORE",
+    "WAIT",
+    "Configuration",
+    "Setting",
+    "SettingType",
+    "Value",
+    "check_store_table",
+    "load",
+    "resolve",
+]

@@ -1,0 +1,189 @@
+"""nomad-dtree.toml: found upwards from a folder, read, and checked as a whole."""
+
+from __future__ import annotations
+
+import os.path
+import re
+import tomllib
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Final
+
+from dtree.config.settings import BUILT_IN, FILE_NAME, Key, Setting
+from dtree.config.values import convert_toml
+from dtree.errors import ConfigError, Place, did_you_mean
+
+
+@dataclass(frozen=True, slots=True)
+class Configuration:
+    """nomad-dtree.toml as read, or nothing where there is none.
+
+    Attributes:
+        file: where it was found.
+        tables: what is asked, in this order: the named environment's part, then the top level; each with its own path of keys.
+    """
+
+    file: Path | None = None
+    text: str = field(default="", repr=False)
+    tables: tuple[tuple[Key, Mapping[str, Any]], ...] = ()
+
+    def find(self, key: Key) -> tuple[Key, Any] | None:
+        """Return the full path of keys and the value of `key`, or None."""
+        for prefix, table in self.tables:
+            value: Any = table
+            for part in key:
+                value = value.get(part) if isinstance(value, Mapping) else None
+            if key and value is not None:
+                return (*prefix, *key), value
+        return None
+
+    def place(self, key: Key) -> Place:
+        """Return where `key` stands."""
+        line, column = _position(self.text, key)
+        return Place(str(self.file), line, column, ".".join(key))
+
+    def convert(self, setting: Setting, key: Key, value: object) -> Any:  # noqa: ANN401 - as the setting says
+        """Read a value that stands at `key`. Raises ConfigError."""
+        folder = self.file.parent if self.file else Path()
+        return convert_toml(setting, value, folder, key, self.place(key))
+
+
+def load(cwd: Path, environment: str | None = None) -> Configuration:
+    """Find nomad-dtree.toml from `cwd` upwards, read it and check all of it.
+
+    Args:
+        environment: name of the `[env.NAME]` table that goes before the top level; None for none.
+
+    Raises:
+        ConfigError: the file cannot be read, is no TOML, has an unknown key or a wrong type, or has no such environment.
+
+    Effects: reads files.
+    """
+    file = next((folder / FILE_NAME for folder in (cwd, *cwd.parents) if os.path.isfile(folder / FILE_NAME)), None)  # noqa: PTH113 - never raises
+    if file is None:
+        if environment is None:
+            return Configuration()
+        raise ConfigError(
+            f"there is no environment '{environment}': no {FILE_NAME} in {cwd} or above",
+            hint=f"write one with [env.{environment}], or leave --env and NOMAD_DTREE_ENV out",
+        )
+    text = _read(file)
+    data = _parse(file, text)
+    environments = data.pop("env", {})
+    whole = Configuration(file, text, (((), data),))
+    _check_table(whole, (), data)
+    if not isinstance(environments, dict):
+        raise ConfigError("`env` is a table of environments", place=whole.place(("env",)), hint="write [env.staging]")
+    for name, table in environments.items():
+        _check_table(whole, ("env", name), table)
+    if environment is None:
+        return whole
+    if environment not in environments:
+        raise ConfigError(
+            f"there is no environment '{environment}' in {file}",
+            hint=did_you_mean(environment, list(environments)) or f"add [env.{environment}]",
+        )
+    return Configuration(file, text, ((("env", environment), environments[environment]), ((), data)))
+
+
+def check_store_table(configuration: Configuration, store: str, settings: Sequence[Setting]) -> None:
+    """Refuse keys in `[stores.NAME]` that the store does not have, and secrets.
+
+    Raises:
+        ConfigError: names the key, with its line.
+    """
+    known = {setting.name: setting for setting in settings}
+    for prefix, table in configuration.tables:
+        here = (*prefix, "stores", store)
+        for key in table.get("stores", {}).get(store, {}):
+            _refuse_unknown(configuration, (*here, key), known)
+            if known[key].secret:
+                hint = f"set {' or '.join(known[key].variables)}"
+                raise ConfigError(f"`{key}` is secret and may not stand in a file", place=configuration.place((*here, key)), hint=hint)
+
+
+def _read(file: Path) -> str:
+    try:
+        return file.read_bytes().decode()
+    except UnicodeDecodeError as error:
+        raise ConfigError("the file is not UTF-8", place=Place(str(file))) from error
+    except OSError as error:
+        raise ConfigError(f"the file cannot be read: {error.strerror}", place=Place(str(file))) from error
+
+
+def _parse(file: Path, text: str) -> dict[str, Any]:
+    try:
+        return tomllib.loads(text)
+    except (ValueError, RecursionError) as error:
+        message, _, tail = str(error).partition(" (at ")
+        numbers = [int(number) for number in re.findall(r"\d+", tail)][:2]
+        line, column = numbers if len(numbers) == len(("line", "column")) else (None, None)
+        raise ConfigError(f"not valid TOML: {message[:1].lower()}{message[1:]}", place=Place(str(file), line, column)) from error
+
+
+def _check_table(configuration: Configuration, prefix: Key, table: object) -> None:
+    """Check a top level or an environment: known keys, right types. Tables of stores are checked once their store is known."""
+    if not isinstance(table, dict):
+        raise ConfigError(f"`{'.'.join(prefix)}` must be a table", place=configuration.place(prefix))
+    settings = {setting.key: setting for setting in BUILT_IN if setting.key}
+    for name, value in table.items():
+        key = (name,)
+        if name == "stores":
+            _check_stores(configuration, (*prefix, name), value)
+        elif key in settings:
+            configuration.convert(settings[key], (*prefix, name), value)
+        elif name == "nomad" and isinstance(value, dict):
+            _check_nomad(configuration, (*prefix, name), value, settings)
+        else:
+            _refuse_unknown(configuration, (*prefix, name), [*(key[0] for key in settings), "stores", *(() if prefix else ("env",))])
+            raise ConfigError(f"`{'.'.join((*prefix, name))}` must be a table", place=configuration.place((*prefix, name)))
+
+
+def _check_nomad(configuration: Configuration, prefix: Key, table: Mapping[str, Any], settings: Mapping[Key, Setting]) -> None:
+    for name, value in table.items():
+        if name == "token":
+            raise ConfigError(
+                "a token may not stand in a file that is shared",
+                place=configuration.place((*prefix, name)),
+                hint="set NOMAD_TOKEN, or name a file of its own with `token-file`",
+            )
+        _refuse_unknown(configuration, (*prefix, name), [key[-1] for key in settings if key[0] == "nomad"])
+        configuration.convert(settings["nomad", name], (*prefix, name), value)
+
+
+def _check_stores(configuration: Configuration, prefix: Key, tables: object) -> None:
+    tables_by_name = tables if isinstance(tables, dict) else {"": tables}
+    for name, table in tables_by_name.items():
+        if not isinstance(table, dict):
+            key = (*prefix, name) if name else prefix
+            raise ConfigError(f"`{'.'.join(key)}` must be a table", place=configuration.place(key), hint="write [stores.filesystem]")
+
+
+def _refuse_unknown(configuration: Configuration, key: Key, known: Iterable[str]) -> None:
+    names = sorted(set(known))
+    if key[-1] not in names:
+        hint = did_you_mean(key[-1], names) or f"known here: {', '.join(names)}"
+        raise ConfigError(f"unknown key `{key[-1]}`", place=configuration.place(key), hint=hint)
+
+
+_HEADER: Final = re.compile(r"\s*\[\[?([^\]]+)\]")
+_KEY: Final = re.compile(r"""\s*((?:[\w-]+|"[^"]*"|'[^']*')(?:\s*\.\s*(?:[\w-]+|"[^"]*"|'[^']*'))*)\s*=""")
+
+
+def _position(text: str, key: Key) -> tuple[int | None, int | None]:
+    """Find the line of a key, which tomllib does not tell; (None, None) where it is written in a way that this simple look misses."""
+    table: Key = ()
+    for number, line in enumerate(text.splitlines(), start=1):
+        header = _HEADER.match(line)
+        if header:
+            table = _parts(header[1])
+        written = _KEY.match(line)
+        here = (*table, *_parts(written[1])) if written else table if header else ()
+        if here[: len(key)] == key:
+            return number, len(line) - len(line.lstrip()) + 1
+    return None, None
+
+
+def _parts(dotted: str) -> Key:
+    return tuple(part.strip().strip("\"'") for part in dotted.split("."))

@@ -1,0 +1,146 @@
+"""What can be set: each setting with its option, environment variables, key in the file, type and default, declared once."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Final, Literal
+
+FILE_NAME: Final = "nomad-dtree.toml"
+
+SettingType = Literal["str", "int", "float", "bool", "path", "duration"]
+Key = tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Setting:
+    """One thing that can be set.
+
+    Attributes:
+        name: of the option, without the dashes.
+        variables: environment variables, the first one that is not empty counts.
+        key: path of keys in nomad-dtree.toml; () where it may not stand there.
+        flags: another spelling of the option, hidden in the help.
+        choices: the only values allowed, () for any.
+        at_least: smallest number allowed.
+        secret: its value appears nowhere.
+    """
+
+    name: str
+    help: str
+    type: SettingType = "str"
+    default: str | int | float | bool | None = None
+    variables: tuple[str, ...] = ()
+    key: Key = ()
+    flags: tuple[str, ...] = ()
+    choices: tuple[str, ...] = ()
+    at_least: float | None = None
+    required: bool = False
+    secret: bool = False
+
+    @property
+    def identifier(self) -> str:
+        """The name as a Python identifier: `fs-root` -> `fs_root`."""
+        return self.name.replace("-", "_")
+
+
+STORE: Final = Setting(
+    "store", "Kind of store that holds the jobs.", default="filesystem", variables=("NOMAD_DTREE_STORE",), key=("store",)
+)
+ENVIRONMENT: Final = Setting("env", f"Named environment of {FILE_NAME}.", variables=("NOMAD_DTREE_ENV",))
+
+NAMESPACE: Final = Setting(
+    "namespace",
+    "Namespace of jobs that name none.",
+    variables=("NOMAD_NAMESPACE",),
+    key=("namespace",),
+)
+
+NOMAD: Final = (
+    Setting(
+        "server-addr",
+        "Address of Nomad; --nomad-addr is the same.",
+        default="http://127.0.0.1:4646",
+        variables=("NOMAD_ADDR",),
+        key=("nomad", "address"),
+        flags=("nomad-addr",),
+    ),
+    Setting(
+        "token", "ACL token. Other users of this machine can see options: prefer the variable.", variables=("NOMAD_TOKEN",), secret=True
+    ),
+    Setting(
+        "token-file",
+        "File that holds the ACL token.",
+        type="path",
+        variables=("NOMAD_DTREE_TOKEN_FILE",),
+        key=("nomad", "token-file"),
+    ),
+    NAMESPACE,
+    Setting("region", "Region to talk to.", variables=("NOMAD_REGION",), key=("region",)),
+    Setting(
+        "root-ca-file",
+        "Certificates that the server is checked against.",
+        type="path",
+        variables=("NOMAD_CACERT",),
+        key=("nomad", "ca-cert"),
+    ),
+    Setting("root-ca-path", "Folder of such certificates.", type="path", variables=("NOMAD_CAPATH",), key=("nomad", "ca-path")),
+    Setting("cert-file", "The client's own certificate.", type="path", variables=("NOMAD_CLIENT_CERT",), key=("nomad", "client-cert")),
+    Setting("key-file", "Its private key.", type="path", variables=("NOMAD_CLIENT_KEY",), key=("nomad", "client-key")),
+    Setting(
+        "tls-server-name",
+        "Name the server's certificate is checked for, where it is not the host of the address.",
+        variables=("NOMAD_TLS_SERVER_NAME",),
+        key=("nomad", "tls-server-name"),
+    ),
+    Setting(
+        "tls-skip-verify",
+        "Do not check the server's certificate.",
+        type="bool",
+        default=False,
+        variables=("NOMAD_SKIP_VERIFY",),
+        key=("nomad", "tls-skip-verify"),
+    ),
+)
+
+PARALLELISM: Final = Setting(
+    "parallelism",
+    "Most jobs in flight at once.",
+    type="int",
+    default=10,
+    variables=("NOMAD_DTREE_PARALLELISM",),
+    key=("parallelism",),
+    at_least=1,
+)
+
+WAIT: Final = Setting(
+    "wait",
+    "`ready` reads every number of seconds in the dependency file as: until ready.",
+    default="declared",
+    variables=("NOMAD_DTREE_WAIT",),
+    key=("wait",),
+    choices=("declared", "ready"),
+)
+
+PLACEMENT_TIMEOUT: Final = Setting(
+    "placement-timeout",
+    "How long a job may find no eligible node before it counts as failed.",
+    type="duration",
+    default="15s",
+    variables=("NOMAD_DTREE_PLACEMENT_TIMEOUT",),
+    key=("placement-timeout",),
+    at_least=0,
+)
+
+FAIL_FAST: Final = Setting(
+    "fail-fast",
+    "After a failure start nothing more, in no branch; --no-fail-fast turns it off.",
+    type="bool",
+    default=False,
+    variables=("NOMAD_DTREE_FAIL_FAST",),
+    key=("fail-fast",),
+)
+
+RUN: Final = (WAIT, PARALLELISM, PLACEMENT_TIMEOUT, FAIL_FAST)
+STOP: Final = (PARALLELISM, FAIL_FAST)
+
+BUILT_IN: Final = (STORE, ENVIRONMENT, *NOMAD, *RUN)

@@ -1,0 +1,136 @@
+"""The dependency file: from bytes to a `Declaration`, with all its faults at once; and its JSON Schema.
+
+The table of keys is `depfile.keys`; here is what the table cannot say, because it needs two places of the file to see it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, cast
+
+from dtree.depfile.keys import DEPENDENCIES, FILE
+from dtree.depfile.kinds import Findings, check
+from dtree.document import Document, Path, Value, quote, read
+from dtree.errors import DeclarationError, Fault, Place
+from dtree.model import Condition, ConditionName, Declaration, Edge, Entry
+
+__all__ = ["parse", "schema"]
+
+Fields = Mapping[str, Value]
+"""A record as `check` gives it: keys in our form, None for what was wrong."""
+
+
+def parse(file: str, data: bytes, *, title: str) -> Declaration:
+    """Read and check a dependency file.
+
+    Args:
+        file: its name; the suffix says whether it is JSON or YAML.
+        data: its bytes.
+        title: name of the stack where the file gives none.
+
+    Raises:
+        DeclarationError: the file has faults; holds all of them, by line and column. Cycles, and jobs named nowhere, are not seen here.
+    """
+    document = read(file, data)
+    findings = Findings()
+    fields: Fields = {} if document.value is None else check(FILE, document.value, (), findings)
+    defaults: Fields = fields.get("defaults") or {}
+    entries = {name: _make_entry(name, given or {}, defaults) for name, given in (fields.get("dependencies") or {}).items()}
+    _check_edges(entries, findings)
+    _check_shared_posts(entries, findings, document)
+    if document.faults or findings.items:
+        raise DeclarationError(_sort_faults(document, findings))
+    return Declaration(
+        file=file,
+        stack=fields.get("stack") or title,
+        entries=entries,
+        locator=document,
+        defaults=_make_entry("", {}, defaults),
+    )
+
+
+def schema() -> dict[str, Any]:
+    """Return the JSON Schema (draft 2020-12) of the dependency file; the same on every call."""
+    shelf: dict[str, dict[str, Any]] = {}
+    described = FILE.schema(shelf)
+    return {
+        "$schema": "https://json-schema.org/draft/2020-12/schema",
+        "title": "nomad-dtree dependency file",
+        "description": "Nomad jobs and the order in which they depend on each other.",
+        **described,
+        "$defs": dict(sorted(shelf.items())),
+    }
+
+
+def _make_entry(name: str, own: Fields, defaults: Fields) -> Entry:
+    """Make an entry, also from a faulty one: what was wrong is left out, so that the rest can be checked further."""
+    given = {**defaults, **own}
+    return Entry(
+        name=name,
+        pre=_make_edges(own.get("pre"), (DEPENDENCIES, name, "pre")),
+        post=_make_edges(own.get("post"), (DEPENDENCIES, name, "post")),
+        wait_cond=_make_condition(given.get("wait_cond")),
+        timeout_s=given.get("timeout"),
+        retries=given.get("retries") or 0,
+        file=given.get("file"),
+        namespace=given.get("namespace"),
+    )
+
+
+def _make_edges(given: Value, at: Path) -> tuple[Edge, ...]:
+    parts = [((*at, index), part) for index, part in enumerate(given)] if isinstance(given, list) else [(at, given)]
+    edges = []
+    for path, part in parts:
+        fields = {"job": part} if isinstance(part, str) else part or {}
+        if fields.get("job"):
+            edges.append(Edge(fields["job"], path, _make_condition(fields.get("wait_cond"))))
+    return tuple(edges)
+
+
+def _make_condition(given: Value) -> Condition | None:
+    if isinstance(given, str):
+        return Condition(cast("ConditionName", given))
+    if isinstance(given, float):
+        return Condition("started", seconds=given)
+    return Condition("started", seconds=given.get("seconds"), timeout_s=given.get("timeout")) if given else None
+
+
+def _check_edges(entries: Mapping[str, Entry], findings: Findings) -> None:
+    for entry in entries.values():
+        for side, edges in (("pre", entry.pre), ("post", entry.post)):
+            seen = set()
+            for edge in edges:
+                if edge.job == entry.name:
+                    problem = f"{quote(edge.job)} names itself in '{side}'"
+                    findings.add("self-edge", edge.path, problem, "remove it, or name another job")
+                elif edge.job in seen:
+                    findings.add(
+                        "duplicate-edge",
+                        edge.path,
+                        f"{quote(edge.job)} stands twice in '{side}' of {quote(entry.name)}",
+                        "keep one of the two",
+                    )
+                seen.add(edge.job)
+
+
+def _check_shared_posts(entries: Mapping[str, Entry], findings: Findings, document: Document) -> None:
+    first: dict[str, tuple[str, Edge]] = {}
+    for entry in entries.values():
+        for edge in entry.post:
+            owner, other = first.setdefault(edge.job, (entry.name, edge))
+            if owner != entry.name and other.wait_cond != edge.wait_cond:
+                line = document.place(other.path).line
+                problem = (
+                    f"{quote(edge.job)} is a post job of {quote(owner)} (line {line}) and of {quote(entry.name)}, with different settings"
+                )
+                findings.add("same-post-twice", edge.path, problem, f"give it one 'wait_cond', in an entry of {quote(edge.job)} itself")
+
+
+def _sort_faults(document: Document, findings: Findings) -> list[Fault]:
+    """Sort by line and column; of faults with one code and one place (a YAML alias repeats them), keep one."""
+    found = [Fault(one.code, one.problem, document.place(one.at, of_key=one.of_key), one.hint) for one in findings.items]
+    unique: dict[tuple[int, int, str], Fault] = {}
+    for fault in (*document.faults, *found):
+        place = fault.place or Place(document.file)
+        unique.setdefault((place.line or 0, place.column or 0, fault.code), fault)
+    return [unique[key] for key in sorted(unique)]

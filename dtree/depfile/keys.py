@@ -1,0 +1,208 @@
+"""The dependency file's keys: one table that the parser obeys and the JSON Schema is made from.
+
+A key with `is_supported=False` is checked like any other and then refused, because this version could not act on it.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+from dtree.depfile.kinds import MAX_SECONDS, Anything, Choice, Duration, Flag, Kind, Name, Number, Regex, Text
+from dtree.depfile.shapes import Forms, Key, ListOf, MapOf, OneOf, Record, RecordOrMap, Shared
+
+DEPENDENCIES: Final = "dependencies"
+CONDITIONS: Final = ("ready", "registered", "started", "healthy", "completed")
+_COMPOSE: Final = {"service_started": "started", "service_healthy": "healthy", "service_completed_successfully": "completed"}
+
+_NAME: Final = Name()
+_DURATION: Final = Duration()
+_TIMEOUT: Final = Key(_DURATION, "Longest wait for this condition; default: the job's own timeout.")
+
+# -- when a job counts as ready ---------------------------------------------------------------------------------------
+
+_PORT: Final = r"(?:6553[0-5]|655[0-2][0-9]|65[0-4][0-9]{2}|6[0-4][0-9]{3}|[1-5][0-9]{4}|[1-9][0-9]{0,3})"
+_HOST: Final = r"(?:\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9._-]+)"
+_URL: Final = Text("a URL such as http://HOST:PORT/PATH", pattern=rf"https?://{_HOST}(?::{_PORT})?(?:[/?#][!-~]*)?")
+_HOST_PORT: Final = Text("HOST:PORT", pattern=f"{_HOST}:{_PORT}")
+_LABEL: Final = Key(_NAME, "Port label of the job file.", is_required=True)
+
+_HTTP: Final = Record(
+    "'http'",
+    {
+        "port": _LABEL,
+        "path": Key(Text("a path that begins with /", pattern="/[!-~]*"), "Path of the request; default /."),
+        "status": Key(Number("a whole number", 100, 599, is_whole=True), "Status of the answer; default 200."),
+    },
+)
+_TCP: Final = Record("'tcp'", {"port": _LABEL})
+
+
+def _wait_cond() -> Kind:
+    several = ListOf(WAIT_COND, minimum=1)
+    forms = {
+        "seconds": {
+            "seconds": Key(_SECONDS, "Ready so many seconds after Nomad accepted the job, if it has started by then.", is_required=True),
+        },
+        "service": {
+            "service": _lead(_NAME, "Ready when healthy instances of this service, of this version, are registered."),
+            "passing": Key(Number("a whole number", 1, 1_000_000, is_whole=True), "How many; default 1."),
+            "provider": Key(Choice("a provider", ("nomad", "consul")), "Where it is registered."),
+        },
+        "http": {
+            "http": _lead(OneOf("a URL or a map such as {port: LABEL}", _URL, _HTTP), "Ready when every allocation answers a request."),
+        },
+        "tcp": {
+            "tcp": _lead(
+                OneOf("HOST:PORT or a map such as {port: LABEL}", _HOST_PORT, _TCP), "Ready when every allocation accepts connections."
+            ),
+        },
+        "log": {
+            "log": _lead(Regex(), "Ready when a line of the log matches."),
+            "task": Key(_NAME, "Task whose log it is."),
+            "stream": Key(Choice("a stream", ("stdout", "stderr")), "Default stdout."),
+        },
+        "all": {"all": _lead(several, "Ready when all of these are.")},
+        "any": {"any": _lead(several, "Ready when one of these is.")},
+    }
+    records = {name: Record(f"'{name}' as a condition", {**keys, "timeout": _TIMEOUT}) for name, keys in forms.items()}
+    return OneOf(
+        "the name of a condition, a number of seconds, or a map such as {seconds: 5}",
+        Choice(
+            "a condition",
+            CONDITIONS,
+            also=_COMPOSE,
+            code="unknown-condition",
+            hint=f"one of {', '.join(CONDITIONS)}, or a number of seconds without quotes and unit",
+        ),
+        _SECONDS,
+        Forms("a condition", records, code="unknown-condition", several="join conditions with all: [...] or any: [...]"),
+    )
+
+
+def _lead(kind: Kind, help_: str) -> Key:
+    return Key(kind, help_, is_required=True, is_supported=False)
+
+
+_SECONDS: Final = Number("a number of seconds", 0, MAX_SECONDS)
+WAIT_COND: Final = Shared("wait_cond", _wait_cond)
+
+# -- edges ------------------------------------------------------------------------------------------------------------
+
+_CONDITION: Final = Key(WAIT_COND, "What that job must have reached; default: its own wait_cond.", is_supported=False)
+_REQUIRED: Final = Key(Flag(), "false: its failure or absence does not stop the dependent; default true.", is_supported=False)
+_EDGE_KEYS: Final = {
+    "job": Key(_NAME, "Name of the other job.", is_required=True),
+    "condition": _CONDITION,
+    "required": _REQUIRED,
+    "external": Key(Flag(), "true: not deployed here, only waited for in the cluster.", is_supported=False),
+    "on_update": Key(
+        Choice("what to do on an update", ("none", "restart", "redeploy")),
+        "What becomes of a running dependent when the dependency was changed; default none.",
+        is_supported=False,
+    ),
+}
+_POST_KEYS: Final = {
+    **_EDGE_KEYS,
+    "wait_cond": Key(WAIT_COND, "When the post job counts as ready; beats the wait_cond in its own entry."),
+}
+_COMPOSE_KEYS: Final = {
+    "condition": _CONDITION,
+    "required": _REQUIRED,
+    "restart": Key(Flag(), "true: restart the dependent when the dependency was changed.", is_supported=False),
+}
+_OWN_ENTRY: Final = "it stands in that job's own entry"
+_MISPLACED_IN_EDGE: Final = {
+    **dict.fromkeys(("timeout", "retries", "file", "namespace"), _OWN_ENTRY),
+    "wait_cond": "when that job counts as ready stands in its own entry; what this edge waits for is 'condition'",
+}
+_EDGE_NOUN: Final = "a job's name or a map such as {job: NAME}"
+
+
+def _edges(edge: Record) -> Kind:
+    whole = RecordOrMap(edge, MapOf(Record("an edge of the map form", _COMPOSE_KEYS), names=_NAME, minimum=1))
+    hint = "remove the key, if there is no such job"
+    return OneOf(f"{_EDGE_NOUN}, or a list of them", _NAME, whole, ListOf(OneOf(_EDGE_NOUN, _NAME, edge)), hint=hint)
+
+
+_EDGES: Final = Shared("edges", lambda: _edges(Record("an edge", _EDGE_KEYS, misplaced=_MISPLACED_IN_EDGE)))
+_POST_EDGES: Final = Shared("post_edges", lambda: _edges(Record("an edge of 'post'", _POST_KEYS, misplaced=_MISPLACED_IN_EDGE)))
+
+# -- entries and the file ---------------------------------------------------------------------------------------------
+
+_DISPATCH: Final = Record(
+    "'dispatch'",
+    {
+        "meta": Key(MapOf(Text()), "Meta keys of the dispatched child."),
+        "payload": Key(Anything(), "Its payload."),
+    },
+)
+_PROMOTE: Final = OneOf(
+    "auto, manual or a map such as {after: 5m}",
+    Choice("a way to promote", ("auto", "manual")),
+    Record("'promote'", {"after": Key(_DURATION, "How long the canaries must have been healthy.", is_required=True)}),
+)
+_NAMESPACE: Final = Text("made of letters, digits and dashes, at most 128", pattern="[A-Za-z0-9-]{1,128}")
+_VERSION: Final = OneOf(
+    "text, or a map that says where to read it", Text(), MapOf(Anything(), minimum=1), hint='put it in quotes: version: "1.10"'
+)
+
+_ENTRY_KEYS: Final = {
+    "pre": Key(_EDGES, "Jobs that must have reached a condition before this one is registered."),
+    "depends_on": Key(_EDGES, "Another name for pre.", is_supported=False),
+    "post": Key(_POST_EDGES, "Jobs to run once this one is ready; whoever needs this job waits for them too."),
+    "pre_stop": Key(_EDGES, "Jobs to run before this one is stopped.", is_supported=False),
+    "post_stop": Key(_EDGES, "Jobs to run after this one was stopped.", is_supported=False),
+    "wait_cond": Key(WAIT_COND, "When this job counts as ready; default ready."),
+    "timeout": Key(_DURATION, "Longest wait for wait_cond; default 5m, or longer where the job's own progress deadline says so."),
+    "retries": Key(Number("a whole number", 0, 1000, is_whole=True), "Further attempts after a failed one; default 0."),
+    "on_failure": Key(
+        Choice("what to do on a failure", ("stop", "continue", "rollback")),
+        "What its failure means for the jobs that need it; default stop.",
+        is_supported=False,
+    ),
+    "run": Key(
+        Choice("when to run", ("on_change", "always", "once")),
+        "When a job that completes is run again; default on_change.",
+        is_supported=False,
+    ),
+    "file": Key(_NAME, "Path of its job file in the store; default: the file of its name."),
+    "template": Key(Flag(), "false: the job file is passed as it is; default true.", is_supported=False),
+    "version": Key(_VERSION, "Artifact version given to the job's template.", is_supported=False),
+    "vars": Key(MapOf(Anything()), "Values for the job's template and its HCL2 variables.", is_supported=False),
+    "namespace": Key(_NAMESPACE, "Namespace of the job, where its file does not say."),
+    "region": Key(_NAME, "Region of the job, where its file does not say.", is_supported=False),
+    "dispatch": Key(
+        OneOf("a map with meta and payload, or a list of those", _DISPATCH, ListOf(_DISPATCH, minimum=1)),
+        "Dispatch the parameterized job and wait for its children.",
+        is_supported=False,
+    ),
+    "promote": Key(_PROMOTE, "What to do with a healthy canary deployment.", is_supported=False),
+    "irreversible": Key(Flag(), "true: a rollback never undoes it.", is_supported=False),
+    "tags": Key(ListOf(_NAME), "Tags for selecting jobs.", is_supported=False),
+}
+_OF_ONE_JOB: Final = ("pre", "depends_on", "post", "pre_stop", "post_stop", "file", "dispatch")
+_MISPLACED_AT_TOP: Final = dict.fromkeys(("jobs", "services", "pre", "post", "wait_cond"), "jobs and their keys stand below 'dependencies'")
+
+_ENTRY: Final = Record(
+    "a job's entry",
+    _ENTRY_KEYS,
+    noun="a map, the job's entry",
+    hint="write {} for a job without keys of its own",
+    takes=frozenset({dict, type(None)}),
+)
+_DEFAULTS: Final = Record(
+    "'defaults'",
+    {name: key for name, key in _ENTRY_KEYS.items() if name not in _OF_ONE_JOB},
+    misplaced=dict.fromkeys(_OF_ONE_JOB, "it stands in a job's own entry, because it differs from job to job"),
+)
+FILE: Final = Record(
+    "the dependency file",
+    {
+        "$schema": Key(Text(), "Address of this schema, for editors; otherwise unused."),
+        "stack": Key(_NAME, "Owner name of this set of jobs; default: name of the folder, prefix or repository."),
+        "defaults": Key(_DEFAULTS, "Keys for every job that does not give them itself."),
+        DEPENDENCIES: Key(MapOf(_ENTRY, "a map from job names to their entries", names=_NAME), "The jobs by name.", is_required=True),
+    },
+    misplaced=_MISPLACED_AT_TOP,
+    stray="jobs stand below 'dependencies'",
+)

@@ -1,0 +1,163 @@
+"""What happens in a run, as values: the executor emits them, `record.fold` and the views read them.
+
+The union is `Event`. Each has `time_s` (Unix seconds). `EVENT_SCHEMA` is the version of their JSON form, documented in
+docs/reference/events.md: a field may be added within a version, none changes its meaning or goes.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Final
+
+from dtree.model import Address, FailureKind
+
+EVENT_SCHEMA: Final = 1
+
+
+@dataclass(frozen=True, slots=True)
+class PlannedStep:
+    """A step as announced at the start of a run, in plan order."""
+
+    job: str
+    id: str
+    namespace: str
+    change: str
+    cause: str
+    needs: tuple[str, ...]
+    condition: str
+
+
+@dataclass(frozen=True, slots=True)
+class RunStarted:
+    """The plan is made and is now carried out."""
+
+    time_s: float
+    verb: str
+    stack: str
+    store: str
+    revision: str
+    goals: tuple[str, ...]
+    steps: tuple[PlannedStep, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class StepStarted:
+    """All that the step needs is ready; it now acts on Nomad. `attempt` counts from 1."""
+
+    time_s: float
+    job: str
+    attempt: int
+
+
+@dataclass(frozen=True, slots=True)
+class StepRegistered:
+    """Nomad accepted the step, and its condition is waited for from now on.
+
+    Attributes:
+        version: the job version that is waited for; None for a stop.
+        changed: False where the job is unchanged and nothing was registered.
+    """
+
+    time_s: float
+    job: str
+    version: int | None
+    changed: bool
+    warnings: str
+
+
+@dataclass(frozen=True, slots=True)
+class StepWaiting:
+    """Not ready yet, and why; emitted when the reason changes."""
+
+    time_s: float
+    job: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class StepReady:
+    """The step reached its condition; for a stop, all its allocations have ended."""
+
+    time_s: float
+    job: str
+    reason: str
+    addresses: tuple[Address, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class StepRetrying:
+    """An attempt failed and another one follows. `attempt` is the number of the one that failed."""
+
+    time_s: float
+    job: str
+    attempt: int
+    attempts: int
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class StepFailed:
+    """The step broke for good.
+
+    Attributes:
+        reason: one sentence in the user's words.
+        details: what supports it: placement, task events, checks, last log lines; ready to print, one line each.
+        hint: one action, or "".
+    """
+
+    time_s: float
+    job: str
+    kind: FailureKind
+    reason: str
+    details: tuple[str, ...]
+    hint: str
+
+
+@dataclass(frozen=True, slots=True)
+class StepLost:
+    """The step is not carried out, because `because` (a job) broke or was kept, or the run was broken off (`because` is "")."""
+
+    time_s: float
+    job: str
+    because: str
+
+
+@dataclass(frozen=True, slots=True)
+class StepKept:
+    """Not stopped, because others that still run depend on it."""
+
+    time_s: float
+    job: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class RunInterrupted:
+    """A signal came: nothing more is registered, nothing in flight is awaited."""
+
+    time_s: float
+    signal: str
+
+
+@dataclass(frozen=True, slots=True)
+class RunFinished:
+    """The last event. `exit_code` is what the program ends with."""
+
+    time_s: float
+    exit_code: int
+    elapsed_s: float
+
+
+Event = (
+    RunStarted
+    | StepStarted
+    | StepRegistered
+    | StepWaiting
+    | StepReady
+    | StepRetrying
+    | StepFailed
+    | StepLost
+    | StepKept
+    | RunInterrupted
+    | RunFinished
+)

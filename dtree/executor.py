@@ -1,0 +1,422 @@
+"""Walk a plan: start what may start, wait for one thing to happen, fold it in, repeat. Decides nothing itself.
+
+One loop on the calling thread owns all state. Workers act on Nomad and leave what came of it in the inbox; the watch leaves snapshots
+there; `health.judge` says what a snapshot means, `schedule` what may start, `plan.run_again` how to try again.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Final
+
+from dtree import acting
+from dtree.acting import Acted, Explained, Outcome, Refused
+from dtree.errors import (
+    EXIT_AWAITING_PROMOTION,
+    EXIT_ERROR,
+    EXIT_INTERRUPTED,
+    EXIT_JOB_FAILED,
+    EXIT_OK,
+    EXIT_TIMED_OUT,
+    ClusterError,
+    Denied,
+)
+from dtree.events import (
+    Event,
+    PlannedStep,
+    RunFinished,
+    RunInterrupted,
+    RunStarted,
+    StepFailed,
+    StepKept,
+    StepLost,
+    StepReady,
+    StepRegistered,
+    StepRetrying,
+    StepStarted,
+    StepWaiting,
+)
+from dtree.evidence import Awaited
+from dtree.health import Broken, Ready, Verdict, Waiting, judge, stopped
+from dtree.model import Address, FailureKind, JobRef, JobSnapshot
+from dtree.plan import Nothing, Plan, Step
+from dtree.ports import Clock, Cluster, Watch
+from dtree.record import Recorder, RunRecord
+from dtree.schedule import Schedule
+
+_LAST_ANSWERS_S: Final = 1.0
+
+Interrupts = Callable[[Callable[[str], None]], None]
+"""Subscribe to signals: the function handed over is called with a signal's name."""
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """How a run behaves.
+
+    Attributes:
+        parallelism: steps in flight at a time, from the first request until they are ready.
+        placement_timeout_s: how long a job may have no eligible node before that is a failure.
+        fail_fast: start nothing more once a step failed.
+    """
+
+    parallelism: int = 10
+    placement_timeout_s: float = 15.0
+    fail_fast: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class _Changed:
+    snapshot: JobSnapshot
+
+
+@dataclass(frozen=True, slots=True)
+class _Trouble:
+    error: ClusterError | None
+
+
+@dataclass(frozen=True, slots=True)
+class _Interrupted:
+    signal: str
+
+
+@dataclass(slots=True)
+class _Flight:
+    """A step that has started and is neither ready nor broken."""
+
+    step: Step
+    attempt: int = 1
+    awaited: Awaited | None = None
+    refs: tuple[JobRef, ...] = ()
+    snapshots: dict[JobRef, JobSnapshot] = field(default_factory=dict)
+    since_s: float = 0.0
+    unplaceable_s: float | None = None
+    next_look_s: float = 0.0
+    reason: str = ""
+    broken: Broken | None = None
+
+
+def carry_out(plan: Plan, cluster: Cluster, clock: Clock, emit: Callable[[Event], None], *, limits: Limits, interrupts: Interrupts) -> RunRecord:
+    """Carry out a plan.
+
+    Args:
+        emit: handed every event, on the calling thread.
+        interrupts: see `Interrupts`; the first signal breaks the run off.
+
+    Returns:
+        The record of the run, with its exit code.
+
+    Effects: changes Nomad.
+    """
+    return _Run(plan, cluster, clock, emit, limits).run(interrupts)
+
+
+class _Run:
+    def __init__(self, plan: Plan, cluster: Cluster, clock: Clock, emit: Callable[[Event], None], limits: Limits) -> None:
+        self._plan = plan
+        self._steps: Mapping[str, Step] = {step.name: step for step in plan.steps}
+        self._cluster = cluster
+        self._clock = clock
+        self._emit_to = emit
+        self._limits = limits
+        self._inbox = clock.inbox()
+        self._schedule = Schedule(plan)
+        self._recorder = Recorder()
+        self._flights: dict[str, _Flight] = {}
+        self._by_ref: dict[JobRef, str] = {}
+        self._ready: dict[str, acting.Standing] = {}
+        self._halted = acting.Halt()
+        self._kept = 0
+
+    def run(self, interrupts: Interrupts) -> RunRecord:
+        started_s = self._clock.now_s()
+        interrupts(lambda signal: self._inbox.put(_Interrupted(signal)))
+        self._emit(_opening(self._plan, self._clock.unix_s()))
+        on_change = lambda snapshot: self._inbox.put(_Changed(snapshot))  # noqa: E731 - two names for two callbacks
+        on_trouble = lambda error: self._inbox.put(_Trouble(error))  # noqa: E731 - as above
+        with self._cluster.watch(on_change, on_trouble) as watch:
+            self._loop(watch)
+        if not self._halted:
+            self._judge_at_the_end()
+        code = self._exit_code()
+        self._emit(RunFinished(self._clock.unix_s(), code, self._clock.now_s() - started_s))
+        return self._recorder.record()
+
+    # -- the loop -----------------------------------------------------------------------------------------------------
+
+    def _loop(self, watch: Watch) -> None:
+        while not self._halted:
+            self._start_what_may()
+            if not self._flights:
+                return
+            item = self._inbox.get(self._until_next_look_s())
+            self._handle(item, watch)
+            self._look_at_the_clock(watch)
+        self._take_last_answers()
+
+    def _start_what_may(self) -> None:
+        while self._schedule.has_free and len(self._flights) < self._limits.parallelism:
+            step = self._steps[self._schedule.start()]
+            if isinstance(step.action, Nothing):
+                self._do_nothing(step)
+                continue
+            flight = self._flights[step.name] = _Flight(step)
+            self._emit(StepStarted(self._clock.unix_s(), step.name, flight.attempt))
+            needs = [self._ready[need] for need in step.needs if need in self._ready]
+            self._work(lambda step=step, needs=needs: acting.act(step, needs, self._cluster, self._halted))  # type: ignore[misc]
+
+    def _handle(self, item: object, watch: Watch) -> None:
+        match item:
+            case _Changed(snapshot=snapshot):
+                name = self._by_ref.get(snapshot.ref)
+                if name is not None and name in self._flights:
+                    self._flights[name].snapshots[snapshot.ref] = snapshot
+                    self._judge(self._flights[name], watch)
+            case Acted() | Refused() | Explained():
+                self._take(item, watch)
+            case _Trouble(error=error):
+                self._meet_trouble(error, watch)
+            case _Interrupted(signal=signal):
+                self._halted.set()
+                self._emit(RunInterrupted(self._clock.unix_s(), signal))
+            case _:
+                pass
+
+    def _take(self, item: Outcome, watch: Watch) -> None:
+        flight = self._flights.get(item.job)
+        if flight is None:
+            return
+        match item:
+            case Acted(ready=reason) if reason is not None:
+                self._become_ready(flight, reason, item.addresses, watch)
+            case Acted():
+                self._begin_waiting(flight, item, watch)
+            case Refused(fallen=fallen, kind=kind, reason=reason, details=details, hint=hint):
+                if fallen:
+                    self._fall(fallen, reason, details)
+                    if flight.step.name in self._flights:
+                        self._end(flight, watch)
+                        self._emit(StepLost(self._clock.unix_s(), flight.step.name, fallen))
+                        self._lose(flight.step.name, under=fallen)
+                else:
+                    self._fail(flight, kind, reason, details, hint, watch)
+            case Explained(details=details, again=again):
+                self._settle(flight, details, again, watch)
+
+    def _begin_waiting(self, flight: _Flight, acted: Acted, watch: Watch) -> None:
+        flight.awaited = acted.awaited
+        flight.refs = acted.refs
+        flight.since_s = self._clock.now_s()
+        flight.snapshots.clear()
+        self._emit(_accepted(acted, self._clock.unix_s()))
+        for ref in flight.refs:
+            self._by_ref[ref] = flight.step.name
+            watch.follow(ref)
+        flight.next_look_s = flight.since_s + flight.step.timeout_s
+
+    # -- judging ------------------------------------------------------------------------------------------------------
+
+    def _judge(self, flight: _Flight, watch: Watch) -> None:
+        if flight.broken is not None or len(flight.snapshots) < len(flight.refs):
+            return
+        now_s = self._clock.now_s()
+        waited_s = now_s - flight.since_s
+        verdict = self._verdict(flight, waited_s, now_s)
+        match verdict:
+            case Ready(reason=reason):
+                self._unfollow(flight, watch)
+                self._finish(flight, reason)
+            case Broken():
+                self._break(flight, verdict, watch)
+            case Waiting(reason=reason, unplaceable=unplaceable, again_in_s=again_in_s):
+                flight.unplaceable_s = (flight.unplaceable_s or now_s) if unplaceable else None
+                flight.next_look_s = flight.since_s + flight.step.timeout_s
+                if again_in_s is not None:
+                    flight.next_look_s = min(flight.next_look_s, now_s + max(again_in_s, 0.01))
+                self._say_why(flight, reason)
+                if waited_s >= flight.step.timeout_s:
+                    why = f"not {flight.step.condition} within {flight.step.timeout_s:g} s: {reason}"
+                    self._break(flight, Broken("timed-out", why), watch)
+
+    def _verdict(self, flight: _Flight, waited_s: float, now_s: float) -> Verdict:
+        if flight.awaited is None:
+            return _stopped_all(list(flight.snapshots.values()))
+        unplaceable_s = now_s - flight.unplaceable_s if flight.unplaceable_s is not None else 0.0
+        return judge(
+            flight.snapshots[flight.step.ref],
+            flight.awaited,
+            waited_s=waited_s,
+            unplaceable_s=unplaceable_s,
+            placement_timeout_s=self._limits.placement_timeout_s,
+        )
+
+    def _look_at_the_clock(self, watch: Watch) -> None:
+        now_s = self._clock.now_s()
+        for flight in list(self._flights.values()):
+            if flight.refs and flight.broken is None and now_s >= flight.next_look_s:
+                if len(flight.snapshots) == len(flight.refs):
+                    self._judge(flight, watch)
+                elif now_s - flight.since_s >= flight.step.timeout_s:
+                    why = f"Nomad could not be asked for {flight.step.timeout_s:g} s: {flight.reason or 'no answer'}"
+                    self._break(flight, Broken("timed-out", why), watch)
+
+    def _until_next_look_s(self) -> float | None:
+        looks = [flight.next_look_s for flight in self._flights.values() if flight.refs and flight.broken is None]
+        return max(min(looks) - self._clock.now_s(), 0.0) if looks else None
+
+    # -- what comes of it ---------------------------------------------------------------------------------------------
+
+    def _finish(self, flight: _Flight, reason: str) -> None:
+        """Ask for the addresses, or purge, before the step counts as ready."""
+        flight.broken = None
+        flight.next_look_s = float("inf")
+        flight.refs, refs = (), flight.refs
+        snapshot = flight.snapshots.get(flight.step.ref)
+        self._work(lambda: acting.finish(flight.step, flight.awaited, refs, snapshot, reason, self._cluster))
+
+    def _become_ready(self, flight: _Flight, reason: str, addresses: tuple[Address, ...], watch: Watch) -> None:
+        name = flight.step.name
+        if flight.awaited is not None:
+            snapshot = flight.snapshots.get(flight.step.ref)
+            self._ready[name] = acting.Standing(flight.step, flight.awaited, acting.standing(snapshot, flight.awaited) if snapshot else 0)
+        self._end(flight, watch)
+        self._emit(StepReady(self._clock.unix_s(), name, reason, addresses))
+        self._schedule.done(name)
+
+    def _break(self, flight: _Flight, broken: Broken, watch: Watch) -> None:
+        """Ask why, and how to try again, before the step counts as failed."""
+        flight.broken = broken
+        self._unfollow(flight, watch)
+        again = flight.attempt <= flight.step.retries and broken.kind in ("failed", "timed-out") and flight.awaited is not None
+        snapshot = flight.snapshots.get(flight.step.ref)
+        self._work(lambda: acting.explain(flight.step, flight.awaited, snapshot, self._cluster, again=again))
+
+    def _settle(self, flight: _Flight, details: tuple[str, ...], again: Step | None, watch: Watch) -> None:
+        broken = flight.broken
+        if broken is None:
+            return
+        if again is None:
+            self._fail(flight, broken.kind, broken.reason, details, broken.hint, watch)
+            return
+        name, attempt = flight.step.name, flight.attempt
+        self._emit(StepRetrying(self._clock.unix_s(), name, attempt, flight.step.retries + 1, broken.reason))
+        flight = self._flights[name] = _Flight(again, attempt + 1)
+        self._emit(StepStarted(self._clock.unix_s(), name, flight.attempt))
+        self._work(lambda: acting.act(again, [], self._cluster, self._halted))
+
+    def _fail(self, flight: _Flight, kind: FailureKind, reason: str, details: tuple[str, ...], hint: str, watch: Watch) -> None:
+        # The failure is recorded before anything else may start.
+        name = flight.step.name
+        self._end(flight, watch)
+        self._emit(StepFailed(self._clock.unix_s(), name, kind, reason, details, hint))
+        self._lose(name, under=name)
+
+    def _fall(self, name: str, reason: str, details: tuple[str, ...]) -> None:
+        """A step that was ready is so no longer."""
+        if self._ready.pop(name, None) is not None:
+            self._emit(StepFailed(self._clock.unix_s(), name, "failed", f"was ready and fell over: {reason}", details, ""))
+            self._lose(name, under=name)
+
+    def _lose(self, name: str, *, under: str) -> None:
+        lost = self._schedule.break_off() if self._limits.fail_fast else self._schedule.broke(name)
+        for other in lost:
+            self._emit(StepLost(self._clock.unix_s(), other, under))
+
+    def _do_nothing(self, step: Step) -> None:
+        self._emit(StepStarted(self._clock.unix_s(), step.name, 1))
+        if step.change == "keep":
+            self._kept += 1
+            self._emit(StepKept(self._clock.unix_s(), step.name, step.cause))
+        else:
+            self._emit(StepReady(self._clock.unix_s(), step.name, step.cause, ()))
+        self._schedule.done(step.name)
+
+    def _judge_at_the_end(self) -> None:
+        """Every service of the run once more: what fell over in between is a failure."""
+        for name, reason, details in acting.fallen(list(self._ready.values()), self._cluster):
+            self._fall(name, reason, details)
+
+    # -- trouble ------------------------------------------------------------------------------------------------------
+
+    def _meet_trouble(self, error: ClusterError | None, watch: Watch) -> None:
+        for flight in list(self._flights.values()):
+            if not flight.refs or flight.broken is not None:
+                continue
+            if isinstance(error, Denied):
+                self._fail(flight, "error", error.problem, error.notes, error.hint, watch)
+            elif error is not None:
+                self._say_why(flight, f"no contact with Nomad: {error.problem}")
+            else:
+                self._judge(flight, watch)
+
+    def _take_last_answers(self) -> None:
+        """After an interrupt: requests already sent are told, if they are answered at once; jobs are not waited for."""
+        until_s = self._clock.now_s() + _LAST_ANSWERS_S
+        while any(not flight.refs and flight.awaited is None for flight in self._flights.values()):
+            item = self._inbox.get(max(until_s - self._clock.now_s(), 0.0))
+            if item is None:
+                return
+            if isinstance(item, Acted) and item.awaited is not None and item.job in self._flights:
+                flight = self._flights[item.job]
+                flight.awaited = item.awaited
+                self._emit(_accepted(item, self._clock.unix_s()))
+            elif isinstance(item, Refused) and item.job in self._flights:
+                del self._flights[item.job]
+
+    # -- small things -------------------------------------------------------------------------------------------------
+
+    def _work(self, job: Callable[[], Outcome]) -> None:
+        self._clock.start(lambda: self._inbox.put(job()))
+
+    def _say_why(self, flight: _Flight, reason: str) -> None:
+        if reason != flight.reason:
+            flight.reason = reason
+            self._emit(StepWaiting(self._clock.unix_s(), flight.step.name, reason))
+
+    def _unfollow(self, flight: _Flight, watch: Watch) -> None:
+        for ref in flight.refs:
+            self._by_ref.pop(ref, None)
+            watch.drop(ref)
+
+    def _end(self, flight: _Flight, watch: Watch) -> None:
+        self._unfollow(flight, watch)
+        self._flights.pop(flight.step.name, None)
+
+    def _emit(self, event: Event) -> None:
+        self._recorder(event)
+        self._emit_to(event)
+
+    def _exit_code(self) -> int:
+        if self._halted:
+            return EXIT_INTERRUPTED
+        steps = self._recorder.steps.values()
+        kinds = {step.kind for step in steps if step.state == "failed"}
+        changed = any(step.registered for step in steps)
+        if kinds & {"failed", "superseded"} or (kinds & {"error", "changed-meanwhile"} and changed):
+            return EXIT_JOB_FAILED
+        if "timed-out" in kinds:
+            return EXIT_TIMED_OUT
+        if "awaiting-promotion" in kinds:
+            return EXIT_AWAITING_PROMOTION
+        kept_goal = any(step.state == "kept" and step.planned.job in self._plan.goals for step in steps)
+        return EXIT_ERROR if kinds or kept_goal else EXIT_OK
+
+
+def _stopped_all(snapshots: list[JobSnapshot]) -> Verdict:
+    """Judge a stop: the job and its children, each with all allocations ended."""
+    waiting = [verdict for verdict in map(stopped, snapshots) if isinstance(verdict, Waiting)]
+    return waiting[0] if waiting else Ready("all allocations have ended")
+
+
+def _accepted(acted: Acted, time_s: float) -> StepRegistered:
+    if acted.awaited is None:
+        return StepRegistered(time_s, acted.job, version=None, changed=True, warnings=acted.warnings)
+    return StepRegistered(time_s, acted.job, acted.awaited.version, acted.awaited.changed, acted.warnings)
+
+
+def _opening(plan: Plan, time_s: float) -> RunStarted:
+    steps = tuple(
+        PlannedStep(step.name, step.ref.id, step.ref.namespace, step.change, step.cause, step.needs, str(step.condition)) for step in plan.steps
+    )
+    return RunStarted(time_s, plan.verb, plan.stack, plan.store, plan.revision, plan.goals, steps)

@@ -1,0 +1,368 @@
+"""Whether a job has reached what is waited for: a snapshot in, a verdict with its reason out. Pure.
+
+`judge` asks its questions in a fixed order and the first that knows an answer gives the verdict; each is one function below.
+
+A snapshot's lists are read at slightly different moments: a failed allocation may be seen before the evaluation that replaces it. So
+whoever acts on `Broken` reads the job once more, evaluations before allocations, and asks `is_confirmed`. Nomad writes that evaluation
+together with the failure, and the replacement before the evaluation is complete, so in such a read nothing can be hidden.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Final, Literal
+
+from dtree import diagnose, evidence, progress
+from dtree.evidence import SETTLE_S, Awaited
+from dtree.model import CheckResult, Condition, JobSnapshot, Placement
+from dtree.tally import Case
+
+__all__ = ["Awaited", "Broken", "Ready", "Verdict", "Waiting", "has_failed", "is_confirmed", "is_finished", "judge", "stopped"]
+
+
+CHECK_AGAIN_S: Final = 1.0
+"""How soon to ask again while only a health check can change the verdict: no list tells of it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Ready:
+    """The condition is met."""
+
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Waiting:
+    """Not yet.
+
+    Attributes:
+        unplaceable: no node is eligible; the caller measures for how long and hands that back as `unplaceable_s`.
+        again_in_s: time alone, or a check, can change the verdict then; None: only a change of the job can.
+    """
+
+    reason: str
+    unplaceable: bool = False
+    again_in_s: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Broken:
+    """It will not come by itself.
+
+    Attributes:
+        allocations: IDs of those that the verdict rests on, oldest first.
+        hint: one action, or "".
+    """
+
+    kind: FailureKind
+    reason: str
+    allocations: tuple[str, ...] = ()
+    hint: str = ""
+
+
+Verdict = Ready | Waiting | Broken
+
+
+def judge(
+    snapshot: JobSnapshot,
+    awaited: Awaited,
+    *,
+    waited_s: float,
+    unplaceable_s: float,
+    placement_timeout_s: float,
+    checks: Mapping[str, Sequence[CheckResult]] | None = None,
+) -> Verdict:
+    """Judge a job against what is waited for.
+
+    Args:
+        waited_s: since Nomad accepted the job, or since it was first looked at if unchanged.
+        unplaceable_s: for how long the verdicts so far have been `unplaceable` without a break.
+        placement_timeout_s: how long that is put up with.
+        checks: results by allocation ID, for those that `diagnose.check_questions` names; None: not asked.
+
+    Returns:
+        The verdict; its reason is deterministic and at most one line.
+    """
+    if awaited.completed:
+        return Ready("completed")
+    if snapshot.job is None:
+        return Broken("superseded", "the job is gone: somebody purged it, or Nomad collected it", hint="run again")
+    evaluations = evidence.evaluations_of(snapshot, awaited, waited_s=waited_s)
+    case = Case(snapshot, snapshot.job, awaited, evaluations, waited_s, unplaceable_s, placement_timeout_s, checks or {})
+    for question in _QUESTIONS:
+        verdict = question(case)
+        if verdict is not None:
+            return verdict
+    return _progress(case)
+
+
+def is_confirmed(first: Broken, again: Verdict) -> bool:
+    """Whether a second look, at a snapshot read afresh with evaluations before allocations, upholds a `Broken`.
+
+    It does if it rests on no allocation that the first look had not seen broken; otherwise the second verdict is the first of a new pair.
+    """
+    return isinstance(again, Broken) and set(again.allocations) <= set(first.allocations)
+
+
+def has_failed(snapshot: JobSnapshot) -> bool:
+    """Whether the stored version has failed and Nomad will not run it again by itself.
+
+    A job that nobody has a node for has not failed: Nomad places it when there is one. Nor has one that was stopped or replaced.
+    """
+    job = snapshot.job
+    if job is None or job.stopped:
+        return False
+    verdict = _as_stored(snapshot, evidence.as_found(job, Condition("ready")))
+    return isinstance(verdict, Broken) and verdict.kind == "failed"
+
+
+def is_finished(snapshot: JobSnapshot) -> bool:
+    """Whether a batch or sysbatch job of the stored version has completed successfully."""
+    job = snapshot.job
+    if job is None or not job.is_batch or job.is_parent:
+        return False
+    return isinstance(_as_stored(snapshot, evidence.as_found(job, Condition("completed"))), Ready)
+
+
+def stopped(snapshot: JobSnapshot) -> Ready | Waiting:
+    """Judge a job that was asked to stop: ready when all its allocations have ended and no evaluation of it is pending.
+
+    Nomad calls a job dead at once, while its tasks still have their kill_timeout. A delayed reschedule stays pending after the stop and
+    places nothing any more, so it is not waited for.
+
+    Source: seen with Nomad 1.11.3: job stopped, `alloc-reschedule` pending until its time, job status pending.
+    """
+    if snapshot.job is not None and not snapshot.job.stopped:
+        return Waiting("Nomad has not stopped it yet")
+    states = [alloc.client for alloc in snapshot.allocations if not alloc.is_over]
+    if states:
+        counts = ", ".join(f"{states.count(state)} {state}" for state in sorted(set(states)))
+        return Waiting(f"{_many(len(states), 'allocation')} still to end: {counts}")
+    if evidence.is_evaluating(snapshot.evaluations):
+        return Waiting("Nomad is still evaluating the stop")
+    return Ready("all allocations have ended" if snapshot.allocations else "nothing of it runs")
+
+
+# -- the questions, in the order in which they are asked ---------------------------------------------------------------
+
+
+def _was_stopped(case: Case) -> Verdict | None:
+    if not case.job.stopped:
+        return None
+    return Broken("superseded", "somebody stopped the job", hint="run again to start it")
+
+
+def _parent(case: Case) -> Verdict | None:
+    """Judge a periodic or parameterized job, which itself never runs: registered is all it can be."""
+    if not case.job.is_parent:
+        return None
+    kind = "periodic" if case.job.periodic else "parameterized"
+    if case.goal in ("healthy", "completed"):
+        reason = f"a {kind} job runs only through its children, so '{case.goal}' cannot be waited for"
+        return Broken("failed", reason, hint="wait for 'registered'")
+    return _seconds_left(case) or Ready(f"registered: {kind} job")
+
+
+def _accepted(case: Case) -> Verdict | None:
+    return Ready("registered") if case.goal == "registered" else None
+
+
+def _never(case: Case) -> Verdict | None:
+    if case.goal != "completed" or case.job.is_batch:
+        return None
+    reason = f"a {case.job.type} job is meant to run on, so 'completed' cannot be waited for"
+    return Broken("failed", reason, hint="wait for 'healthy', or make it a batch job")
+
+
+def _deployment_broke(case: Case) -> Verdict | None:
+    """A failed deployment ends the wait even if an auto-revert made a healthy, newer version.
+
+    Of a version that was found unchanged the deployment is history. Its allocations are asked; only where Nomad's last word on a running
+    one was "unhealthy" will nothing change it.
+    """
+    changed = case.awaited.changed
+    deployments = evidence.deployments_of(case.snapshot, case.awaited) if changed else (case.deployment,)
+    failed = next((item for item in deployments if item is not None and item.status == "failed"), None)
+    if failed is None:
+        return None
+    history = evidence.all_allocations(case.snapshot, case.awaited) if changed else case.allocations
+    broken = [alloc for alloc in history if alloc.healthy is False and (changed or alloc.client == "running")]
+    if not changed and not (broken and case.lacking):
+        return None
+    cause = f"; {diagnose.failure(broken[-1])}" if broken else ""
+    reason = f"deployment of version {failed.version}: {failed.description}{cause}"
+    return Broken("failed", diagnose.cut(reason), tuple(alloc.id for alloc in broken))
+
+
+def _was_replaced(case: Case) -> Verdict | None:
+    if evidence.is_adopted(case.job, case.awaited):
+        return _was_cancelled(case)
+    if case.job.version < case.awaited.version and case.waited_s <= SETTLE_S:
+        return Waiting("Nomad is still registering it", again_in_s=_rest(SETTLE_S, case.waited_s))
+    reason = f"somebody registered version {case.job.version} of the job while version {case.awaited.version} was waited for"
+    return Broken("superseded", reason, hint="run again")
+
+
+def _was_cancelled(case: Case) -> Verdict | None:
+    deployment = case.deployment
+    if deployment is None or deployment.status != "cancelled" or deployment.version != case.job.version:
+        return None
+    return Broken("superseded", f"deployment of version {deployment.version}: {deployment.description}", hint="run again")
+
+
+def _was_not_evaluated(case: Case) -> Verdict | None:
+    """The registration's evaluation failed and no other follows: Nomad itself tries again through a follow-up evaluation."""
+    own = case.evaluations[-1] if case.evaluations else None
+    if own is None or own.status != "failed" or own.id != case.awaited.eval_id:
+        return None
+    return Broken("failed", diagnose.cut(f"Nomad could not evaluate the job: {diagnose.clean(own.description) or 'no reason given'}"))
+
+
+def _failed_for_good(case: Case) -> Verdict | None:
+    """A failed allocation that nothing will replace: no reschedule is due, no evaluation pending, no deployment deciding about it."""
+    dead = [alloc for tally in case.lacking for alloc in tally.allocations if alloc.client == "failed" and not alloc.followup_eval]
+    if not dead or case.is_evaluating or case.is_deploying:
+        return None
+    dead.sort(key=lambda alloc: (alloc.create_index, alloc.id))
+    reason = f"{_many(len(dead), 'allocation')} failed and will not be run again; {diagnose.failure(dead[-1])}"
+    return Broken("failed", diagnose.cut(reason), tuple(alloc.id for alloc in dead))
+
+
+def _reached(case: Case) -> Verdict | None:
+    if case.lacking or (case.per_node and not _is_spread(case)):
+        return None
+    left = _seconds_left(case)
+    if left is not None:
+        return left
+    want = sum(tally.want for tally in case.tallies)
+    if not want:
+        return Ready("nothing to run: count is 0")
+    return Ready(f"{want} of {_many(want, 'allocation')} {progress.WORDS[case.goal]}")
+
+
+def _is_spread(case: Case) -> bool:
+    """Whether a system or sysbatch job is where it should be: its count says nothing, so only what Nomad has decided does.
+
+    Filtering some nodes is what constraints are for. Placing nothing at all is not, and a full node is waited for.
+
+    Source: seen with Nomad 1.11.3: without an eligible node the deployment is `successful` with 0 wanted, without a node in the
+    datacenter there is neither deployment nor failed group.
+    """
+    if case.is_evaluating or evidence.older_allocations(case.snapshot, case.awaited):
+        return False
+    if any(item.nodes_exhausted or item.quota_exhausted for item in case.unplaced.values()):
+        return False
+    return bool(case.allocations) or not any(group.count for group in case.job.groups)
+
+
+def _awaits_promotion(case: Case) -> Verdict | None:
+    """Healthy canaries that only a person can promote: every group of the deployment that has canaries must be that far."""
+    deployment = case.deployment
+    if deployment is None or deployment.status != "running":
+        return None
+    groups = {name: item for name, item in deployment.groups.items() if item.desired_canaries > 0 and not item.promoted}
+    canaries = [alloc for alloc in case.allocations if alloc.canary and alloc.healthy is True and alloc.client == "running"]
+    held = {name: sum(alloc.group == name for alloc in canaries) for name in groups}
+    # Source: Nomad promotes by itself only if all groups say auto_promote.
+    if all(item.auto_promote for item in groups.values()) or any(held[name] < item.desired_canaries for name, item in groups.items()):
+        return None
+    namespace = "" if case.snapshot.ref.namespace == "default" else f"-namespace={case.snapshot.ref.namespace} "
+    return Broken(
+        "awaiting-promotion",
+        f"{_many(len(canaries), 'healthy canary', 'healthy canaries')} of version {deployment.version} "
+        f"{'waits' if len(canaries) == 1 else 'wait'} for somebody to promote {'it' if len(canaries) == 1 else 'them'}",
+        tuple(alloc.id for alloc in canaries),
+        hint=f"promote with `nomad deployment promote {namespace}{deployment.id}`, then run again",
+    )
+
+
+def _has_no_place(case: Case) -> Verdict | None:
+    """Groups that could not be placed: without an eligible node for a while it is a failure, room is waited for."""
+    failed = _places_missing(case)
+    if not failed:
+        return None
+    hopeless = {name: item for name, item in failed.items() if not _may_find_room(item)}
+    shown = hopeless or failed
+    words = [diagnose.why_unplaced(shown[name]) for name in sorted(shown)]
+    prefix = [f"group {name}: " if len(case.job.groups) > 1 else "" for name in sorted(shown)]
+    reason = diagnose.cut("; ".join(front + text for front, text in zip(prefix, words, strict=True)))
+    if not hopeless:
+        return Waiting(reason)
+    if case.unplaceable_s >= case.placement_timeout_s:
+        return Broken("failed", reason)
+    return Waiting(reason, unplaceable=True, again_in_s=_rest(case.placement_timeout_s, case.unplaceable_s))
+
+
+def _places_missing(case: Case) -> dict[str, Placement]:
+    """Group -> why it has no place, for the groups where that keeps the condition from being met."""
+    if not case.per_node:
+        lacking = {tally.group.name for tally in case.lacking}
+        return {name: item for name, item in case.unplaced.items() if name in lacking}
+    if case.allocations or case.is_evaluating or not any(group.count for group in case.job.groups):
+        return {name: item for name, item in case.unplaced.items() if _may_find_room(item)}
+    return dict(case.unplaced) or {group.name: Placement() for group in case.job.groups if group.count}
+
+
+def _may_find_room(item: Placement) -> bool:
+    """Whether others may make room without anybody touching this job: a full node, a quota, a volume that somebody holds."""
+    held = any("exhausted its available" in name for name in item.constraint_filtered)
+    return bool(item.nodes_exhausted or item.quota_exhausted or held)
+
+
+def _was_ignored(case: Case) -> Verdict | None:
+    """Nomad looked and placed nothing, without saying why, as it does with a failed allocation whose rescheduling is off."""
+    empty = [tally.group.name for tally in case.lacking if not tally.allocations]
+    looked = not case.awaited.eval_id or any(item.id == case.awaited.eval_id and item.status == "complete" for item in case.evaluations)
+    if not empty or not looked or case.is_evaluating or case.is_deploying or case.per_node:
+        return None
+    if case.waited_s <= SETTLE_S:
+        return Waiting("nothing is placed yet", again_in_s=_rest(SETTLE_S, case.waited_s))
+    return Broken("failed", f"Nomad evaluated version {case.job.version} and placed nothing of group {', '.join(empty)}")
+
+
+_QUESTIONS: Final = (
+    _was_stopped,
+    _parent,
+    _accepted,
+    _never,
+    _deployment_broke,
+    _was_replaced,
+    _was_not_evaluated,
+    _failed_for_good,
+    _reached,
+    _awaits_promotion,
+    _has_no_place,
+    _was_ignored,
+)
+
+# -- shared by the questions -------------------------------------------------------------------------------------------
+
+
+def _progress(case: Case) -> Waiting:
+    unseen = bool(case.awaited.eval_id) and not case.evaluations
+    again_in_s = _rest(SETTLE_S, case.waited_s) if unseen else None
+    if case.goal == "healthy" and diagnose.check_questions(case.snapshot, case.awaited):
+        again_in_s = CHECK_AGAIN_S
+    return Waiting(progress.describe(case), again_in_s=again_in_s)
+
+
+def _seconds_left(case: Case) -> Waiting | None:
+    """Wait out the seed's number of seconds; not for a job that was found unchanged."""
+    seconds = case.awaited.condition.seconds
+    if seconds is None or not case.awaited.changed or case.waited_s >= seconds:
+        return None
+    return Waiting(f"runs; {seconds:g} s after its start are waited for", again_in_s=_rest(seconds, case.waited_s))
+
+
+def _as_stored(snapshot: JobSnapshot, awaited: Awaited) -> Verdict:
+    return judge(snapshot, awaited, waited_s=2 * SETTLE_S, unplaceable_s=0.0, placement_timeout_s=1.0)
+
+
+def _rest(limit_s: float, passed_s: float) -> float:
+    """Seconds until a limit, a little more than none, so that the next look is past it."""
+    return max(limit_s - passed_s, 0.0) + 0.001
+
+
+def _many(count: int, noun: str, plural: str = "") -> str:
+    return f"{count} {noun}" if count == 1 else f"{count} {plural or noun + 's'}"

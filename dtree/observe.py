@@ -1,0 +1,181 @@
+"""Read Nomad once, before planning: what each job file parses to, and what the cluster has of each job. Changes nothing."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Callable, Iterable, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any, Final, TypeVar
+
+from dtree.errors import DeclarationError, Fault, Invalid, Place
+from dtree.health import has_failed
+from dtree.model import Entry, JobRef, RenderedJob, Spec
+from dtree.plan import ObservedJob
+from dtree.ports import Cluster
+from dtree.store import Text
+
+_AT_ONCE: Final = 8
+_HCL_PLACE: Final = re.compile(r"(?:^|[\s(])input\.hcl:(\d+),(\d+)(?:-[\d,]+)?: ?")
+_DEFAULT_NAMESPACE: Final = "default"
+
+Result = TypeVar("Result")
+
+
+def parse_jobs(texts: Mapping[str, Text], entries: Mapping[str, Entry], cluster: Cluster, *, namespace: str) -> dict[str, RenderedJob]:
+    """Have Nomad parse all job files.
+
+    Args:
+        texts: by job name.
+        entries: for the namespace that an entry gives.
+        namespace: for jobs where neither file nor entry says.
+
+    Returns:
+        The jobs by name, sorted.
+
+    Raises:
+        DeclarationError: every job file that Nomad refuses, and jobs that share one ID.
+
+    Effects: reads Nomad.
+    """
+    jobs, faults = _all_of(
+        sorted(texts), lambda name: _parse(name, texts[name], entries[name].namespace or namespace or _DEFAULT_NAMESPACE, cluster)
+    )
+    faults += _same_ids(jobs.values())
+    if faults:
+        raise DeclarationError(faults)
+    return jobs
+
+
+def observe_jobs(jobs: Mapping[str, RenderedJob], cluster: Cluster) -> tuple[dict[str, RenderedJob], dict[str, ObservedJob]]:
+    """Ask Nomad what registering each job would do, and read what it has of those that exist.
+
+    Returns:
+        (the jobs, with the counts that an autoscaler owns as they are now; what was seen), both by name.
+
+    Raises:
+        DeclarationError: every job that Nomad refuses.
+
+    Effects: reads Nomad.
+    """
+    found, faults = _all_of(sorted(jobs), lambda name: _observe(jobs[name], cluster))
+    if faults:
+        raise DeclarationError(faults)
+    return {name: pair[0] for name, pair in found.items()}, {name: pair[1] for name, pair in found.items()}
+
+
+def look_again(job: RenderedJob, cluster: Cluster) -> ObservedJob:
+    """Read what Nomad has of one job now. Effects: reads Nomad."""
+    return _observe(job, cluster)[1]
+
+
+def read_stored(jobs: Mapping[str, RenderedJob], cluster: Cluster) -> dict[str, ObservedJob]:
+    """Read what Nomad has of each job, without asking what registering it would do. Effects: reads Nomad."""
+    snapshots = cluster.snapshots(sorted({job.ref for job in jobs.values()}))
+    return {name: ObservedJob(snapshots[job.ref]) for name, job in sorted(jobs.items())}
+
+
+def _parse(name: str, text: Text, namespace: str, cluster: Cluster) -> RenderedJob:
+    try:
+        source = text.data.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        line = text.data.count(b"\n", 0, error.start) + 1
+        raise DeclarationError(
+            [Fault("not-utf-8", f"the job file of '{name}' is not UTF-8", Place(text.path, line, 1), "save it as UTF-8")]
+        ) from error
+    spec = _api_json(source)
+    is_json = spec is not None
+    if spec is None:
+        try:
+            spec = cluster.parse(source, file=text.path, namespace=namespace)
+        except Invalid as error:
+            raise DeclarationError([_parse_fault(name, text.path, error)]) from error
+    if not spec.get("ID"):
+        raise DeclarationError([Fault("bad-job-file", f"the job file of '{name}' has no job ID", Place(text.path), "give the job an ID")])
+    ref = JobRef(spec.get("Namespace") or namespace, spec["ID"], spec.get("Region") or "")
+    return RenderedJob(name=name, ref=ref, file=text.path, text=source, format="json" if is_json else "hcl2", spec=spec)
+
+
+def _api_json(source: str) -> Spec | None:
+    """A job in the API's own JSON needs no parsing; HCL's JSON does."""
+    if not source.lstrip().startswith("{"):
+        return None
+    try:
+        data: Any = json.loads(source)
+    except ValueError:
+        return None
+    job = data.get("Job", data) if isinstance(data, dict) else None
+    return job if isinstance(job, dict) and "TaskGroups" in job else None
+
+
+def _parse_fault(name: str, file: str, error: Invalid) -> Fault:
+    where = _HCL_PLACE.search(error.problem)
+    place = Place(file, int(where[1]), int(where[2])) if where else Place(file)
+    problem = _HCL_PLACE.sub("", error.problem).strip()
+    hint = "mend the job file"
+    if "filesystem function disabled" in problem:
+        hint = "Nomad's API reads no files: put the text into the job file, or fetch it with an artifact block"
+    return Fault("bad-job-file", f"Nomad cannot parse the job file of '{name}': {problem}", place, hint)
+
+
+def _same_ids(jobs: Iterable[RenderedJob]) -> list[Fault]:
+    by_ref: dict[JobRef, list[RenderedJob]] = {}
+    for job in jobs:
+        by_ref.setdefault(job.ref, []).append(job)
+    return [
+        Fault(
+            "same-job-id",
+            f"{' and '.join(repr(job.name) for job in same)} are one job to Nomad: '{ref}'",
+            Place(same[1].file),
+            "give each job file an ID of its own",
+        )
+        for ref, same in sorted(by_ref.items())
+        if len(same) > 1
+    ]
+
+
+def _observe(job: RenderedJob, cluster: Cluster) -> tuple[RenderedJob, ObservedJob]:
+    snapshot = cluster.snapshot(job.ref)
+    if snapshot.job is not None:
+        job = _keep_counts(job, {group.name: group.count for group in snapshot.job.groups})
+    try:
+        dry_run = cluster.dry_run(job)
+    except Invalid as error:
+        problem = f"Nomad refuses job '{job.name}': {error.problem}"
+        raise DeclarationError([Fault("job-invalid", problem, Place(job.file), "mend the job file")]) from error
+    stable = None
+    if snapshot.job is not None and dry_run.diff == "None" and has_failed(snapshot):
+        stable = cluster.stable_version(job.ref, below=snapshot.job.version)
+    return job, ObservedJob(snapshot, dry_run, stable)
+
+
+def _keep_counts(job: RenderedJob, counts: Mapping[str, int]) -> RenderedJob:
+    """Leave the count of a group with a scaling policy as it is: it belongs to the autoscaler, and is no drift."""
+    groups = job.spec.get("TaskGroups") or ()
+    kept = [{**group, "Count": counts[group["Name"]]} if group["Name"] in counts and _scales(group) else group for group in groups]
+    if list(groups) == kept:
+        return job
+    return RenderedJob(job.name, job.ref, job.file, job.text, job.format, {**job.spec, "TaskGroups": kept})
+
+
+def _scales(group: Mapping[str, Any]) -> bool:
+    policy = group.get("Scaling") or {}
+    return bool(policy) and policy.get("Enabled") is not False
+
+
+def _all_of(names: list[str], read: Callable[[str], Result]) -> tuple[dict[str, Result], list[Fault]]:
+    """Do `read` for all names, some at once; collect the faults of all instead of stopping at the first."""
+
+    def attempt(name: str) -> tuple[list[Result], tuple[Fault, ...]]:
+        try:
+            return [read(name)], ()
+        except DeclarationError as error:
+            return [], error.faults
+
+    results: dict[str, Result] = {}
+    faults: list[Fault] = []
+    with ThreadPoolExecutor(_AT_ONCE) as pool:
+        for name, (found, wrong) in zip(names, pool.map(attempt, names), strict=True):
+            results.update((name, result) for result in found)
+            faults += wrong
+    return results, faults

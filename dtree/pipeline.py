@@ -1,0 +1,210 @@
+"""The whole program on one page. Each stage is one call; each arrow is one frozen type.
+
+    store snapshot --read--> Sources        the dependency file, its graph, and where job texts come from     (reads the store)
+    Sources --goals, select--> names        the jobs that this is about                                      (pure)
+    names --parse_jobs--> RenderedJob       each job file as Nomad parses it                                 (reads store and Nomad)
+    RenderedJob --observe_jobs--> Observed  what Nomad has of it, and what registering it would do           (reads Nomad)
+    Observed --plan.make_*--> Plan          every decision; `nomad-dtree plan` ends here                     (pure)
+    Plan --carry_out--> RunRecord           the only stage that changes Nomad; news leave it as events
+
+`plan` and `run` share everything but the last call, so they cannot drift apart.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass, replace
+
+from dtree import depfile, graph, plan
+from dtree.errors import DeclarationError, DtreeError, Fault, StoreError, UsageError
+from dtree.executor import Interrupts, Limits, carry_out
+from dtree.graph import DependencyGraph
+from dtree.evidence import Awaited, as_found, current_allocations
+from dtree.health import Broken, Ready, Waiting, judge
+from dtree.model import Condition, Declaration, JobSnapshot, RenderedJob
+from dtree.observe import observe_jobs, parse_jobs, read_stored
+from dtree.plan import Intent, Plan
+from dtree.ports import Cluster
+from dtree.record import Health, StatusRow
+from dtree.store import Snapshot
+
+__all__ = ["Interrupts", "Limits", "Sources", "carry_out", "check", "goals", "prepare", "read", "status", "validate"]
+
+
+@dataclass(frozen=True, slots=True)
+class Sources:
+    """What a store holds.
+
+    Attributes:
+        store: name of the store, for people.
+    """
+
+    store: str
+    snapshot: Snapshot
+    declaration: Declaration
+    graph: DependencyGraph
+
+
+def read(snapshot: Snapshot, *, store: str) -> Sources:
+    """Read the dependency file and build the graph.
+
+    Raises:
+        DeclarationError: all its faults at once.
+        StoreError: the store cannot be read.
+
+    Effects: reads the store; no job file yet.
+    """
+    text = snapshot.depfile()
+    declaration = depfile.parse(text.path, text.data, title=snapshot.title)
+    return Sources(store, snapshot, declaration, graph.build(declaration, snapshot.job_names()))
+
+
+def goals(sources: Sources, names: Sequence[str], *, everything: bool) -> tuple[str, ...]:
+    """Return what is asked for, sorted, each once.
+
+    Raises:
+        UsageError: neither a job nor `--all`, or both.
+        GoalError: a name that is no job.
+    """
+    if everything and names:
+        raise UsageError("--all is every job of the file: it goes with no job name", hint="leave one of them out")
+    if everything:
+        return tuple(sorted(sources.graph.entries))
+    if not names:
+        raise UsageError("no job is named", hint="name one (`--job nginx`), or take every job of the file with --all")
+    graph.select(sources.graph, names)
+    return tuple(sorted(set(names)))
+
+
+def prepare(sources: Sources, cluster: Cluster, intent: Intent, *, namespace: str) -> Plan:
+    """Decide what the intent takes.
+
+    Args:
+        namespace: for jobs where neither the file nor the entry says; "" for Nomad's default.
+
+    Raises:
+        DtreeError: anything wrong in the files, or Nomad that cannot be asked. Nothing was changed.
+
+    Effects: reads the store and Nomad.
+    """
+    if intent.verb == "run":
+        names: Collection[str] = graph.select(sources.graph, intent.goals)
+        jobs, observed = observe_jobs(_parsed(sources, names, cluster, namespace), cluster)
+        steps = plan.make_run(sources.graph, names, jobs, observed, intent)
+    else:
+        names = plan.stop_set(sources.graph, intent)
+        users = {user for name in names for user in sources.graph.dependents[name]}
+        jobs = _parsed(sources, {*names, *users}, cluster, namespace)
+        observed = read_stored(jobs, cluster)
+        steps = plan.make_stop(sources.graph, names, jobs, observed, intent)
+    return Plan(
+        verb=intent.verb,
+        stack=sources.declaration.stack,
+        store=sources.store,
+        revision=str(sources.snapshot.revision),
+        goals=intent.goals,
+        steps=steps,
+        warnings=tuple(f"{name}: {run.warnings}" for name, seen in sorted(observed.items()) if (run := seen.dry_run) and run.warnings),
+    )
+
+
+def check(snapshot: Snapshot) -> tuple[Fault, ...]:
+    """Find everything that is wrong without asking Nomad: the dependency file, its graph, missing and ambiguous job files.
+
+    Effects: reads the store.
+    """
+    text = snapshot.depfile()
+    try:
+        declaration = depfile.parse(text.path, text.data, title=snapshot.title)
+        known = graph.build(declaration, snapshot.job_names())
+    except DeclarationError as error:
+        return error.faults
+    faults: list[Fault] = []
+    for name in sorted(known.entries):
+        try:
+            snapshot.jobs([name], _files(known, [name]))
+        except (DtreeError, StoreError) as error:
+            faults.extend(error.faults)
+    return tuple(faults)
+
+
+def validate(sources: Sources, cluster: Cluster, *, namespace: str) -> tuple[str, ...]:
+    """Have Nomad parse and validate every job; return its warnings.
+
+    Raises:
+        DeclarationError: every job that Nomad refuses.
+
+    Effects: reads the store and Nomad.
+    """
+    jobs = _parsed(sources, sources.graph.entries, cluster, namespace)
+    faults: list[Fault] = []
+    warnings: list[str] = []
+    for name, job in jobs.items():
+        try:
+            warning = cluster.validate(job)
+        except DtreeError as error:
+            faults.append(Fault(error.error_code, "; ".join([error.problem, *error.notes]), None, error.hint))
+            continue
+        if warning:
+            warnings.append(f"{name}: {warning}")
+    if faults:
+        raise DeclarationError(faults)
+    return tuple(warnings)
+
+
+def status(sources: Sources, cluster: Cluster, names: Sequence[str], *, namespace: str) -> tuple[StatusRow, ...]:
+    """Say how the jobs of the tree below `names` do, each before what it needs.
+
+    Effects: reads the store and Nomad.
+    """
+    chosen = graph.select(sources.graph, names)
+    jobs = _parsed(sources, chosen, cluster, namespace)
+    observed = read_stored(jobs, cluster)
+    ordered = reversed(graph.order(sources.graph, chosen))
+    return tuple(_status_row(sources.graph.needs[name], jobs[name], observed[name].snapshot, cluster) for name in ordered)
+
+
+def _status_row(needs: tuple[str, ...], job: RenderedJob, snapshot: JobSnapshot, cluster: Cluster) -> StatusRow:
+    row = StatusRow(job.name, job.ref.id, job.ref.namespace, job.type, needs, "", "Missing", None, 0, 0)
+    state = snapshot.job
+    if state is None:
+        return row
+    awaited = as_found(state, Condition())
+    current = [one for one in current_allocations(snapshot, awaited) if one.client == "running"]
+    health, reason = _health_of(snapshot, awaited)
+    found = {address for one in current for address in cluster.addresses(one.id)}
+    return replace(
+        row,
+        state=state.status,
+        health=health,
+        version=state.version,
+        running=len(current),
+        desired=0 if state.stopped or state.is_parent else sum(group.count for group in state.groups),
+        addresses=tuple(sorted(found, key=lambda address: (address.label, address.host, address.port))),
+        reason=reason,
+    )
+
+
+def _health_of(snapshot: JobSnapshot, awaited: Awaited) -> tuple[Health, str]:
+    """Say in one of the field's words how a job does that nobody is bringing up right now, and why."""
+    if snapshot.job is not None and snapshot.job.stopped:
+        return "Suspended", "stopped"
+    verdict = judge(snapshot, awaited, waited_s=0.0, unplaceable_s=0.0, placement_timeout_s=0.0)
+    match verdict:
+        case Ready():
+            return "Healthy", ""
+        case Waiting(reason=reason):
+            return "Progressing", reason
+        case Broken(kind="awaiting-promotion", reason=reason):
+            return "Suspended", reason
+        case Broken(reason=reason):
+            return "Degraded", reason
+
+
+def _parsed(sources: Sources, names: Collection[str], cluster: Cluster, namespace: str) -> dict[str, RenderedJob]:
+    texts = sources.snapshot.jobs(names, _files(sources.graph, names))
+    return parse_jobs(texts, sources.graph.entries, cluster, namespace=namespace)
+
+
+def _files(known: DependencyGraph, names: Collection[str]) -> dict[str, str]:
+    return {name: entry.file for name in names if (entry := known.entries[name]).file is not None}

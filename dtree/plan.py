@@ -1,0 +1,392 @@
+"""Every decision: from the graph, the rendered jobs, what Nomad has and what was asked for, to an ordered plan. Pure.
+
+A plan is a value: the same state gives the same plan, byte for byte. `needs` of a step are names of other steps; a step may start when
+all of them are ready.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass, replace
+from typing import Literal
+
+from dtree.graph import DependencyGraph, order, select
+from dtree.health import has_failed, is_finished
+from dtree.model import Condition, DryRun, JobRef, JobSnapshot, JobState, RenderedJob, Spec
+
+Change = Literal["noop", "create", "update", "replace", "rerun", "evaluate", "stop", "purge", "keep", "absent"]
+"""noop: runs unchanged · create: new, or stopped until now · update: in place · replace: new allocations · rerun: unchanged but failed,
+run again · evaluate: unchanged, looked at again by Nomad · stop, purge · keep: not stopped, others need it · absent: nothing to stop"""
+
+
+@dataclass(frozen=True, slots=True)
+class Register:
+    """Register the job, if its JobModifyIndex is what the plan saw."""
+
+    enforce_index: int
+
+
+@dataclass(frozen=True, slots=True)
+class Noop:
+    """Change nothing; wait for the version that is there."""
+
+    version: int
+
+
+@dataclass(frozen=True, slots=True)
+class Evaluate:
+    """Have Nomad evaluate the unchanged job again."""
+
+    version: int
+
+
+@dataclass(frozen=True, slots=True)
+class Rerun:
+    """Run an unchanged job that has failed (or completed) again, which registering alone does not do.
+
+    Attributes:
+        way: `stop` it first (batch), return to `stable_version` first (service), or `purge` it first (nothing of it runs).
+        version: the version that is there now.
+    """
+
+    way: Literal["stop", "revert", "purge"]
+    version: int
+    stable_version: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Stop:
+    """Stop the job with its running children, wait until their allocations have ended, and purge it if asked.
+
+    Attributes:
+        running: False where the job has ended already and only the waiting and the purge are left.
+    """
+
+    purge: bool
+    running: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class Refuse:
+    """Do nothing but fail: there is no way to do what was asked, and `why` says so."""
+
+    why: str
+    hint: str
+
+
+@dataclass(frozen=True, slots=True)
+class Nothing:
+    """Nothing to do: a job to stop that is not there, or one that is kept."""
+
+
+Action = Register | Noop | Evaluate | Rerun | Stop | Refuse | Nothing
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """One job's part of a plan.
+
+    Attributes:
+        job: what to register; for a stop, what to stop.
+        action: what is done to Nomad.
+        change: the same in one word.
+        cause: why, in words.
+        needs: names of the jobs whose steps come first, sorted.
+        condition: when the step counts as ready.
+        timeout_s: longest wait for that.
+        retries: further attempts after a failed one.
+    """
+
+    job: RenderedJob
+    action: Action
+    change: Change
+    cause: str
+    needs: tuple[str, ...]
+    condition: Condition
+    timeout_s: float
+    retries: int = 0
+
+    @property
+    def name(self) -> str:
+        """Name of the job, which is the step's name too."""
+        return self.job.name
+
+    @property
+    def ref(self) -> JobRef:
+        """Nomad's identity of the job."""
+        return self.job.ref
+
+
+@dataclass(frozen=True, slots=True)
+class Intent:
+    """What was asked for.
+
+    Attributes:
+        goals: job names, sorted; for `--all` every job of the file.
+        wait_ready: read every number of seconds as "until ready".
+        force: run: evaluate or rerun what is unchanged; stop: stop what others still need.
+        deep: stop the whole tree below the goals.
+    """
+
+    verb: Literal["run", "stop"]
+    goals: tuple[str, ...]
+    wait_ready: bool = False
+    force: bool = False
+    deep: bool = False
+    purge: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class ObservedJob:
+    """What Nomad has of one job, as read once before planning.
+
+    Attributes:
+        snapshot: its stored state; `snapshot.job` is None where there is none.
+        dry_run: Nomad's own plan of registering the rendered job; None where it was not asked (stop).
+        stable_version: newest older version that was stable, None for none (asked only for an unchanged job).
+    """
+
+    snapshot: JobSnapshot
+    dry_run: DryRun | None = None
+    stable_version: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """An ordered list of steps.
+
+    Attributes:
+        store, revision: where the texts came from.
+        steps: in an order in which they could be carried out one by one; each after its needs.
+        warnings: Nomad's own about the job files, one line each.
+    """
+
+    verb: Literal["run", "stop"]
+    stack: str
+    store: str
+    revision: str
+    goals: tuple[str, ...]
+    steps: tuple[Step, ...]
+    warnings: tuple[str, ...] = ()
+
+    @property
+    def pending(self) -> bool:
+        """Whether carrying it out would change anything in Nomad."""
+        return any(not isinstance(step.action, Noop | Nothing | Evaluate) for step in self.steps)
+
+
+def make_run(
+    graph: DependencyGraph,
+    names: Collection[str],
+    jobs: Mapping[str, RenderedJob],
+    observed: Mapping[str, ObservedJob],
+    intent: Intent,
+) -> tuple[Step, ...]:
+    """Decide what bringing up `names` takes.
+
+    Args:
+        names: the goals and all that they need, as `graph.select` gives them.
+        jobs, observed: for each of the names.
+
+    Returns:
+        One step a job, each after its needs; the same state gives the same steps.
+    """
+    return tuple(_run_step(graph, name, jobs[name], observed[name], intent) for name in order(graph, names))
+
+
+def make_stop(
+    graph: DependencyGraph,
+    names: Collection[str],
+    jobs: Mapping[str, RenderedJob],
+    observed: Mapping[str, ObservedJob],
+    intent: Intent,
+) -> tuple[Step, ...]:
+    """Decide what stopping `names` takes: dependents before what they need.
+
+    Args:
+        names: the jobs to stop, as `stop_set` gives them.
+        jobs, observed: for each of the names and for all their dependents.
+
+    Returns:
+        One step a job. What something outside still needs is kept, with all that it needs in turn, unless `intent.force`.
+    """
+    kept: dict[str, str] = {}
+    steps: list[Step] = []
+    for name in reversed(order(graph, names)):
+        users = [user for user in graph.dependents[name] if (user not in names or user in kept) and is_alive(observed[user].snapshot)]
+        if users and not intent.force and is_alive(observed[name].snapshot):
+            kept[name] = f"still needed by {', '.join(users)}"
+        needs = tuple(sorted(user for user in graph.dependents[name] if user in names))
+        steps.append(_stop_step(graph, name, jobs[name], observed[name], intent, needs=needs, kept=kept.get(name)))
+    return tuple(steps)
+
+
+def stop_set(graph: DependencyGraph, intent: Intent) -> frozenset[str]:
+    """Return the jobs that a stop is about: the goals and their post jobs; with `intent.deep` all that they need as well.
+
+    Raises:
+        GoalError: a goal that the graph does not know.
+    """
+    whole = select(graph, intent.goals)
+    if intent.deep:
+        return whole
+    chosen = set(intent.goals)
+    todo = list(intent.goals)
+    while todo:
+        posts = [post for post in graph.posts(todo.pop()) if post not in chosen]
+        chosen.update(posts)
+        todo.extend(posts)
+    return frozenset(chosen)
+
+
+def run_again(job: RenderedJob, seen: ObservedJob) -> tuple[Action, str]:
+    """Decide how to run an unchanged job again that has failed, or a batch job that has completed.
+
+    Nomad's own plan says None for it, and registering it, evaluating it with ForceReschedule or stopping and registering it (a service)
+    changes nothing, so the stored job has to become another one first.
+
+    Returns:
+        (the action, why it is that one).
+
+    Source: docs/explanation/nomad.md.
+    """
+    state = seen.snapshot.job
+    if state is None:
+        return Register(0), "gone from Nomad"
+    if state.is_batch:
+        return Rerun("stop", state.version), "stopped first, so that Nomad runs it again"
+    if seen.stable_version is not None:
+        return Rerun("revert", state.version, seen.stable_version), f"returned to stable version {seen.stable_version} first"
+    running = sum(allocation.client in ("running", "pending", "unknown") for allocation in seen.snapshot.allocations)
+    if running == 0:
+        return Rerun("purge", state.version), "purged first: no version of it was ever stable and nothing of it runs"
+    return (
+        Refuse(
+            f"version {state.version} of '{job.name}' failed, and Nomad does not run an unchanged job again: no earlier version was "
+            f"stable, and {running} allocation{'s' if running > 1 else ''} of it still run{'s' if running == 1 else ''}",
+            f"look at it; then change the job file, or `nomad-dtree stop {job.name} --purge` and run again",
+        ),
+        "failed, and cannot be run again as long as something of it runs",
+    )
+
+
+def is_alive(snapshot: JobSnapshot) -> bool:
+    """Whether anything of the job runs, or will."""
+    if snapshot.job is None:
+        return False
+    return snapshot.job.status != "dead" or any(not allocation.is_over for allocation in snapshot.allocations)
+
+
+_DEFAULT_TIMEOUT_S = 300.0
+_SHOWN_FIELDS = 3
+
+
+def _run_step(graph: DependencyGraph, name: str, job: RenderedJob, seen: ObservedJob, intent: Intent) -> Step:
+    entry = graph.entries[name]
+    action, change, cause = _decide(job, seen, force=intent.force)
+    condition = graph.post_conditions.get(name) or entry.wait_cond or Condition()
+    if intent.wait_ready and condition.seconds is not None:
+        condition = replace(condition, name="ready", seconds=None)
+    return Step(
+        job=job,
+        action=action,
+        change=change,
+        cause=cause,
+        needs=graph.needs[name],
+        condition=condition,
+        timeout_s=condition.timeout_s or entry.timeout_s or _patience_s(job.spec) + (condition.seconds or 0.0),
+        retries=entry.retries,
+    )
+
+
+def _decide(job: RenderedJob, seen: ObservedJob, *, force: bool) -> tuple[Action, Change, str]:
+    state, dry_run = seen.snapshot.job, seen.dry_run
+    if state is None or dry_run is None:
+        return Register(0), "create", "not in Nomad yet"
+    if dry_run.diff == "None":
+        return _decide_unchanged(job, seen, state, force=force)
+    if state.stopped:
+        cause = "was stopped"
+        if _ignores_dead(seen, job):
+            return Rerun("purge", state.version), "rerun", f"{cause}; purged first, because Nomad would leave its failed allocations be"
+        return Register(state.modify_index), "create", cause
+    cause = _difference(dry_run)
+    if _ignores_dead(seen, job):
+        return Rerun("purge", state.version), "rerun", f"{cause}; purged first, because Nomad would leave its failed allocations be"
+    totals = [group for group in dry_run.updates.values() if group.get("destructive") or group.get("canary")]
+    return Register(state.modify_index), "replace" if totals else "update", cause
+
+
+def _decide_unchanged(job: RenderedJob, seen: ObservedJob, state: JobState, *, force: bool) -> tuple[Action, Change, str]:
+    if has_failed(seen.snapshot):
+        action, how = run_again(job, seen)
+        return action, "rerun", f"unchanged, but version {state.version} failed: {how}"
+    if state.is_parent:
+        return Noop(state.version), "noop", "registered, unchanged"
+    if is_finished(seen.snapshot):
+        if force:
+            return Rerun("stop", state.version), "rerun", "completed and unchanged; run again because of --force"
+        return Noop(state.version), "noop", "completed, unchanged"
+    missing = sum(group.get("place", 0) for group in (seen.dry_run.updates.values() if seen.dry_run else ()))
+    if missing:
+        return Evaluate(state.version), "evaluate", f"unchanged, but {missing} allocation{'s are' if missing > 1 else ' is'} missing"
+    if force:
+        return Evaluate(state.version), "evaluate", "unchanged and not failed, so --force only has Nomad evaluate it"
+    return Noop(state.version), "noop", "runs, unchanged"
+
+
+def _ignores_dead(seen: ObservedJob, job: RenderedJob) -> bool:
+    """Nomad leaves a failed allocation whose rescheduling is off in its place, also under an in-place change or after a stop."""
+    if job.type in ("batch", "sysbatch") or job.is_parent or seen.dry_run is None:
+        return False
+    if any(not allocation.is_over for allocation in seen.snapshot.allocations):
+        return False
+    failed = {allocation.group for allocation in seen.snapshot.allocations if allocation.client == "failed" and allocation.desired == "run"}
+    acts = ("place", "destructive", "in_place", "canary", "migrate", "reschedule_now", "reschedule_later")
+    stuck = [group for group, numbers in seen.dry_run.updates.items() if group in failed and not any(numbers.get(act) for act in acts)]
+    return bool(stuck) and len(stuck) == len(seen.dry_run.updates)
+
+
+def _difference(dry_run: DryRun) -> str:
+    if not dry_run.changed:
+        return "changed"
+    more = len(dry_run.changed) - _SHOWN_FIELDS
+    return f"changed: {', '.join(dry_run.changed[:_SHOWN_FIELDS])}" + (f" and {more} more" if more > 0 else "")
+
+
+def _patience_s(spec: Spec) -> float:
+    """Five minutes, or longer where the job's own progress deadline says so."""
+    blocks = [spec.get("Update")] + [group.get("Update") for group in spec.get("TaskGroups") or ()]
+    deadlines = [(block.get("ProgressDeadline") or 0) / 1e9 for block in blocks if block]
+    return max([_DEFAULT_TIMEOUT_S, *deadlines])
+
+
+def _stop_step(
+    graph: DependencyGraph, name: str, job: RenderedJob, seen: ObservedJob, intent: Intent, *, needs: tuple[str, ...], kept: str | None
+) -> Step:
+    action, change, cause = _decide_stop(seen.snapshot, purge=intent.purge)
+    if kept is not None:
+        action, change, cause = Nothing(), "keep", kept
+    stop_s = max([group.stop_timeout_s for group in seen.snapshot.job.groups] if seen.snapshot.job else [], default=0.0)
+    return Step(
+        job=job,
+        action=action,
+        change=change,
+        cause=cause,
+        needs=needs,
+        condition=Condition(),
+        timeout_s=graph.entries[name].timeout_s or _DEFAULT_TIMEOUT_S + stop_s,
+    )
+
+
+def _decide_stop(snapshot: JobSnapshot, *, purge: bool) -> tuple[Action, Change, str]:
+    state = snapshot.job
+    if state is None:
+        return Nothing(), "absent", "not in Nomad"
+    running = state.status != "dead" and not state.stopped
+    if not running and not purge and not is_alive(snapshot):
+        return Nothing(), "absent", "stopped already" if state.stopped else "has ended"
+    ways: dict[bool, Change] = {True: "purge", False: "stop"}
+    if running:
+        return Stop(purge=purge), ways[purge], "runs" if state.status == "running" else state.status
+    return Stop(purge=purge, running=False), ways[purge], "its allocations are still ending" if is_alive(snapshot) else "has ended"

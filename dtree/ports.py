@@ -1,0 +1,130 @@
+"""What observe and the executor need from the outside: a cluster and a clock. Protocols only.
+
+`cluster.NomadCluster` and `clock.SystemClock` are the real ones; `tests/fakes` has a cluster with behaviour and a clock that jumps.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+from typing import Any, Literal, Protocol
+
+from dtree.errors import ClusterError
+from dtree.model import Address, CheckResult, DryRun, JobRef, JobSnapshot, RenderedJob, Spec
+
+OnChange = Callable[[JobSnapshot], None]
+OnTrouble = Callable[[ClusterError | None], None]
+
+
+@dataclass(frozen=True, slots=True)
+class Registered:
+    """Nomad accepted a job.
+
+    Attributes:
+        version: the job version that now is current: the one the run waits for.
+        shape: its `JobState.shape`, to tell an autoscaler's new version from somebody else's.
+        eval_id: "" for periodic and parameterized jobs.
+        warnings: Nomad's own, "" for none.
+    """
+
+    version: int
+    shape: str
+    eval_id: str
+    warnings: str = ""
+
+
+class Watch(Protocol):
+    """Standing queries for a changing set of jobs."""
+
+    def follow(self, ref: JobRef) -> None:
+        """Report `ref` from now on whenever something about it changes; a first report comes at once."""
+
+    def drop(self, ref: JobRef) -> None:
+        """Report it no longer."""
+
+
+class Cluster(Protocol):
+    """A Nomad cluster. Every method raises `errors.ClusterError`; transient failures are retried within."""
+
+    def parse(self, text: str, *, file: str, namespace: str) -> Spec:
+        """Parse HCL2 or JSON; reads Nomad. `namespace` is only where the token's rights are looked up."""
+
+    def validate(self, job: RenderedJob) -> str:
+        """Ask Nomad to validate; returns its warnings, raises Invalid with its errors."""
+
+    def dry_run(self, job: RenderedJob) -> DryRun:
+        """Ask Nomad what registering the job would do."""
+
+    def snapshot(self, ref: JobRef) -> JobSnapshot:
+        """Read the job, its allocations, deployments and evaluations afresh."""
+
+    def snapshots(self, refs: Sequence[JobRef]) -> Mapping[JobRef, JobSnapshot]:
+        """Read many jobs afresh, in few requests."""
+
+    def stable_version(self, ref: JobRef, *, below: int) -> int | None:
+        """Newest version under `below` that was stable and was not a stop; None for none."""
+
+    def register(self, job: RenderedJob, *, enforce_index: int) -> Registered:
+        """Register, if the job's JobModifyIndex still is `enforce_index` (0: it must not exist); else Conflict."""
+
+    def evaluate(self, ref: JobRef) -> str:
+        """Have the job evaluated again, with failed allocations rescheduled; returns the evaluation's id."""
+
+    def revert(self, ref: JobRef, *, version: int, enforce_version: int) -> Registered:
+        """Return to an older version."""
+
+    def stop(self, ref: JobRef) -> str:
+        """Stop the job without purging; returns the evaluation's id."""
+
+    def purge(self, ref: JobRef) -> None:
+        """Remove the job from Nomad. Only when none of its evaluations is pending and all its allocations are over."""
+
+    def settle(self, ref: JobRef, *, ended: bool) -> JobSnapshot:
+        """Wait until no evaluation of the job is pending and, if `ended`, all its allocations are over; Unavailable if that takes long."""
+
+    def children(self, ref: JobRef) -> tuple[JobRef, ...]:
+        """Children of a periodic or parameterized job that still run, sorted."""
+
+    def logs(self, alloc_id: str, task: str, *, stream: Literal["stdout", "stderr"], lines: int) -> Sequence[str]:
+        """Last lines of a task's log; empty where there is none (any more)."""
+
+    def checks(self, alloc_id: str) -> tuple[CheckResult, ...]:
+        """Nomad-provider checks of an allocation, sorted by name."""
+
+    def addresses(self, alloc_id: str) -> tuple[Address, ...]:
+        """Addresses of an allocation's ports, sorted by label."""
+
+    def watch(self, on_change: OnChange, on_trouble: OnTrouble) -> AbstractContextManager[Watch]:
+        """Begin standing queries.
+
+        Args:
+            on_change: handed a job's new snapshot, from another thread.
+            on_trouble: handed the error when contact is lost, and None when it is back; Denied does not pass by itself.
+        """
+
+
+class Inbox(Protocol):
+    """Where workers and watchers leave what happened, for the one loop that reads it."""
+
+    def put(self, item: Any) -> None:  # noqa: ANN401 - whatever the loop understands
+        """Leave an item; safe from any thread and from a signal handler."""
+
+    def get(self, timeout_s: float | None) -> Any | None:  # noqa: ANN401 - as above
+        """Take the next item; None after `timeout_s` without one."""
+
+
+class Clock(Protocol):
+    """Time and threads, so that a test can do without both."""
+
+    def now_s(self) -> float:
+        """Seconds since some start, never backwards."""
+
+    def unix_s(self) -> float:
+        """Seconds since 1970."""
+
+    def inbox(self) -> Inbox:
+        """Return a new, empty inbox."""
+
+    def start(self, work: Callable[[], None]) -> None:
+        """Do `work` beside the caller; it reports through an inbox. It never keeps the program from ending."""

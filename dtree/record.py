@@ -1,0 +1,207 @@
+"""What a run has come to: a fold over its events. Views print it; nothing else remembers a run."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, replace
+from typing import Literal
+
+from dtree.events import (
+    Event,
+    PlannedStep,
+    RunFinished,
+    RunInterrupted,
+    RunStarted,
+    StepFailed,
+    StepKept,
+    StepLost,
+    StepReady,
+    StepRegistered,
+    StepRetrying,
+    StepStarted,
+    StepWaiting,
+)
+from dtree.model import Address
+
+State = Literal["pending", "acting", "waiting", "ready", "failed", "lost", "kept"]
+
+Health = Literal["Healthy", "Progressing", "Degraded", "Suspended", "Missing", "Unknown"]
+
+
+@dataclass(frozen=True, slots=True)
+class StepRecord:
+    """Where one step stands.
+
+    Attributes:
+        state: pending (its needs are not ready), acting (talking to Nomad), waiting (registered, not ready), ready, failed, lost, kept.
+        kind: kind of failure, "" while there is none.
+        reason: why it waits, how it became ready, or why it failed.
+        because: the job under which a lost step is reported.
+        registered: this run changed something in Nomad for it.
+    """
+
+    planned: PlannedStep
+    state: State = "pending"
+    attempt: int = 0
+    started_s: float | None = None
+    ended_s: float | None = None
+    version: int | None = None
+    registered: bool = False
+    kind: str = ""
+    reason: str = ""
+    details: tuple[str, ...] = ()
+    hint: str = ""
+    because: str = ""
+    addresses: tuple[Address, ...] = ()
+    warnings: str = ""
+    attempts: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class RunRecord:
+    """A run as a whole. `exit_code` is None until it finished."""
+
+    verb: str
+    stack: str
+    store: str
+    revision: str
+    goals: tuple[str, ...]
+    started_s: float
+    steps: Mapping[str, StepRecord]
+    interrupted: str = ""
+    exit_code: int | None = None
+    elapsed_s: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class StatusRow:
+    """Where one job stands in Nomad right now, whoever brought it there; what `status` shows.
+
+    Attributes:
+        job: our name; `id`, `namespace` and `type` are those of its job file.
+        needs: names of the jobs it waits for, as in the graph: they make the tree.
+        state: Nomad's word (pending, running, dead), "" where Nomad has no such job.
+        version: Nomad's counter; None where Nomad has no such job.
+        running, desired: allocations of this version, over all groups.
+        addresses: of the running allocations, sorted by label.
+        reason: why it is not healthy, "" where it is.
+    """
+
+    job: str
+    id: str
+    namespace: str
+    type: str
+    needs: tuple[str, ...]
+    state: str
+    health: Health
+    version: int | None
+    running: int
+    desired: int
+    addresses: tuple[Address, ...] = ()
+    reason: str = ""
+
+
+def begin(event: RunStarted) -> RunRecord:
+    """Open the record of a run with its first event."""
+    return RunRecord(
+        verb=event.verb,
+        stack=event.stack,
+        store=event.store,
+        revision=event.revision,
+        goals=event.goals,
+        started_s=event.time_s,
+        steps={step.job: StepRecord(planned=step) for step in event.steps},
+    )
+
+
+class Recorder:
+    """Folds events as they come, at the cost of the one step that each is about."""
+
+    def __init__(self) -> None:
+        self._record: RunRecord | None = None
+        self.steps: dict[str, StepRecord] = {}
+
+    def __call__(self, event: Event) -> None:
+        """Fold one more event in."""
+        match event:
+            case RunStarted():
+                self._record = begin(event)
+                self.steps = dict(self._record.steps)
+            case RunInterrupted() | RunFinished():
+                self._record = advance(self.record(), event)
+            case _:
+                self.steps[event.job] = step_after(self.steps[event.job], event)
+
+    def record(self) -> RunRecord:
+        """Return the record so far."""
+        if self._record is None:
+            msg = "a run begins with RunStarted"
+            raise ValueError(msg)
+        return replace(self._record, steps=dict(self.steps))
+
+
+def fold(events: Iterable[Event]) -> RunRecord:
+    """Fold all events of a run, the first of which is RunStarted."""
+    recorder = Recorder()
+    for event in events:
+        recorder(event)
+    return recorder.record()
+
+
+def advance(record: RunRecord, event: Event) -> RunRecord:
+    """Return the record after one more event. O(number of steps): views with many steps keep their own tables."""
+    match event:
+        case RunStarted():
+            return begin(event)
+        case RunInterrupted(signal=signal):
+            return replace(record, interrupted=signal)
+        case RunFinished(exit_code=code, elapsed_s=elapsed):
+            return replace(record, exit_code=code, elapsed_s=elapsed)
+        case _:
+            steps = dict(record.steps)
+            steps[event.job] = step_after(steps[event.job], event)
+            return replace(record, steps=steps)
+
+
+def step_after(  # noqa: PLR0911 - one return per kind of event
+    step: StepRecord, event: Event
+) -> StepRecord:
+    """Return one step's record after an event of its own."""
+    match event:
+        case StepStarted():
+            return replace(
+                step,
+                state="acting",
+                attempt=event.attempt,
+                started_s=event.time_s if step.started_s is None else step.started_s,
+            )
+        case StepRegistered():
+            return replace(
+                step,
+                state="waiting",
+                version=event.version,
+                registered=step.registered or event.changed,
+                warnings=event.warnings or step.warnings,
+            )
+        case StepWaiting():
+            return replace(step, state="waiting", reason=event.reason)
+        case StepReady():
+            return replace(step, state="ready", reason=event.reason, addresses=event.addresses, ended_s=event.time_s)
+        case StepRetrying():
+            return replace(step, state="acting", reason=event.reason, attempts=(*step.attempts, event.reason))
+        case StepFailed():
+            return replace(
+                step,
+                state="failed",
+                kind=event.kind,
+                reason=event.reason,
+                details=event.details,
+                hint=event.hint,
+                ended_s=event.time_s,
+            )
+        case StepLost():
+            return replace(step, state="lost", because=event.because, ended_s=event.time_s)
+        case StepKept():
+            return replace(step, state="kept", reason=event.reason, ended_s=event.time_s)
+        case _:
+            return step

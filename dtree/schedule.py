@@ -1,0 +1,68 @@
+"""What may start, and what is lost: a plan plus the results so far. Pure; each event costs as much as its step has edges."""
+
+from __future__ import annotations
+
+import heapq
+
+from dtree.plan import Plan
+
+
+class Schedule:
+    """The order of a plan's steps as a run unfolds.
+
+    A step is free once all its needs are done; free steps come out in plan order. A step that broke takes all that (transitively) need it
+    along, each once, reported under the one that broke.
+    """
+
+    def __init__(self, plan: Plan) -> None:
+        self._position = {step.name: position for position, step in enumerate(plan.steps)}
+        self._names = [step.name for step in plan.steps]
+        self._missing = {step.name: len(step.needs) for step in plan.steps}
+        self._dependents: dict[str, list[str]] = {step.name: [] for step in plan.steps}
+        for step in plan.steps:
+            for need in step.needs:
+                self._dependents[need].append(step.name)
+        self._free = [self._position[name] for name, count in self._missing.items() if count == 0]
+        heapq.heapify(self._free)
+        self._open = set(self._names)
+
+    @property
+    def has_free(self) -> bool:
+        """Whether a step may start now."""
+        return bool(self._free)
+
+    def start(self) -> str:
+        """Take the first free step."""
+        name = self._names[heapq.heappop(self._free)]
+        self._open.discard(name)
+        return name
+
+    def done(self, name: str) -> None:
+        """Note that a started step is ready, which may free others."""
+        for dependent in self._dependents[name]:
+            self._missing[dependent] -= 1
+            if self._missing[dependent] == 0 and dependent in self._open:
+                heapq.heappush(self._free, self._position[dependent])
+
+    def broke(self, name: str) -> tuple[str, ...]:
+        """Note that a step broke; return the steps lost with it that have not started, in plan order."""
+        lost: set[str] = set()
+        todo = [name]
+        while todo:
+            for dependent in self._dependents[todo.pop()]:
+                if dependent in self._open and dependent not in lost:
+                    lost.add(dependent)
+                    todo.append(dependent)
+        self._give_up(lost)
+        return tuple(sorted(lost, key=self._position.__getitem__))
+
+    def break_off(self) -> tuple[str, ...]:
+        """Start nothing more; return the steps that had not started, in plan order."""
+        left = tuple(sorted(self._open, key=self._position.__getitem__))
+        self._give_up(set(left))
+        return left
+
+    def _give_up(self, names: set[str]) -> None:
+        self._open -= names
+        self._free = [position for position in self._free if self._names[position] not in names]
+        heapq.heapify(self._free)

@@ -1,0 +1,338 @@
+"""PUBLIC: what a store plugin subclasses.
+
+A store keeps a dependency file and job files somewhere: a folder, Consul KV, a Git repository. A plugin is a distribution with one class
+and one entry point in the group `dtree.stores`:
+
+    [project.entry-points."dtree.stores"]
+    ram = "dtree_ram:RamStore"
+
+    class RamStore(Store):
+        store_api = 1
+        summary = "Jobs from a dict"
+        options = (Option("ram-greeting", help="said at start", default="hello"),)
+
+        def snapshot(self) -> Snapshot:
+            return RamSnapshot(self.settings["ram_greeting"])
+
+`nomad-dtree run --store ram --ram-greeting hi` then works, and so do `NOMAD_DTREE_RAM_GREETING=hi` and, in nomad-dtree.toml,
+`[stores.ram]` with `ram-greeting = "hi"`. The order is: option, environment variable, file, default. `nomad-dtree stores show ram`
+prints them. `dtree.testing.StoreContract` is a test class for plugin authors: subclass it, and every promise made here is checked.
+"""
+
+from __future__ import annotations
+
+import posixpath
+import re
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from types import TracebackType
+from typing import TYPE_CHECKING, Any, ClassVar, Final, Literal, Self
+
+from dtree.errors import DeclarationError, Fault, StoreError, did_you_mean
+
+if TYPE_CHECKING:
+    from dtree.access.nomad import Connection
+
+__all__ = [
+    "JOB_SUFFIXES",
+    "STORE_API",
+    "Option",
+    "Revision",
+    "Snapshot",
+    "Store",
+    "StoreContext",
+    "StoreError",
+    "Text",
+]
+
+STORE_API: Final = 1
+"""Version of this interface; a plugin states the one it was written for in `Store.store_api`."""
+
+JOB_SUFFIXES: Final = ("", ".nomad", ".nomad.hcl", ".hcl", ".json", ".nomad.j2")
+"""How the file of job `api` may be called: `api`, `api.nomad`, ... Two that exist are a fault."""
+
+OptionType = Literal["str", "int", "float", "bool", "path"]
+
+_KEBAB_CASE: Final = re.compile(r"[a-z][a-z0-9]*(-[a-z0-9]+)*")
+_DEFAULT_TYPES: Final[Mapping[str, tuple[type, ...]]] = {
+    "str": (str,),
+    "int": (int,),
+    "float": (int, float),
+    "bool": (bool,),
+    "path": (str,),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Option:
+    """One setting of a store, declared once.
+
+    Attributes:
+        name: kebab-case and unique among all options, so begin it with a short name of the store: `fs-root` becomes the option
+            `--fs-root`, the variable `NOMAD_DTREE_FS_ROOT` and the key `fs-root` in `[stores.filesystem]`.
+        help: one sentence, shown by `--help`.
+        type: what its text is read as. A `path` reaches the store as an absolute `pathlib.Path`: relative ones start from the working
+            folder, those in nomad-dtree.toml from the folder of that file; `~` is the user's home.
+        default: used where nothing is given; None with `required=False` hands None to the store.
+        env: further environment variables, asked in this order after the one made from the name.
+        required: an error that names all three ways to give it, where nothing gives it.
+        secret: its value is shown nowhere, and may not stand in nomad-dtree.toml.
+
+    Raises:
+        ValueError: the declaration itself is wrong, so that a plugin's author sees it at import.
+    """
+
+    name: str
+    help: str
+    type: OptionType = "str"
+    default: str | int | float | bool | None = None
+    env: tuple[str, ...] = ()
+    required: bool = False
+    secret: bool = False
+
+    def __post_init__(self) -> None:
+        if not _KEBAB_CASE.fullmatch(self.name):
+            raise ValueError(f"option name {self.name!r} is not kebab-case")
+        if not self.help:
+            raise ValueError(f"option {self.name!r} has no help")
+        if self.default is not None and type(self.default) not in _DEFAULT_TYPES[self.type]:
+            raise ValueError(f"option {self.name!r} is of type {self.type}, its default {self.default!r} is not")
+        if self.required and self.default is not None:
+            raise ValueError(f"option {self.name!r} is required and has a default")
+
+    @property
+    def variable(self) -> str:
+        """The environment variable made from the name: `fs-root` -> `NOMAD_DTREE_FS_ROOT`."""
+        return "NOMAD_DTREE_" + self.name.replace("-", "_").upper()
+
+    @property
+    def key(self) -> str:
+        """The name as a Python identifier, the key of `Store.settings`: `fs-root` -> `fs_root`."""
+        return self.name.replace("-", "_")
+
+
+@dataclass(frozen=True, slots=True)
+class StoreContext:
+    """What a store may use beside its own options.
+
+    Attributes:
+        cwd: the folder that relative paths start from.
+        cache: a folder of the store's own under the user's cache, which may not exist yet.
+        nomad: called by a store that lives in Nomad: returns address, token and so on, which `dtree.access.nomad` opens. A store that
+            does not call it is handed no token.
+    """
+
+    cwd: Path
+    cache: Path
+    nomad: Callable[[], Connection]
+
+
+@dataclass(frozen=True, slots=True)
+class Text:
+    """A file of a store.
+
+    Attributes:
+        path: as a user of the store would name it in an error, for example `jobs/api.nomad` or `kv:shop/jobs/api`.
+        data: its bytes.
+    """
+
+    path: str
+    data: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Revision:
+    """Which state of the store was read.
+
+    Attributes:
+        id: exact: a commit, an index, a digest.
+        label: what a person calls it, for example `v1.2` or `9fceb02 (clean)`; "" for the id.
+    """
+
+    id: str
+    label: str = ""
+
+    def __str__(self) -> str:
+        return self.label or self.id
+
+
+class Snapshot(ABC):
+    """One consistent view of a store: every call answers from the same state, however long a run takes.
+
+    A plugin writes four methods and one property; names, suffixes and ambiguous files are handled here, once for all stores. Paths are
+    relative to the root of the store, with `/`. What is opened is closed: `with store.snapshot() as snapshot: ...`.
+    """
+
+    @abstractmethod
+    def depfile(self) -> Text:
+        """Return the dependency file.
+
+        >>> snapshot.depfile()
+        Text(path='dependency.json', data=b'{"dependencies": ...')
+
+        Raises:
+            StoreError: there is none; says where it was looked for.
+        """
+
+    @abstractmethod
+    def list_jobs(self) -> Sequence[str]:
+        """Return the paths of all files below the jobs path, relative to it, sorted.
+
+        The dependency file, hidden files and editors' backups are no job files and are left out.
+
+        >>> snapshot.list_jobs()
+        ['api.nomad', 'batch/nightly.nomad.hcl', 'nginx.nomad']
+        """
+
+    @abstractmethod
+    def read_jobs(self, paths: Sequence[str]) -> Mapping[str, Text]:
+        """Return many files below the jobs path in one go, by the path that was asked for.
+
+        >>> snapshot.read_jobs(['api.nomad'])
+        {'api.nomad': Text(path='jobs/api.nomad', data=b'job "api" ...')}
+
+        Raises:
+            StoreError: one cannot be read; names it.
+        """
+
+    @abstractmethod
+    def read(self, path: str) -> Text:
+        """Return any other file of the store by its path from the root.
+
+        >>> snapshot.read('config/nginx.conf')
+        Text(path='config/nginx.conf', data=b'server { ...')
+
+        Raises:
+            StoreError: it does not exist, or lies outside the root.
+        """
+
+    @property
+    @abstractmethod
+    def revision(self) -> Revision:
+        """Which state this is: the same content gives the same id. Where only reading tells, ask for it after reading."""
+
+    @property
+    def title(self) -> str:
+        """Name of this set of jobs where the dependency file gives none: name of the folder, prefix or repository."""
+        return "jobs"
+
+    def job_names(self) -> tuple[str, ...]:
+        """Return the names of all jobs that have a file, sorted: paths without the suffix.
+
+        >>> snapshot.job_names()
+        ('api', 'batch/nightly', 'nginx')
+        """
+        return tuple(sorted({_job_name(path) for path in self.list_jobs()}))
+
+    def jobs(self, names: Iterable[str], files: Mapping[str, str] | None = None) -> Mapping[str, Text]:
+        """Return the job files of `names`, read in bulk.
+
+        >>> snapshot.jobs(['api'])
+        {'api': Text(path='jobs/api.nomad', data=b'job "api" ...')}
+
+        Args:
+            names: job names, as in the dependency file.
+            files: for some of the names the path from the root of the store that their entry gives in `file`.
+
+        Raises:
+            DeclarationError: jobs without a file or with two, all of them at once.
+            StoreError: a file that cannot be read.
+        """
+        given = files or {}
+        wanted = sorted(set(names))
+        found, faults = self.find_jobs([name for name in wanted if name not in given])
+        if faults:
+            raise DeclarationError(faults)
+        texts = self.read_jobs(list(found.values())) if found else {}
+        return {name: self.read(given[name]) if name in given else texts[found[name]] for name in wanted}
+
+    def find_jobs(self, names: Iterable[str]) -> tuple[Mapping[str, str], tuple[Fault, ...]]:
+        """Find the path of each job's file, reading none.
+
+        >>> snapshot.find_jobs(['api', 'apy'])
+        ({'api': 'api.nomad'}, (Fault('job-file-missing', "job 'apy' has no job file in the store", ...),))
+
+        Returns:
+            The paths below the jobs path, by name, sorted; and a fault for each name that has no file, or more than one.
+        """
+        wanted = sorted(set(names))
+        listed = self.list_jobs() if wanted else ()
+        present = set(listed)
+        found: dict[str, str] = {}
+        faults: list[Fault] = []
+        for name in wanted:
+            paths = [name + suffix for suffix in JOB_SUFFIXES if name + suffix in present]
+            if len(paths) == 1:
+                found[name] = paths[0]
+            else:
+                faults.append(_ambiguous(name, paths) if paths else _missing(name, listed))
+        return found, tuple(faults)
+
+    def close(self) -> None:  # noqa: B027 - most stores hold nothing
+        """Let go of what the snapshot holds: a connection, a checkout. It is not asked again afterwards."""
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        self.close()
+
+
+class Store(ABC):
+    """A kind of store, as a plugin provides it.
+
+    Attributes:
+        store_api: version of this interface that the plugin was written for, as a number: it has no default, so that a plugin is not
+            taken for newer than it is.
+        summary: one line for `nomad-dtree stores list`.
+        options: its settings.
+        settings: their values, by `Option.key`: `self.settings["fs_root"]`; every declared option is there.
+    """
+
+    store_api: ClassVar[int]
+    summary: ClassVar[str] = ""
+    options: ClassVar[tuple[Option, ...]] = ()
+
+    def __init__(self, settings: Mapping[str, Any], context: StoreContext) -> None:
+        self.settings = settings
+        self.context = context
+
+    @abstractmethod
+    def snapshot(self) -> Snapshot:
+        """Open one consistent view.
+
+        >>> store.snapshot().revision
+        Revision(id='sha256:5f2c…', label='9fceb02')
+
+        Raises:
+            StoreError: the store cannot be reached or read.
+        """
+
+
+def _missing(name: str, listed: Sequence[str]) -> Fault:
+    near = did_you_mean(name, sorted({_job_name(path) for path in listed}))
+    looked_for = ", ".join(name + suffix for suffix in JOB_SUFFIXES)
+    return Fault(
+        "job-file-missing",
+        f"job '{name}' has no job file in the store (looked for {looked_for})",
+        hint=near or "write one, or name it with `file` in the job's entry",
+    )
+
+
+def _ambiguous(name: str, paths: Sequence[str]) -> Fault:
+    return Fault(
+        "job-file-ambiguous",
+        f"job '{name}' has more than one job file: {', '.join(paths)}",
+        hint="keep one, or name it with `file` in the job's entry",
+    )
+
+
+def _job_name(path: str) -> str:
+    folder, file = posixpath.split(path)
+    for suffix in sorted(JOB_SUFFIXES, key=len, reverse=True):
+        if suffix and file.endswith(suffix) and file != suffix:
+            file = file.removesuffix(suffix)
+            break
+    return posixpath.join(folder, file)

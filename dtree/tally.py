@@ -1,0 +1,170 @@
+"""How a job's groups stand against a condition: how many allocations are wanted and how many of them meet it. Pure.
+
+Allocations of the awaited version are the truth. A deployment's numbers are a second opinion: its status `successful` comes too late to
+wait for and, for a system job without a node, comes without an allocation. Nomad's `healthy` is remembered while a task restarts or has
+failed, so an allocation counts only while it also runs.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Final, Literal, assert_never
+
+from dtree import evidence
+from dtree.evidence import Awaited
+from dtree.model import (
+    AllocationState,
+    CheckResult,
+    Condition,
+    DeploymentState,
+    EvaluationState,
+    GroupState,
+    JobSnapshot,
+    JobState,
+    Placement,
+)
+
+Goal = Literal["registered", "started", "healthy", "completed"]
+
+_ENDED_DEPLOYMENT: Final = ("successful", "failed", "cancelled")
+
+
+@dataclass(frozen=True, slots=True)
+class Tally:
+    """A group's allocations against the condition: `good` of `want` meet it."""
+
+    group: GroupState
+    allocations: tuple[AllocationState, ...]
+    want: int
+    good: int
+
+    @property
+    def lacks(self) -> bool:
+        """Whether fewer meet the condition than are wanted."""
+        return self.good < self.want
+
+
+@dataclass(frozen=True, slots=True)
+class Case:
+    """One judgement's facts, and what all its questions share.
+
+    Attributes:
+        evaluations: those since the registration, oldest first.
+        checks: results by allocation ID, for those that were asked.
+        deployment: newest of the awaited version, None for none (yet).
+        allocations: those that stand for the awaited version, oldest first.
+        unplaced: group -> why it could not be placed.
+        tallies: one for each group, by name.
+    """
+
+    snapshot: JobSnapshot
+    job: JobState
+    awaited: Awaited
+    evaluations: tuple[EvaluationState, ...]
+    waited_s: float
+    unplaceable_s: float
+    placement_timeout_s: float
+    checks: Mapping[str, Sequence[CheckResult]]
+    deployment: DeploymentState | None = field(init=False)
+    allocations: tuple[AllocationState, ...] = field(init=False)
+    goal: Goal = field(init=False)
+    unplaced: Mapping[str, Placement] = field(init=False)
+    tallies: tuple[Tally, ...] = field(init=False)
+
+    def __post_init__(self) -> None:
+        put = object.__setattr__
+        put(self, "deployment", next(reversed(evidence.deployments_of(self.snapshot, self.awaited)), None))
+        put(self, "allocations", evidence.current_allocations(self.snapshot, self.awaited))
+        put(self, "goal", _goal(self.awaited.condition, self.job))
+        put(self, "unplaced", evidence.unplaced(self.evaluations))
+        put(self, "tallies", tuple(_tally(self, group) for group in sorted(self.job.groups, key=lambda group: group.name)))
+
+    @property
+    def per_node(self) -> bool:
+        """Whether nodes, not counts, say how many allocations there are."""
+        return self.job.type in ("system", "sysbatch")
+
+    @property
+    def is_deploying(self) -> bool:
+        """Whether a deployment still decides about the allocations."""
+        return self.deployment is not None and self.deployment.status not in _ENDED_DEPLOYMENT
+
+    @property
+    def is_evaluating(self) -> bool:
+        """Nomad may still place or replace something: the registration's evaluation is not seen yet, or one is pending."""
+        return (bool(self.awaited.eval_id) and not self.evaluations) or evidence.is_evaluating(self.evaluations)
+
+    @property
+    def lacking(self) -> tuple[Tally, ...]:
+        """The groups that do not meet the condition yet."""
+        return tuple(tally for tally in self.tallies if tally.lacks)
+
+
+def _goal(condition: Condition, job: JobState) -> Goal:
+    match condition.name:
+        case "ready" if condition.seconds is None:
+            if job.is_parent:
+                return "registered"
+            return "completed" if job.is_batch else "healthy"
+        case "ready" | "started":
+            return "started"
+        case "registered" | "healthy" | "completed":
+            return condition.name
+        case _:
+            assert_never(condition.name)
+
+
+def _tally(case: Case, group: GroupState) -> Tally:
+    own = tuple(alloc for alloc in case.allocations if alloc.group == group.name)
+    want = group.count
+    if case.per_node and want:
+        # How many nodes there are is Nomad's to know: what it placed, or means to place while a deployment is under way.
+        numbers = case.deployment.groups.get(group.name) if case.deployment is not None and case.is_deploying else None
+        want = max(len(own), numbers.desired_total if numbers is not None else 0)
+    return Tally(group, own, want, sum(is_good(case, group, alloc) for alloc in own))
+
+
+def is_good(case: Case, group: GroupState, alloc: AllocationState) -> bool:
+    """Whether an allocation meets the condition. A canary is none of the wanted ones until it is promoted."""
+    if case.goal == "completed":
+        return alloc.client == "complete"
+    if case.job.is_batch and alloc.client == "complete":
+        return True
+    if alloc.canary or not _runs(group, alloc):
+        return False
+    return case.goal == "started" or _is_healthy(case, group, alloc)
+
+
+def _runs(group: GroupState, alloc: AllocationState) -> bool:
+    """Whether the main tasks run. Nomad says so of an allocation whose prestart task alone does."""
+    main = [task for task in alloc.tasks.values() if group.lifecycle.get(task.name, "main") in ("main", "prestart-sidecar")]
+    return alloc.client == "running" and all(task.state == "running" or (task.state == "dead" and not task.failed) for task in main)
+
+
+def _is_healthy(case: Case, group: GroupState, alloc: AllocationState) -> bool:
+    """Whether a running allocation is healthy: Nomad's word while a deployment has it to give, its checks otherwise.
+
+    Nomad gives none to what it places after the deployment ended (a reschedule, a replaced node), so None then means: not asked.
+    """
+    if group.deploys and alloc.healthy is not None and (alloc.healthy or _is_open(case) or _deployment_failed(case)):
+        return alloc.healthy
+    if group.deploys and _is_open(case):
+        return False
+    if not group.checked:
+        return True
+    results = case.checks.get(alloc.id, ())
+    return bool(results) and all(check.status == "success" for check in results)
+
+
+def _is_open(case: Case) -> bool:
+    """Whether a deployment of this version is still to give its verdict. Before it is seen there is none, which is not "needs none"."""
+    if case.job.is_batch or case.job.stable:
+        return False
+    if case.deployment is None:
+        return case.awaited.changed
+    return case.deployment.status not in ("successful", "failed")
+
+
+def _deployment_failed(case: Case) -> bool:
+    return case.deployment is not None and case.deployment.status == "failed"

@@ -1,0 +1,153 @@
+"""One picture of a run, as lines of text that fit a given size. Pure: `live` puts it on the terminal."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from typing import Final
+
+from dtree.events import RunStarted
+from dtree.record import RunRecord, State, StepRecord
+from dtree.views.outline import OutlineRow, outline
+from dtree.views.style import Cell, Look, Role, columns
+from dtree.views.text import cells, clean, duration, join_names, short_revision
+from dtree.views.words import address_lines, change_words, state_role, state_word
+
+_MARKS: Final[Mapping[State, str]] = {
+    "ready": "ready",
+    "failed": "failed",
+    "acting": "active",
+    "waiting": "active",
+    "lost": "lost",
+    "kept": "kept",
+}
+
+_PRIORITY: Final[Mapping[State, int]] = {"failed": 0, "waiting": 1, "acting": 1, "pending": 2, "kept": 3, "lost": 4, "ready": 5}
+"""Which rows stay when there is no room for all."""
+
+_ORDER: Final[Sequence[State]] = ("ready", "failed", "waiting", "acting", "pending", "kept", "lost")
+"""How the states are counted off."""
+
+_STATE_WIDTH: Final = 9
+_TIME_WIDTH: Final = 6
+"""Room kept for states and times that may come, so that the columns stand still."""
+
+_LARGEST_TREE: Final = 500
+"""Steps above which the tree is not worked out: no terminal is that high."""
+
+_WIDE: Final = 100
+"""Columns from which the change is written out; below, its mark stands for it and leaves the room to the reasons."""
+
+
+def run_outline(start: RunStarted) -> tuple[OutlineRow, ...]:
+    """Return the tree of a run, what is needed below; the same for a stop, although its steps wait the other way round."""
+    if len(start.steps) > _LARGEST_TREE:
+        return ()
+    below: dict[str, list[str]] = {step.job: [] for step in start.steps}
+    for step in start.steps:
+        for need in step.needs:
+            above, under = (need, step.job) if start.verb == "stop" else (step.job, need)
+            if above in below:
+                below[above].append(under)
+    return tuple(outline(below))
+
+
+def frame(record: RunRecord, tree: Sequence[OutlineRow], *, now_s: float, width: int, height: int, look: Look) -> str:
+    """Draw the run as it stands: a head line, the steps, a line with counts and time.
+
+    Args:
+        record: the run so far.
+        tree: from `run_outline`.
+        now_s: Unix seconds.
+        width: columns of the terminal; lines are cut off before the last one.
+        height: lines of the terminal; one stays free for the cursor.
+        look: colours and marks.
+    """
+    room = max(height - 3, 1)
+    head = look.paint(look.fit(_head(record), width - 1), "strong")
+    foot = look.paint(look.fit(_foot(record, now_s), width - 1), "dim")
+    return "\n".join([head, *step_lines(record, tree, now_s=now_s, width=width - 1, room=room, look=look), foot])
+
+
+def step_lines(record: RunRecord, tree: Sequence[OutlineRow], *, now_s: float, width: int, room: int, look: Look) -> list[str]:
+    """Draw the steps in at most `room` lines: as a tree where it fits, else those that matter, in plan order, and how many more."""
+    for rows in (tree, [row for row in tree if not row.reference]):
+        if rows and len(rows) <= room and _widest(rows, look) <= width // 2:
+            return _aligned([_cells(record, row.name, row, now_s=now_s, wide=width >= _WIDE, look=look) for row in rows], width, look)
+    shown, hidden = _choose(record.steps, room)
+    lines = _aligned([_cells(record, name, None, now_s=now_s, wide=width >= _WIDE, look=look) for name in shown], width, look)
+    if hidden:
+        lines.append(look.paint(look.fit(f"{look.mark('ellipsis')} and {hidden} more", width), "dim"))
+    return lines
+
+
+def _head(record: RunRecord) -> str:
+    doing = "Stopping" if record.verb == "stop" else "Running"
+    return (
+        f"{doing} {join_names(record.goals, most=4)} (stack {clean(record.stack)}, {clean(record.store)} {short_revision(record.revision)})"
+    )
+
+
+def _foot(record: RunRecord, now_s: float) -> str:
+    verb, signal = record.verb, clean(record.interrupted)
+    states = Counter((_ORDER.index(step.state), state_word(step, verb)) for step in record.steps.values())
+    counts = ", ".join(f"{number} {word}" for (_, word), number in sorted(states.items()))
+    told = f"{counts}, {duration(now_s - record.started_s, whole=True)}"
+    return f"Interrupted by {signal}, nothing more is begun; once more to leave at once. {told}" if signal else told
+
+
+def _cells(record: RunRecord, name: str, row: OutlineRow | None, *, now_s: float, wide: bool, look: Look) -> list[Cell]:
+    step = record.steps[name]
+    words, role = change_words(step.planned.change), state_role(step)
+    guide = row.guide(look) if row else ""
+    if row and row.reference:
+        return [("", ""), (f"{guide}{clean(name)} (above)", "dim"), *[("", "")] * 4]  # type: ignore[list-item]
+    quiet: Role = "dim" if role == "dim" else ""
+    return [
+        (look.mark(_MARKS.get(step.state, "pending")), role),
+        (guide + clean(name), quiet),
+        (step.planned.change if wide else look.mark(words.mark), words.role),
+        (state_word(step, record.verb), role),
+        (_elapsed(step, now_s), "dim"),
+        (_note(step, record.steps), "bad" if step.state == "failed" else quiet),
+    ]
+
+
+def _elapsed(step: StepRecord, now_s: float) -> str:
+    if step.started_s is None:
+        return ""
+    return duration(now_s - step.started_s, whole=True) if step.ended_s is None else duration(step.ended_s - step.started_s)
+
+
+def _note(step: StepRecord, steps: Mapping[str, StepRecord]) -> str:
+    """Say what a reader wants to know next: what it waits for, why it broke, or where it answers."""
+    match step.state:
+        case "pending":
+            missing = [need for need in step.planned.needs if need in steps and steps[need].state != "ready"]
+            return f"after {join_names(missing, most=4)}" if missing else ""
+        case "lost":
+            return f"because of {clean(step.because)}" if step.because else ""
+        case "ready":
+            return ", ".join(address_lines(step.addresses)) or clean(step.reason)
+        case "acting" | "waiting" if step.attempts and step.reason == step.attempts[-1]:
+            return f"attempt {step.attempt}, after: {clean(step.reason)}"
+        case _:
+            return clean(step.reason)
+
+
+def _choose(steps: Mapping[str, StepRecord], room: int) -> tuple[list[str], int]:
+    """Choose which steps are shown, in plan order; returns them and the number of the others."""
+    if len(steps) <= room:
+        return list(steps), 0
+    place = {name: number for number, name in enumerate(steps)}
+    ranked = sorted(steps, key=lambda name: (_PRIORITY[steps[name].state], -(steps[name].ended_s or 0.0), place[name]))
+    kept = ranked[: room - 1]
+    return sorted(kept, key=place.__getitem__), len(ranked) - len(kept)
+
+
+def _widest(rows: Sequence[OutlineRow], look: Look) -> int:
+    return max(cells(row.guide(look)) + cells(clean(row.name)) for row in rows)
+
+
+def _aligned(rows: Sequence[Sequence[Cell]], width: int, look: Look) -> list[str]:
+    return columns(rows, look=look, right=(4,), sizes={1: (0, width // 2), 3: (_STATE_WIDTH, width), 4: (_TIME_WIDTH, width)}, width=width)

@@ -1,0 +1,192 @@
+"""Every JSON document that nomad-dtree writes, described field by field in docs/reference/events.md.
+
+A field may be added within a version of the schema, none changes its meaning or goes. Keys come in a fixed order, times are UTC, and
+the text is ASCII: whatever a job file or a log line holds, no control character leaves here unescaped.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import fields, is_dataclass
+from datetime import UTC, datetime
+from types import TracebackType
+from typing import Any, Self, TextIO
+
+from dtree.errors import DtreeError
+from dtree.events import EVENT_SCHEMA, Event
+from dtree.plan import Plan, Refuse, Step
+from dtree.record import RunRecord, StatusRow, StepRecord
+
+
+class JsonLines:
+    """Write each event as one line of JSON.
+
+    Effects: writes to the stream and flushes after every line, so that a reader at the other end of a pipe sees it at once.
+    """
+
+    def __init__(self, stream: TextIO) -> None:
+        self._stream = stream
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        pass  # the last line was complete when it was written
+
+    def __call__(self, event: Event) -> None:
+        """Write the event."""
+        self._stream.write(_line(event_form(event)) + "\n")
+        self._stream.flush()
+
+
+def event_kind(event_class: type) -> str:
+    """Return the kind of an event: `StepReady` -> `step-ready`."""
+    return re.sub(r"(?<!^)(?=[A-Z])", "-", event_class.__name__).lower()
+
+
+def event_form(event: Event) -> dict[str, Any]:
+    """Return an event as JSON values: schema, kind, time, then its fields in the order of its class."""
+    body = _plain(event)
+    return {"schema": EVENT_SCHEMA, "event": event_kind(type(event)), "time": utc(body.pop("time_s")), **body}
+
+
+def plan_json(plan: Plan) -> str:
+    """Write a plan as one document; without job specs and without the text of job files, which may hold secrets."""
+    return _document(
+        {
+            "schema": EVENT_SCHEMA,
+            "verb": plan.verb,
+            "stack": plan.stack,
+            "store": plan.store,
+            "revision": plan.revision,
+            "goals": list(plan.goals),
+            "counts": dict(sorted(Counter(step.change for step in plan.steps).items())),
+            "steps": [_step_form(step) for step in plan.steps],
+            "warnings": list(plan.warnings),
+        }
+    )
+
+
+def record_json(record: RunRecord) -> str:
+    """Write what a run has come to as one document."""
+    return _document(
+        {
+            "schema": EVENT_SCHEMA,
+            "verb": record.verb,
+            "stack": record.stack,
+            "store": record.store,
+            "revision": record.revision,
+            "goals": list(record.goals),
+            "started": utc(record.started_s),
+            "elapsed_s": record.elapsed_s,
+            "interrupted": record.interrupted,
+            "exit_code": record.exit_code,
+            "steps": [_record_step_form(step) for step in record.steps.values()],
+        }
+    )
+
+
+def status_json(rows: Iterable[StatusRow]) -> str:
+    """Write where the jobs stand as one document."""
+    return _document({"schema": EVENT_SCHEMA, "jobs": [_plain(row) for row in rows]})
+
+
+def error_json(error: DtreeError) -> str:
+    """Write an error as JSON lines of the kind `error`, one for each fault."""
+    return "\n".join(
+        _line(
+            {
+                "schema": EVENT_SCHEMA,
+                "event": "error",
+                "code": fault.code,
+                "problem": fault.problem,
+                "file": fault.place.file if fault.place else None,
+                "line": fault.place.line if fault.place else None,
+                "column": fault.place.column if fault.place else None,
+                "key": fault.place.key if fault.place else "",
+                "notes": list(error.notes),
+                "hint": fault.hint,
+            }
+        )
+        for fault in error.faults
+    )
+
+
+def graph_json(goals: Sequence[str], edges: Mapping[str, Sequence[tuple[str, str]]]) -> str:
+    """Write a graph as one document.
+
+    Args:
+        goals: what was asked for.
+        edges: job -> (job it waits for, kind of that edge).
+    """
+    jobs = [{"job": job, "needs": [{"job": need, "kind": kind} for need, kind in needs]} for job, needs in edges.items()]
+    return _document({"schema": EVENT_SCHEMA, "goals": list(goals), "jobs": jobs})
+
+
+def utc(time_s: float) -> str:
+    """Write Unix seconds as `2026-11-21T07:31:58.123Z`."""
+    return datetime.fromtimestamp(time_s, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+
+def _step_form(step: Step) -> dict[str, Any]:
+    refused = step.action if isinstance(step.action, Refuse) else None
+    return {
+        "job": step.name,
+        "id": step.ref.id,
+        "namespace": step.ref.namespace,
+        "region": step.ref.region,
+        "type": step.job.type,
+        "file": step.job.file,
+        "change": step.change,
+        "cause": step.cause,
+        "refused": {"why": refused.why, "hint": refused.hint} if refused else None,
+        "needs": list(step.needs),
+        "condition": str(step.condition),
+        "timeout_s": step.timeout_s,
+        "retries": step.retries,
+    }
+
+
+def _record_step_form(step: StepRecord) -> dict[str, Any]:
+    ended = step.started_s is not None and step.ended_s is not None
+    return {
+        **_plain(step.planned),
+        "state": step.state,
+        "attempt": step.attempt,
+        "started": None if step.started_s is None else utc(step.started_s),
+        "ended": None if step.ended_s is None else utc(step.ended_s),
+        "elapsed_s": round((step.ended_s or 0) - (step.started_s or 0), 3) if ended else None,
+        "version": step.version,
+        "registered": step.registered,
+        "kind": step.kind,
+        "reason": step.reason,
+        "details": list(step.details),
+        "hint": step.hint,
+        "because": step.because,
+        "addresses": [_plain(address) for address in step.addresses],
+        "warnings": step.warnings,
+        "attempts": list(step.attempts),
+    }
+
+
+def _plain(value: Any) -> Any:  # noqa: ANN401 - any field of our values, to any JSON value
+    """Turn our frozen values into what JSON knows, fields in the order of their class."""
+    if is_dataclass(value):
+        return {field.name: _plain(getattr(value, field.name)) for field in fields(value)}
+    return [_plain(item) for item in value] if isinstance(value, tuple) else value
+
+
+def _line(form: Mapping[str, Any]) -> str:
+    return _ascii(json.dumps(form, allow_nan=False))
+
+
+def _document(form: Mapping[str, Any]) -> str:
+    return _ascii(json.dumps(form, allow_nan=False, indent=2))
+
+
+def _ascii(text: str) -> str:
+    # The one control character that JSON itself lets through; outside of strings it never occurs.
+    return text.replace("\x7f", "\\u007f")

@@ -1,0 +1,147 @@
+"""The end of a run in words: what broke and why, what it cost, what was kept, where an interrupted run stands, and the outcome."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator, Mapping
+from typing import Final
+
+from dtree.errors import EXIT_AWAITING_PROMOTION, EXIT_INTERRUPTED, EXIT_JOB_FAILED, EXIT_OK, EXIT_TIMED_OUT
+from dtree.record import RunRecord, StepRecord
+from dtree.views.style import PLAIN, Look, Role
+from dtree.views.text import clean, duration, join_names
+from dtree.views.words import FAILURES, identity, not_begun, state_word
+
+_OUTCOMES: Final[Mapping[int | None, tuple[str, Role]]] = {
+    EXIT_OK: ("Done", "good"),
+    EXIT_JOB_FAILED: ("Failed", "bad"),
+    EXIT_TIMED_OUT: ("Timed out", "bad"),
+    EXIT_AWAITING_PROMOTION: ("Awaiting promotion", "busy"),
+    EXIT_INTERRUPTED: ("Interrupted", "bad"),
+    None: ("Broken off", "bad"),
+}
+
+_LONGEST_DETAIL: Final = 500  # columns; a log line can be a whole document
+
+_UNDER_WAY: Final = ("acting", "waiting")
+
+
+def summary_text(record: RunRecord, look: Look = PLAIN) -> str:
+    """Write the end of a run; its last line says the outcome, and says "Done" only where the exit code is 0."""
+    blocks = [*_failures(record, look), *_kept(record, look), *_notices(record, look)]
+    return "\n\n".join([*blocks, _outcome(record, look)])
+
+
+def _failures(record: RunRecord, look: Look) -> Iterator[str]:
+    for name, step in record.steps.items():
+        if step.state != "failed":
+            continue
+        told = FAILURES.get(step.kind, "failed")
+        title = f"{look.mark('failed')} {identity(name, step.planned.id, step.planned.namespace)} {told}"
+        lines = [f"{look.paint(title, 'bad')}{_after(step)}: {clean(step.reason)}"]
+        lines.extend(f"    attempt {number}: {clean(reason)}" for number, reason in enumerate(step.attempts, start=1))
+        lines.extend(f"    {look.fit(clean(line), _LONGEST_DETAIL)}" for detail in step.details for line in detail.splitlines() or [""])
+        lines.extend([f"    {look.paint('hint:', 'busy')} {clean(step.hint)}"] if step.hint else [])
+        lines.extend(_lost_line(record, name))
+        yield "\n".join(line.rstrip() for line in lines)
+
+
+def _kept(record: RunRecord, look: Look) -> Iterator[str]:
+    lines: list[str] = []
+    for name, step in record.steps.items():
+        if step.state == "kept":
+            title = f"{look.mark('kept')} {identity(name, step.planned.id, step.planned.namespace)} kept"
+            lines.append(f"{look.paint(title, 'strong')}: {clean(step.reason)}")
+            lines.extend(_lost_line(record, name))
+    if lines:
+        yield "\n".join(lines)
+
+
+def _notices(record: RunRecord, look: Look) -> Iterator[str]:
+    """Warnings, steps that were given up for no job's sake, and where an interrupted run stands."""
+    warned = [
+        f"{look.paint('warning:', 'busy')} {clean(name)}: {clean(line)}"
+        for name, step in record.steps.items()
+        for line in step.warnings.splitlines()
+        if line.strip()
+    ]
+    if warned:
+        yield "\n".join(warned)
+    if record.interrupted:
+        yield _standing(record, look)
+        return
+    given_up = [name for name, step in record.steps.items() if step.state == "lost" and not step.because]
+    if given_up:
+        yield f"{not_begun(record.verb).capitalize()}, because the run was broken off: {join_names(given_up)}"
+
+
+def _lost_line(record: RunRecord, name: str) -> Iterator[str]:
+    lost = [other for other, step in record.steps.items() if step.state == "lost" and step.because == name]
+    if lost:
+        yield f"    {not_begun(record.verb)} because of it: {join_names(lost)}"
+
+
+def _standing(record: RunRecord, look: Look) -> str:
+    """Say where everything stands after an interrupt, and how to go on."""
+    stopping = record.verb == "stop"
+    titles = ("stopped", "not yet stopped", "not stopped") if stopping else ("ready", "not yet ready", "not started")
+    ready = [name for name, step in record.steps.items() if step.state == "ready"]
+    begun = [(name, step) for name, step in record.steps.items() if step.state in _UNDER_WAY]
+    rest = [name for name, step in record.steps.items() if step.state == "pending" or (step.state == "lost" and not step.because)]
+    parts = [
+        (titles[0], [join_names(ready)] if ready else []),
+        (titles[1], [f"{clean(name)} ({_under_way(step)})" for name, step in begun]),
+        (titles[2], [join_names(rest)] if rest else []),
+    ]
+    width = max(len(title) for title in titles)
+    lines = [look.paint(f"Interrupted by {clean(record.interrupted)}; nothing was undone:", "strong")]
+    for title, texts in parts:
+        lines.extend(f"  {title if not index else '':{width}}  {text}" for index, text in enumerate(texts))
+    lines.append(f"Run the same command again to go on; what is {titles[0]} stays as it is.")
+    return "\n".join(lines)
+
+
+def _under_way(step: StepRecord) -> str:
+    """Say how far a step had come when the run was interrupted."""
+    if step.state == "acting":
+        return "its request was under way: Nomad may or may not have accepted it"
+    done = "registered" if step.registered else "unchanged"
+    told = "stop accepted" if step.version is None else f"version {step.version} {done}"
+    return told + (f": {clean(step.reason)}" if step.reason else "")
+
+
+def _outcome(record: RunRecord, look: Look) -> str:
+    word, role = _OUTCOMES.get(record.exit_code, ("Not done", "bad"))
+    time = f" in {duration(record.elapsed_s)}" if record.exit_code is not None else ""
+    return f"{look.paint(f'{word}:', role)} {', '.join(_counts(record)) or 'no jobs'}{time}"
+
+
+def _counts(record: RunRecord) -> Iterator[str]:
+    """Count the steps by what became of them, the worst first where the run was no success."""
+    begun = "not yet stopped" if record.verb == "stop" else "not yet ready"
+    words: Counter[str] = Counter()
+    ready: Counter[str] = Counter()
+    for step in record.steps.values():
+        if step.state == "ready":
+            ready[state_word(step, record.verb)] += 1
+        elif step.state in _UNDER_WAY:
+            words[begun] += 1
+        else:
+            words[not_begun(record.verb) if step.state == "pending" else state_word(step, record.verb)] += 1
+    order = dict.fromkeys([*FAILURES.values(), begun, not_begun(record.verb), "kept"])
+    bad = [f"{words[word]} {word}" for word in order if words[word]]
+    good = [f"{number} {word}{_changed(record) if word == 'ready' else ''}" for word, number in sorted(ready.items(), reverse=True)]
+    yield from (*good, *bad) if record.exit_code == EXIT_OK else (*bad, *good)
+
+
+def _changed(record: RunRecord) -> str:
+    ready = [step.registered for step in record.steps.values() if step.state == "ready"]
+    changed = sum(ready)
+    parts = [f"{number} {word}" for number, word in ((changed, "changed"), (len(ready) - changed, "unchanged")) if number]
+    return f" ({', '.join(parts)})"
+
+
+def _after(step: StepRecord) -> str:
+    if step.started_s is None or step.ended_s is None:
+        return ""
+    return f" after {duration(step.ended_s - step.started_s)}"

@@ -1,0 +1,106 @@
+"""Text from outside made safe, measured and shortened."""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from collections.abc import Sequence
+from typing import Final, TextIO
+
+_ESCAPES: Final = re.compile(
+    r"(?:\x1b\[|\x9b)[0-?]*[ -/]*[@-~]"  # CSI: colours, cursor movement
+    r"|(?:\x1b\]|\x9d)[^\x07\x1b\x9c]*(?:\x07|\x1b\\|\x9c)?"  # OSC: window title, links, clipboard
+    r"|\x1b[PX^_][^\x1b]*(?:\x1b\\)?"  # DCS, SOS, PM, APC
+    r"|\x1b[ -/]*[0-~]"  # the two-character ones
+)
+
+
+def clean(text: str) -> str:
+    """Make text from outside safe to print on one line.
+
+    Escape sequences go, white space of any kind becomes a blank, and every other character that does not print (control characters,
+    marks that change the direction of writing, half surrogate pairs) is shown as its code, so that nothing is hidden.
+    """
+    if text.isprintable():
+        return text
+    plain = _ESCAPES.sub("", text).rstrip().expandtabs(4)
+    return "".join(map(_visible, plain))
+
+
+def cells(text: str) -> int:
+    """Count the columns that the text takes on a terminal."""
+    if text.isascii():
+        return len(text)
+    return sum(_cell_count(char) for char in text)
+
+
+def fit(text: str, width: int, *, ellipsis: str = "…") -> str:
+    """Shorten the text to `width` columns, with an ellipsis where something was cut off."""
+    if cells(text) <= width:
+        return text
+    room = width - cells(ellipsis)
+    if room <= 0:
+        return ellipsis[: max(width, 0)]
+    used = 0
+    for position, char in enumerate(text):
+        used += _cell_count(char)
+        if used > room:
+            return text[:position] + ellipsis
+    return text
+
+
+def duration(span_s: float, *, whole: bool = False) -> str:
+    """Say how long: `0.4 s`, `12.4 s`, `1 m 05 s`, `1 h 02 m`.
+
+    Args:
+        span_s: seconds; below 0 (two clocks that disagree) counts as 0.
+        whole: no tenths, for a figure that is still counting.
+    """
+    tenths = round(max(span_s, 0.0), 1)
+    if tenths < 60:  # noqa: PLR2004 - seconds in a minute
+        return f"{int(tenths)} s" if whole else f"{tenths:.1f} s"
+    minutes, seconds = divmod(int(tenths), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours} h {minutes:02} m" if hours else f"{minutes} m {seconds:02} s"
+
+
+def count(number: int, noun: str) -> str:
+    """Say a number of things: `1 step`, `2 steps`."""
+    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
+
+
+def join_names(names: Sequence[str], *, most: int = 8) -> str:
+    """Join names with commas; of more than `most`, the rest is only counted."""
+    shown = [clean(name) for name in names[:most]]
+    hidden = len(names) - len(shown)
+    return ", ".join(shown) + (f" and {hidden} more" if hidden else "")
+
+
+def short_revision(revision: str) -> str:
+    """Shorten a digest or a commit to what people compare."""
+    return clean(revision)[:12]
+
+
+def write(stream: TextIO, text: str) -> None:
+    """Write the text, whatever the stream's encoding: what it has no code for is written as an escape.
+
+    Effects: writes and flushes.
+    """
+    encoding = getattr(stream, "encoding", None) or "utf-8"
+    stream.write(text.encode(encoding, "backslashreplace").decode(encoding))
+    stream.flush()
+
+
+def _visible(char: str) -> str:
+    if char.isprintable():
+        return char
+    if char.isspace():
+        return " "
+    code = ord(char)
+    return f"\\x{code:02x}" if code <= 0xFF else f"\\u{code:04x}"  # noqa: PLR2004 - two hex digits
+
+
+def _cell_count(char: str) -> int:
+    if unicodedata.combining(char):
+        return 0
+    return 2 if unicodedata.east_asian_width(char) in "WF" else 1

@@ -1,0 +1,108 @@
+"""One word per change and per state, the same in every view."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Final
+
+from dtree.model import Address
+from dtree.record import StepRecord
+from dtree.views.style import Role
+from dtree.views.text import clean
+
+
+@dataclass(frozen=True, slots=True)
+class ChangeWords:
+    """How a change is spoken of.
+
+    Attributes:
+        mark: one character, or the name of a mark in `style`.
+        role: colour of mark and word.
+        planned: in the count of a plan, "3 to create".
+        doing: while it is being done.
+        done: when it has been done.
+    """
+
+    mark: str
+    role: Role
+    planned: str
+    doing: str
+    done: str = "ready"
+
+
+CHANGES: Final[Mapping[str, ChangeWords]] = {
+    # In the order in which a plan counts them.
+    "create": ChangeWords("+", "good", "to create", "creating"),
+    "update": ChangeWords("~", "busy", "to update", "updating"),
+    "replace": ChangeWords("replace", "busy", "to replace", "replacing"),
+    "rerun": ChangeWords("!", "busy", "to run again", "rerunning"),
+    "evaluate": ChangeWords("?", "busy", "to evaluate", "evaluating"),
+    "stop": ChangeWords("-", "bad", "to stop", "stopping", "stopped"),
+    "purge": ChangeWords("x", "bad", "to purge", "stopping", "purged"),
+    "keep": ChangeWords("=", "dim", "kept", "keeping", "kept"),
+    "absent": ChangeWords(".", "dim", "not in Nomad", "looking", "not in Nomad"),
+    "noop": ChangeWords("=", "dim", "unchanged", "checking"),
+}
+
+_UNKNOWN: Final = ChangeWords("?", "", "to do", "working")
+
+FAILURES: Final[Mapping[str, str]] = {
+    "failed": "failed",
+    "timed-out": "timed out",
+    "awaiting-promotion": "awaiting promotion",
+    "superseded": "superseded",
+    "changed-meanwhile": "changed meanwhile",
+    "error": "failed",
+}
+
+_ROLES: Final[Mapping[str, Role]] = {"ready": "good", "failed": "bad", "acting": "busy", "waiting": "busy"}
+
+
+def change_words(change: str) -> ChangeWords:
+    """Return the words for a change; neutral ones for a change that is new to this version."""
+    return CHANGES.get(change, _UNKNOWN)
+
+
+def state_word(step: StepRecord, verb: str) -> str:
+    """Say where a step stands, in a word or two."""
+    words = change_words(step.planned.change)
+    match step.state:
+        case "acting":
+            return words.doing
+        case "waiting":
+            return words.doing if verb == "stop" else "waiting"
+        case "ready":
+            return words.done
+        case "failed":
+            return FAILURES.get(step.kind, "failed")
+        case "lost":
+            return not_begun(verb)
+        case _:
+            return step.state
+
+
+def state_role(step: StepRecord) -> Role:
+    """Return the colour of a step's state."""
+    return _ROLES.get(step.state, "dim")
+
+
+def not_begun(verb: str) -> str:
+    """Say what became of a step that was never begun."""
+    return "not stopped" if verb == "stop" else "not started"
+
+
+def identity(name: str, job_id: str, namespace: str) -> str:
+    """Name a job, with Nomad's ID and namespace only where they tell something more: `api (api-prod in shop)`."""
+    told = clean(job_id) if job_id != name else ""
+    place = f"in {clean(namespace)}" if namespace not in ("", "default") else ""
+    more = " ".join(filter(None, (told, place)))
+    return f"{clean(name)} ({more})" if more else clean(name)
+
+
+def address_lines(addresses: tuple[Address, ...]) -> tuple[str, ...]:
+    """Group addresses by label, in the order they came: `http 10.0.0.1:80, 10.0.0.2:80`."""
+    by_label: dict[str, list[str]] = {}
+    for address in addresses:
+        by_label.setdefault(clean(address.label), []).append(clean(str(address)))
+    return tuple(f"{label} {', '.join(hosts)}".strip() for label, hosts in by_label.items())

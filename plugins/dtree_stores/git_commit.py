@@ -1,0 +1,65 @@
+"""Which commit holds exactly the files that were read, asked of the git program."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import subprocess
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Final
+
+_TIMEOUT_S: Final = 10.0
+_HASHES: Final = {40: "sha1", 64: "sha256"}
+
+
+def commit_of(files: Mapping[Path, bytes], folder: Path) -> str | None:
+    """Return HEAD's commit if it holds every file with just these bytes.
+
+    The bytes are compared with the commit itself, not the work tree with the index as `git status` does: what was read counts, even when a
+    file changes while we look, and edits elsewhere in the repository do not matter.
+
+    Args:
+        files: real paths and what was read from them.
+        folder: where to look for the repository.
+
+    Returns:
+        The full hash; None where it does not, or where there is no git, no repository or no commit.
+
+    Effects: runs git twice, which changes nothing.
+    """
+    answer = _git(folder, "rev-parse", "--show-toplevel", "HEAD")
+    lines = answer.decode(errors="surrogateescape").splitlines() if answer else []
+    if not files or len(lines) != len(("top", "commit")):
+        return None
+    top, commit = Path(lines[0]).resolve(), lines[1]
+    if not all(path.is_relative_to(top) for path in files):
+        return None
+    # Only the folders in question are listed: a repository may hold half a million files elsewhere.
+    folders = sorted({(path.relative_to(top).parts[0] if path.parent != top else path.name) for path in files})
+    listing = _git(top, "ls-tree", "-r", "-z", commit, "--", *folders)
+    blobs = {name: fields.split()[2] for fields, _, name in (line.partition(b"\t") for line in (listing or b"").split(b"\0") if line)}
+    held = all(blobs.get(os.fsencode(path.relative_to(top).as_posix())) == _blob_id(data, len(commit)) for path, data in files.items())
+    return commit if held else None
+
+
+def _blob_id(data: bytes, length: int) -> bytes:
+    blob = hashlib.new(_HASHES.get(length, "sha1"), b"blob %d\0" % len(data) + data, usedforsecurity=False)
+    return blob.hexdigest().encode()
+
+
+def _git(folder: Path, *arguments: str) -> bytes | None:
+    # A GIT_DIR of the caller's (a hook) would send the question to another repository.
+    environ = {name: value for name, value in os.environ.items() if not name.startswith("GIT_")}
+    try:
+        done = subprocess.run(  # noqa: S603 - fixed words and paths, no shell
+            ["git", "--literal-pathspecs", "-C", str(folder), *arguments],  # noqa: S607 - the user's git
+            env=environ,
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            timeout=_TIMEOUT_S,
+            check=False,
+        )
+    except (OSError, subprocess.SubprocessError, ValueError):
+        return None
+    return done.stdout if done.returncode == 0 else None

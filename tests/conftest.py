@@ -1,0 +1,20 @@
+"""What holds for every test: no real cluster is in reach, and an ended test session still tidies up."""
+
+from __future__ import annotations
+
+import os
+import signal
+
+from hypothesis import settings
+
+# The developer's own cluster, token and store must not reach a test; where the programs are may.
+_KEPT = ("NOMAD_DTREE_NOMAD", "NOMAD_DTREE_CACHE")
+for _name in [name for name in os.environ if name.startswith("NOMAD_") and name not in _KEPT]:
+    del os.environ[_name]
+
+# Fixtures that end an agent run after Ctrl-C; let them run after SIGTERM too.
+signal.signal(signal.SIGTERM, signal.default_int_handler)
+
+# How long one example takes says more about the machine than about the code.
+settings.register_profile("dtree", deadline=None, print_blob=True)
+settings.load_profile("dtree")

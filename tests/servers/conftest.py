@@ -1,0 +1,102 @@
+"""Real Nomad agents: one of each kind per test session, a job-name prefix per test, nothing left behind."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+from uuid import uuid4
+
+import pytest
+import trustme
+
+from dtree.demo.agent import Agent
+from dtree.demo.api import Api, Tls
+from dtree.demo.binary import find_nomad
+from tests.servers.eventually import eventually
+
+# More than the machine has: mock tasks use none of it, and forty of them have to fit.
+_BIG_NODE = {"client": {"cpu_total_compute": 400_000, "memory_total_mb": 400_000}}
+_EVALUATION_OVER = ("complete", "failed", "canceled")
+_ALLOCATION_OVER = ("complete", "failed", "lost")
+
+
+@pytest.fixture(scope="session")
+def nomad_program() -> Path:
+    """Path of a Nomad with the mock driver. Builds it where there is none; never skips."""
+    return find_nomad()
+
+
+@pytest.fixture(scope="session")
+def agent(nomad_program: Path) -> Iterator[Agent]:
+    """One agent for all tests: mock_driver, raw_exec, a node with much room."""
+    with Agent(nomad_program, config=_BIG_NODE) as agent:
+        yield agent
+
+
+@pytest.fixture(scope="session")
+def nomad_api(agent: Agent) -> Api:
+    """What Nomad itself records, asked without the project's own client."""
+    return agent.api
+
+
+@pytest.fixture(scope="session")
+def tls(tmp_path_factory: pytest.TempPathFactory) -> Tls:
+    """An authority and one certificate of it, for server and clients."""
+    folder = tmp_path_factory.mktemp("tls")
+    files = Tls(folder / "ca.pem", folder / "cert.pem", folder / "key.pem")
+    authority = trustme.CA()
+    authority.cert_pem.write_to_path(files.ca_file)
+    certificate = authority.issue_cert("localhost", "127.0.0.1", "server.global.nomad")
+    certificate.cert_chain_pems[0].write_to_path(files.cert_file)
+    certificate.private_key_pem.write_to_path(files.key_file)
+    return files
+
+
+@pytest.fixture(scope="session")
+def tls_agent(nomad_program: Path, tls: Tls) -> Iterator[Agent]:
+    """An agent that speaks https only and wants a certificate from its clients."""
+    with Agent(nomad_program, config=_BIG_NODE, tls=tls) as agent:
+        yield agent
+
+
+@pytest.fixture(scope="session")
+def acl_agent(nomad_program: Path) -> Iterator[Agent]:
+    """An agent with ACLs on; `acl_agent.token` is a management token."""
+    with Agent(nomad_program, config=_BIG_NODE, acl=True) as agent:
+        yield agent
+
+
+@pytest.fixture
+def prefix(agent: Agent) -> Iterator[str]:
+    """Beginning of all job ids of this test; those jobs are gone from `agent` afterwards."""
+    name = f"t{uuid4().hex[:8]}-"
+    yield name
+    purge_jobs(agent.api, name)
+
+
+def purge_jobs(api: Api, prefix: str) -> None:
+    """Stop all jobs whose id begins with `prefix`, wait until they are over, then purge them.
+
+    Never at once: a purge within milliseconds of a registration crashes Nomad's leader.
+    """
+    jobs = _of_prefix(api, "jobs", "ID", prefix)
+    for job in jobs:
+        if not job["Stop"]:
+            api.delete(f"/v1/job/{job['ID']}", namespace=job["Namespace"])
+    eventually(lambda: not _unfinished(api, prefix), timeout_s=60.0)
+    for job in _of_prefix(api, "jobs", "ID", prefix):
+        api.delete(f"/v1/job/{job['ID']}", namespace=job["Namespace"], purge="true")
+
+
+def _unfinished(api: Api, prefix: str) -> list[str]:
+    evaluations = _of_prefix(api, "evaluations", "JobID", prefix)
+    allocations = _of_prefix(api, "allocations", "JobID", prefix)
+    return [
+        *(f"evaluation {one['ID']} {one['Status']}" for one in evaluations if one["Status"] not in _EVALUATION_OVER),
+        *(f"allocation {one['ID']} {one['ClientStatus']}" for one in allocations if one["ClientStatus"] not in _ALLOCATION_OVER),
+    ]
+
+
+def _of_prefix(api: Api, table: str, key: str, prefix: str) -> list[dict[str, Any]]:
+    return [row for row in api.get(f"/v1/{table}", namespace="*") if row[key].startswith(prefix)]
