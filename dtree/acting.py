@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Final
 
 from dtree import diagnose
-from dtree.errors import ClusterError, Conflict
+from dtree.errors import ClusterError, Conflict, DtreeError
 from dtree.evidence import Awaited, current_allocations
-from dtree.health import Broken, Waiting, judge
-from dtree.model import Address, FailureKind, JobRef, JobSnapshot
+from dtree.health import Broken, Waiting, is_confirmed, judge
+from dtree.model import Address, CheckResult, FailureKind, JobRef, JobSnapshot
 from dtree.observe import look_again
 from dtree.plan import Evaluate, Noop, Refuse, Register, Rerun, Step, Stop, run_again
 from dtree.ports import Cluster, Registered
@@ -67,6 +67,22 @@ class Refused:
 
 
 @dataclass(frozen=True, slots=True)
+class Checked:
+    """What the health checks of some allocations say."""
+
+    job: str
+    checks: Mapping[str, Sequence[CheckResult]]
+
+
+@dataclass(frozen=True, slots=True)
+class Doubted:
+    """A second look does not uphold the failure."""
+
+    job: str
+    snapshot: JobSnapshot
+
+
+@dataclass(frozen=True, slots=True)
 class Explained:
     """Why a step broke, and the step of the next attempt, None for none."""
 
@@ -75,7 +91,7 @@ class Explained:
     again: Step | None
 
 
-Outcome = Acted | Refused | Explained
+Outcome = Acted | Refused | Checked | Doubted | Explained
 
 
 def act(step: Step, needs: Sequence[Standing], cluster: Cluster, halt: Halt) -> Outcome:
@@ -141,17 +157,36 @@ def finish(
     return Acted(step.name, awaited, (), ready=reason, addresses=addresses)
 
 
-def explain(step: Step, awaited: Awaited | None, snapshot: JobSnapshot | None, cluster: Cluster, *, again: bool) -> Outcome:
-    """Find out why a step broke, and if asked how to try again. Effects: reads Nomad."""
-    details = _details(snapshot, awaited, cluster) if snapshot is not None and awaited is not None else ()
-    if not again:
-        return Explained(step.name, details, None)
+def read_checks(name: str, allocations: Sequence[str], cluster: Cluster) -> Outcome:
+    """Ask what the health checks of allocations say; nothing where they cannot be asked. Effects: reads Nomad."""
     try:
+        return Checked(name, {allocation: cluster.checks(allocation) for allocation in allocations})
+    except ClusterError:
+        return Checked(name, {})
+
+
+def explain(step: Step, awaited: Awaited | None, broken: Broken, snapshot: JobSnapshot | None, cluster: Cluster, *, again: bool) -> Outcome:
+    """Look once more whether a step broke, find out why, and if asked how to try again. Effects: reads Nomad.
+
+    The lists behind a first verdict are read at slightly different moments: a failed allocation may be seen before its successor.
+    """
+    details: tuple[str, ...] = ()
+    try:
+        if awaited is not None and broken.kind != "timed-out":
+            snapshot = cluster.snapshot(step.ref)
+            long_s = float("inf")
+            second = judge(snapshot, awaited, waited_s=long_s, unplaceable_s=long_s, placement_timeout_s=0.0)
+            if not is_confirmed(broken, second):
+                return Doubted(step.name, snapshot)
+        if awaited is not None and snapshot is not None:
+            details = _details(snapshot, awaited, cluster)
+        if not again:
+            return Explained(step.name, details, None)
         action, cause = run_again(step.job, look_again(step.job, cluster))
-    except ClusterError as error:
-        return Explained(step.name, (*details, f"it could not be tried again: {error.problem}"), None)
+    except DtreeError as error:
+        return Explained(step.name, (*details, f"Nomad could not be asked for more: {error.problem}"), None)
     if isinstance(action, Refuse):
-        return Explained(step.name, (*details, f"it could not be tried again: {action.why}"), None)
+        return Explained(step.name, (*details, f"it is not tried again: {action.why}"), None)
     return Explained(step.name, details, replace(step, action=action, change="rerun", cause=cause))
 
 

@@ -145,6 +145,7 @@ class DeclarationError(DtreeError):
 
     @property
     def faults(self) -> tuple[Fault, ...]:
+        """All of them, in the order of the file."""
         return self._faults
 
     def __str__(self) -> str:

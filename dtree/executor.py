@@ -6,12 +6,12 @@ there; `health.judge` says what a snapshot means, `schedule` what may start, `pl
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
-from dtree import acting
-from dtree.acting import Acted, Explained, Outcome, Refused
+from dtree import acting, diagnose
+from dtree.acting import Acted, Checked, Doubted, Explained, Outcome, Refused
 from dtree.errors import (
     EXIT_AWAITING_PROMOTION,
     EXIT_ERROR,
@@ -38,8 +38,8 @@ from dtree.events import (
     StepWaiting,
 )
 from dtree.evidence import Awaited
-from dtree.health import Broken, Ready, Verdict, Waiting, judge, stopped
-from dtree.model import Address, FailureKind, JobRef, JobSnapshot
+from dtree.health import CHECK_AGAIN_S, Broken, Ready, Verdict, Waiting, judge, stopped
+from dtree.model import Address, CheckResult, FailureKind, JobRef, JobSnapshot
 from dtree.plan import Nothing, Plan, Step
 from dtree.ports import Clock, Cluster, Watch
 from dtree.record import Recorder, RunRecord
@@ -94,10 +94,14 @@ class _Flight:
     unplaceable_s: float | None = None
     next_look_s: float = 0.0
     reason: str = ""
+    checks: Mapping[str, Sequence[CheckResult]] = field(default_factory=dict)
+    checks_due_s: float = 0.0
     broken: Broken | None = None
 
 
-def carry_out(plan: Plan, cluster: Cluster, clock: Clock, emit: Callable[[Event], None], *, limits: Limits, interrupts: Interrupts) -> RunRecord:
+def carry_out(
+    plan: Plan, cluster: Cluster, clock: Clock, emit: Callable[[Event], None], *, limits: Limits, interrupts: Interrupts
+) -> RunRecord:
     """Carry out a plan.
 
     Args:
@@ -173,7 +177,7 @@ class _Run:
                 if name is not None and name in self._flights:
                     self._flights[name].snapshots[snapshot.ref] = snapshot
                     self._judge(self._flights[name], watch)
-            case Acted() | Refused() | Explained():
+            case Acted() | Refused() | Checked() | Doubted() | Explained():
                 self._take(item, watch)
             case _Trouble(error=error):
                 self._meet_trouble(error, watch)
@@ -201,6 +205,13 @@ class _Run:
                         self._lose(flight.step.name, under=fallen)
                 else:
                     self._fail(flight, kind, reason, details, hint, watch)
+            case Checked(checks=checks):
+                flight.checks = checks
+                self._judge(flight, watch)
+            case Doubted(snapshot=snapshot):
+                flight.broken = None
+                flight.snapshots[snapshot.ref] = snapshot
+                self._judge(flight, watch)
             case Explained(details=details, again=again):
                 self._settle(flight, details, again, watch)
 
@@ -228,16 +239,17 @@ class _Run:
                 self._unfollow(flight, watch)
                 self._finish(flight, reason)
             case Broken():
-                self._break(flight, verdict, watch)
+                self._break(flight, verdict)
             case Waiting(reason=reason, unplaceable=unplaceable, again_in_s=again_in_s):
                 flight.unplaceable_s = (flight.unplaceable_s or now_s) if unplaceable else None
                 flight.next_look_s = flight.since_s + flight.step.timeout_s
                 if again_in_s is not None:
                     flight.next_look_s = min(flight.next_look_s, now_s + max(again_in_s, 0.01))
                 self._say_why(flight, reason)
+                self._ask_checks(flight, now_s)
                 if waited_s >= flight.step.timeout_s:
                     why = f"not {flight.step.condition} within {flight.step.timeout_s:g} s: {reason}"
-                    self._break(flight, Broken("timed-out", why), watch)
+                    self._break(flight, Broken("timed-out", why))
 
     def _verdict(self, flight: _Flight, waited_s: float, now_s: float) -> Verdict:
         if flight.awaited is None:
@@ -249,7 +261,17 @@ class _Run:
             waited_s=waited_s,
             unplaceable_s=unplaceable_s,
             placement_timeout_s=self._limits.placement_timeout_s,
+            checks=flight.checks,
         )
+
+    def _ask_checks(self, flight: _Flight, now_s: float) -> None:
+        """Ask for health checks where they decide or explain; Nomad's lists do not tell of them."""
+        if flight.awaited is None or now_s < flight.checks_due_s:
+            return
+        asked = diagnose.check_questions(flight.snapshots[flight.step.ref], flight.awaited)
+        if asked:
+            flight.checks_due_s = now_s + CHECK_AGAIN_S
+            self._work(lambda: acting.read_checks(flight.step.name, asked, self._cluster))
 
     def _look_at_the_clock(self, watch: Watch) -> None:
         now_s = self._clock.now_s()
@@ -259,7 +281,7 @@ class _Run:
                     self._judge(flight, watch)
                 elif now_s - flight.since_s >= flight.step.timeout_s:
                     why = f"Nomad could not be asked for {flight.step.timeout_s:g} s: {flight.reason or 'no answer'}"
-                    self._break(flight, Broken("timed-out", why), watch)
+                    self._break(flight, Broken("timed-out", why))
 
     def _until_next_look_s(self) -> float | None:
         looks = [flight.next_look_s for flight in self._flights.values() if flight.refs and flight.broken is None]
@@ -284,13 +306,12 @@ class _Run:
         self._emit(StepReady(self._clock.unix_s(), name, reason, addresses))
         self._schedule.done(name)
 
-    def _break(self, flight: _Flight, broken: Broken, watch: Watch) -> None:
+    def _break(self, flight: _Flight, broken: Broken) -> None:
         """Ask why, and how to try again, before the step counts as failed."""
         flight.broken = broken
-        self._unfollow(flight, watch)
         again = flight.attempt <= flight.step.retries and broken.kind in ("failed", "timed-out") and flight.awaited is not None
         snapshot = flight.snapshots.get(flight.step.ref)
-        self._work(lambda: acting.explain(flight.step, flight.awaited, snapshot, self._cluster, again=again))
+        self._work(lambda: acting.explain(flight.step, flight.awaited, broken, snapshot, self._cluster, again=again))
 
     def _settle(self, flight: _Flight, details: tuple[str, ...], again: Step | None, watch: Watch) -> None:
         broken = flight.broken
@@ -299,6 +320,7 @@ class _Run:
         if again is None:
             self._fail(flight, broken.kind, broken.reason, details, broken.hint, watch)
             return
+        self._unfollow(flight, watch)
         name, attempt = flight.step.name, flight.attempt
         self._emit(StepRetrying(self._clock.unix_s(), name, attempt, flight.step.retries + 1, broken.reason))
         flight = self._flights[name] = _Flight(again, attempt + 1)
@@ -417,6 +439,7 @@ def _accepted(acted: Acted, time_s: float) -> StepRegistered:
 
 def _opening(plan: Plan, time_s: float) -> RunStarted:
     steps = tuple(
-        PlannedStep(step.name, step.ref.id, step.ref.namespace, step.change, step.cause, step.needs, str(step.condition)) for step in plan.steps
+        PlannedStep(step.name, step.ref.id, step.ref.namespace, step.change, step.cause, step.needs, str(step.condition))
+        for step in plan.steps
     )
     return RunStarted(time_s, plan.verb, plan.stack, plan.store, plan.revision, plan.goals, steps)

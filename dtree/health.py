@@ -11,11 +11,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Final, Literal
+from typing import Final
 
 from dtree import diagnose, evidence, progress
 from dtree.evidence import SETTLE_S, Awaited
-from dtree.model import CheckResult, Condition, JobSnapshot, Placement
+from dtree.model import CheckResult, Condition, FailureKind, JobSnapshot, Placement
 from dtree.tally import Case
 
 __all__ = ["Awaited", "Broken", "Ready", "Verdict", "Waiting", "has_failed", "is_confirmed", "is_finished", "judge", "stopped"]
@@ -51,6 +51,7 @@ class Broken:
     """It will not come by itself.
 
     Attributes:
+        kind: failed, superseded or awaiting-promotion.
         allocations: IDs of those that the verdict rests on, oldest first.
         hint: one action, or "".
     """

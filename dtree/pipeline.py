@@ -12,16 +12,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from dtree import depfile, graph, plan
+from dtree import depfile, diagnose, graph, plan
 from dtree.errors import DeclarationError, DtreeError, Fault, StoreError, UsageError
+from dtree.evidence import Awaited, as_found, current_allocations
 from dtree.executor import Interrupts, Limits, carry_out
 from dtree.graph import DependencyGraph
-from dtree.evidence import Awaited, as_found, current_allocations
 from dtree.health import Broken, Ready, Waiting, judge
-from dtree.model import Condition, Declaration, JobSnapshot, RenderedJob
+from dtree.model import CheckResult, Condition, Declaration, JobSnapshot, RenderedJob
 from dtree.observe import observe_jobs, parse_jobs, read_stored
 from dtree.plan import Intent, Plan
 from dtree.ports import Cluster
@@ -171,7 +171,8 @@ def _status_row(needs: tuple[str, ...], job: RenderedJob, snapshot: JobSnapshot,
         return row
     awaited = as_found(state, Condition())
     current = [one for one in current_allocations(snapshot, awaited) if one.client == "running"]
-    health, reason = _health_of(snapshot, awaited)
+    checks = {allocation: cluster.checks(allocation) for allocation in diagnose.check_questions(snapshot, awaited)}
+    health, reason = _health_of(snapshot, awaited, checks)
     found = {address for one in current for address in cluster.addresses(one.id)}
     return replace(
         row,
@@ -185,11 +186,11 @@ def _status_row(needs: tuple[str, ...], job: RenderedJob, snapshot: JobSnapshot,
     )
 
 
-def _health_of(snapshot: JobSnapshot, awaited: Awaited) -> tuple[Health, str]:
+def _health_of(snapshot: JobSnapshot, awaited: Awaited, checks: Mapping[str, Sequence[CheckResult]]) -> tuple[Health, str]:
     """Say in one of the field's words how a job does that nobody is bringing up right now, and why."""
     if snapshot.job is not None and snapshot.job.stopped:
         return "Suspended", "stopped"
-    verdict = judge(snapshot, awaited, waited_s=0.0, unplaceable_s=0.0, placement_timeout_s=0.0)
+    verdict = judge(snapshot, awaited, waited_s=0.0, unplaceable_s=0.0, placement_timeout_s=0.0, checks=checks)
     match verdict:
         case Ready():
             return "Healthy", ""

@@ -8,9 +8,11 @@ from collections.abc import Mapping, Sequence
 from typing import Annotated, Any, Final
 
 import typer
+from typer.main import get_command
 
 from dtree import __version__, config
 from dtree.cli import demo, failure, graph, plan, run, schema, status, stop, stores, validate, version
+from dtree.cli.complete import VARIABLE, words_to_complete
 from dtree.cli.options import RESERVED, Command, bind
 from dtree.cli.signals import Signals
 from dtree.cli.surroundings import Surroundings, look_around, option_value, working_folder
@@ -53,7 +55,7 @@ def main(argv: Sequence[str], environ: Mapping[str, str] = os.environ) -> int:
 
     Effects: everything that the command does; listens for signals meanwhile.
     """
-    words = list(argv) or ["--help"]
+    words = list(argv) or (words_to_complete(environ) if VARIABLE in environ else []) or ["--help"]
     json = option_value(words, "output") == "json" or option_value(words, "format") == "json"
     around: Surroundings | None = None
     try:
@@ -109,25 +111,27 @@ def _program(version: Annotated[bool, typer.Option("--version", help="Print the 
 
 
 def _surroundings(words: Sequence[str], environ: Mapping[str, str]) -> Surroundings:
-    """Look around where the command needs it; help is given whatever is wrong there."""
+    """Look around where the command needs it; help and completion are given whatever is wrong there."""
     command = COMMANDS.get(words[0])
     if isinstance(command, Command) and command.uses_store:
         try:
             return look_around(words, environ, reserved=RESERVED)
         except DtreeError:
-            if not any(word in ("--help", "-h") for word in words):
+            if VARIABLE not in environ and not any(word in ("--help", "-h") for word in words):
                 raise
     return Surroundings(tuple(words), environ, working_folder())
 
 
 def _call(around: Surroundings, signals: Signals) -> int:
     name = around.argv[0]
+    if VARIABLE in around.environ:
+        get_command(build(around, signals)).main(args=[], prog_name=PROGRAM, obj=around)  # completes and exits
     if name not in COMMANDS and not name.startswith("-"):
         raise UsageError(
             f"there is no command '{name}'", hint=did_you_mean(name, list(COMMANDS)) or f"`{PROGRAM} --help` lists what there is"
         )
     chosen = [around.argv[0]] if around.argv[0] in COMMANDS else list(COMMANDS)
-    program = typer.main.get_command(build(around, signals, chosen))
+    program = get_command(build(around, signals, chosen))
     try:
         code = program.main(args=list(around.argv), prog_name=PROGRAM, standalone_mode=False)
     except typer.TyperException as error:

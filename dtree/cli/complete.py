@@ -2,16 +2,32 @@
 
 from __future__ import annotations
 
-import os
+import shlex
+from collections.abc import Mapping
+from typing import Final
 
 import typer
 
 from dtree import config
-from dtree.cli.surroundings import look_around
+from dtree.cli.invocation import Invocation
+from dtree.cli.signals import Signals
+from dtree.cli.surroundings import Surroundings
+
+VARIABLE: Final = "_NOMAD_DTREE_COMPLETE"
+"""Set by the shell's completion script, which calls the program without arguments."""
+
+
+def words_to_complete(environ: Mapping[str, str]) -> list[str]:
+    """Return the command line that is being typed, without the program, as far as it can be split."""
+    typed = environ.get("_TYPER_COMPLETE_ARGS") or environ.get("COMP_WORDS") or ""
+    try:
+        return shlex.split(typed)[1:]
+    except ValueError:  # a quotation that is still open
+        return typed.split()[1:]
 
 
 def complete_jobs(context: typer.Context, incomplete: str) -> list[str]:
-    """Return the jobs of the store and of its dependency file that begin with `incomplete`; none where anything is wrong.
+    """Return the jobs of the store's dependency file that begin with `incomplete`; none where anything is wrong.
 
     Effects: reads the store.
     """
@@ -23,17 +39,9 @@ def complete_jobs(context: typer.Context, incomplete: str) -> list[str]:
 
 def _names(context: typer.Context) -> list[str]:
     from dtree import pipeline
-    from dtree.store import StoreContext
 
-    around = look_around(_words(context), os.environ, reserved=())
-    if around.store is None:
-        return []
-    given = {setting.identifier: context.params.get(setting.identifier) for setting in around.store_settings}
-    values = config.resolve(around.store_settings, given, around.environ, around.configuration, around.cwd)
-    settings = {key: value.value for key, value in values.items()}
-    with around.store(settings, around_context).snapshot() as snapshot:
+    around: Surroundings = context.find_root().obj
+    settings = (*config.NOMAD, *around.store_settings)
+    given = {setting.identifier: context.params.get(setting.identifier) for setting in settings}
+    with Invocation(around, Signals(), settings, given).snapshot() as snapshot:
         return sorted(pipeline.read(snapshot, store=around.store_name).graph.entries)
-
-
-def _words(context: typer.Context) -> list[str]:
-    return [word for name in ("store", "env") if context.params.get(name) for word in (f"--{name}", context.params[name])]

@@ -82,7 +82,10 @@ class NomadCluster:
         """Read one job and all about it afresh. Effects: reads Nomad, four requests."""
         doing = f"reading job '{ref.id}'"
         state = self.job(ref)
-        tables = {table: self._client.call("get", "job", ref.id, table, params=_where(ref), doing=doing) or [] for table in decode.TABLES}
+        # Allocations last: whatever an evaluation or a deployment speaks of is then there to be seen.
+        tables = {
+            table: self._client.call("get", "job", ref.id, table, params=_where(ref), doing=doing) or [] for table in decode.TABLES[::-1]
+        }
         return _snapshot(ref, state, tables)
 
     def snapshots(self, refs: Sequence[JobRef]) -> Mapping[JobRef, JobSnapshot]:
@@ -180,11 +183,9 @@ class NomadCluster:
         snapshot = self.snapshot(ref)
         stop_s = max([group.stop_timeout_s for group in snapshot.job.groups] if snapshot.job and ended else [], default=0.0)
         give_up_s = self._clock.now_s() + _SETTLE_S + stop_s
-        while any(evaluation.status == "pending" for evaluation in snapshot.evaluations) or (
-            ended and any(not allocation.is_over for allocation in snapshot.allocations)
-        ):
+        while not _is_settled(snapshot, ended=ended):
             if self._clock.now_s() > give_up_s:
-                raise Unavailable(f"job '{ref}' did not come to rest within {_SETTLE_S + stop_s:.0f} s", hint="look at its evaluations and allocations")
+                raise Unavailable(f"job '{ref}' did not come to rest in {_SETTLE_S + stop_s:.0f} s", hint="look at its evaluations")
             self._clock.pause(_SETTLE_PAUSE_S)
             snapshot = self.snapshot(ref)
         return snapshot
@@ -243,6 +244,13 @@ def _named(region: str, namespace: str) -> dict[str, str]:
 
 def _where(ref: JobRef) -> dict[str, str]:
     return _named(ref.region, ref.namespace)
+
+
+def _is_settled(snapshot: JobSnapshot, *, ended: bool) -> bool:
+    """Nothing of the job is still to be decided; a delayed reschedule, which waits for its time, is no decision."""
+    if any(one.status == "pending" and one.wait_until_s is None for one in snapshot.evaluations):
+        return False
+    return not ended or all(one.is_over for one in snapshot.allocations)
 
 
 def _is_alive(raw: Mapping[str, Any]) -> bool:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Iterable, Mapping
+from datetime import datetime
 from typing import Any, Final
 
 from dtree.model import (
@@ -28,8 +29,20 @@ TABLES: Final = ("allocations", "deployments", "evaluations")
 """The list endpoints, and the fields of JobSnapshot, that tell how a job does."""
 
 _BOOKKEEPING: Final = frozenset(
-    """CreateIndex ModifyIndex JobModifyIndex SubmitTime Status StatusDescription Stable Stop Version VersionTag NomadTokenID
-    DispatchIdempotencyToken""".split()
+    {
+        "CreateIndex",
+        "DispatchIdempotencyToken",
+        "JobModifyIndex",
+        "ModifyIndex",
+        "NomadTokenID",
+        "Stable",
+        "Status",
+        "StatusDescription",
+        "Stop",
+        "SubmitTime",
+        "Version",
+        "VersionTag",
+    }
 )
 _UPDATES: Final = {
     "Place": "place",
@@ -58,6 +71,7 @@ def job(raw: Json) -> JobState:
         stable=bool(raw.get("Stable")),
         shape=shape(raw),
         groups=tuple(_group(group) for group in raw.get("TaskGroups") or ()),
+        create_index=raw["CreateIndex"],
     )
 
 
@@ -123,6 +137,7 @@ def evaluation(raw: Json) -> EvaluationState:
         failed_groups=_placements(raw.get("FailedTGAllocs"), queued),
         blocked_eval=raw.get("BlockedEval") or "",
         deployment_id=raw.get("DeploymentID") or "",
+        wait_until_s=_unix_s(raw.get("WaitUntil")),
     )
 
 
@@ -170,6 +185,11 @@ def _seconds(nanoseconds: int) -> float:
     return nanoseconds / 1e9
 
 
+def _unix_s(stamp: str | None) -> float | None:
+    """Go's zero time, year 1, means none."""
+    return None if not stamp or stamp.startswith("0001-") else datetime.fromisoformat(stamp).timestamp()
+
+
 def _group(raw: Json) -> GroupState:
     update = raw.get("Update") or {}
     tasks = raw.get("Tasks") or ()
@@ -181,7 +201,13 @@ def _group(raw: Json) -> GroupState:
         progress_deadline_s=_seconds(update["ProgressDeadline"]) if update.get("ProgressDeadline") else None,
         stop_timeout_s=max(stops, default=0.0) + _seconds(raw.get("ShutdownDelay") or 0),
         lifecycle={task["Name"]: _lifecycle(task.get("Lifecycle")) for task in tasks},
+        checked=any(_is_checked(service) for part in (raw, *tasks) for service in part.get("Services") or ()),
     )
+
+
+def _is_checked(service: Json) -> bool:
+    """Nomad answers for the checks of its own services only; Consul's are Consul's to ask."""
+    return service.get("Provider") == "nomad" and bool(service.get("Checks"))
 
 
 def _lifecycle(raw: Json | None) -> str:

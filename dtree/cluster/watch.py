@@ -59,6 +59,7 @@ class NomadWatch:
         self._changed = threading.Condition()
         self._followed: dict[JobRef, JobSnapshot] = {}
         self._fresh: set[tuple[JobRef, str]] = set()
+        self._whole: set[JobRef] = set()
         self._generation = 0
         self._regions: set[str] = set()
         self._closed = False
@@ -90,6 +91,7 @@ class NomadWatch:
         """Report it no longer."""
         with self._changed:
             self._followed.pop(ref, None)
+            self._whole.discard(ref)
             self._fresh -= {(ref, table) for table in decode.TABLES}
             self._generation += 1
 
@@ -126,9 +128,11 @@ class NomadWatch:
                 if table == "evaluations":
                     snapshot = replace(snapshot, job=state)
                 self._followed[ref] = snapshot
-                # Before the job itself was read there is nothing to judge.
-                ready = snapshot.job is not None
-            if ready or table == "evaluations":
+                # A job without its allocations looks as if it had ended: nothing half-read is reported.
+                whole = ref in self._whole or all((ref, one) in self._fresh for one in decode.TABLES)
+                if whole:
+                    self._whole.add(ref)
+            if whole:
                 self._on_change(snapshot)
 
     def _first_report(self, ref: JobRef) -> None:
@@ -143,6 +147,7 @@ class NomadWatch:
             # A list that answered in between is at least as fresh: every later change of it will be reported.
             newer = {table: getattr(self._followed[ref], table) for table in decode.TABLES if (ref, table) in self._fresh}
             snapshot = self._followed[ref] = _with(first, newer)
+            self._whole.add(ref)
         self._on_change(snapshot)
 
 

@@ -111,9 +111,9 @@ class Agent:
         Effects: starts a process, writes to a temporary folder.
         """
         try:
-            for left in reversed(range(_PORT_TRIES)):
-                self._launch()
-                if self._await_ready(may_try_again=left > 0):
+            for tries_left in reversed(range(_PORT_TRIES)):
+                process = self._launch()
+                if self._await_ready(process, may_try_again=tries_left > 0):
                     return
                 self.stop()
         except BaseException:
@@ -141,7 +141,7 @@ class Agent:
             return (self.folder / "agent.log").read_text(errors="replace").splitlines()[-count:]
         return []
 
-    def _launch(self) -> None:
+    def _launch(self) -> subprocess.Popen[bytes]:
         self.folder = Path(tempfile.mkdtemp(prefix="dtree-nomad-")).resolve()
         self._undo.callback(shutil.rmtree, self.folder, ignore_errors=True)
         self._undo.callback(unmount_below, self.folder)
@@ -158,7 +158,7 @@ class Agent:
         (self.folder / "ours.json").write_text(json.dumps(self._own_config(ports), indent=1))
         (self.folder / "theirs.json").write_text(json.dumps(self._config, indent=1))
         with (self.folder / "agent.log").open("wb") as log:
-            self._process = subprocess.Popen(
+            process = subprocess.Popen(
                 [self._nomad, "agent", "-dev", "-bind=127.0.0.1", f"-config={self.folder}/ours.json", f"-config={self.folder}/theirs.json"],
                 env=self._agent_environment(),
                 cwd=self.folder,
@@ -168,8 +168,10 @@ class Agent:
                 # A Ctrl-C on the terminal is ours to handle: the jobs have to be stopped before the agent is.
                 start_new_session=True,
             )
-        self._undo.callback(self._end, self._process)
-        self._undo.callback(self._stop_jobs, self._process)
+        self._process = process
+        self._undo.callback(self._end, process)
+        self._undo.callback(self._stop_jobs, process)
+        return process
 
     def _own_config(self, ports: list[int]) -> dict[str, Any]:
         config: dict[str, Any] = {
@@ -205,11 +207,10 @@ class Agent:
         path = os.pathsep.join([*map(str, self._path), inherited.get("PATH", os.defpath)])
         return {**inherited, "PATH": path, "TMPDIR": str(self.folder / "tmp")}
 
-    def _await_ready(self, *, may_try_again: bool) -> bool:
+    def _await_ready(self, process: subprocess.Popen[bytes], *, may_try_again: bool) -> bool:
         """Wait until it is ready; False where its ports were taken in between and it may be tried with others."""
-        process = self._process
         deadline_s = time.monotonic() + self._ready_timeout_s
-        while process is not None and not self._is_ready():
+        while not self._is_ready():
             if process.poll() is not None:
                 lines = self.log_lines()
                 if may_try_again and any("address already in use" in line for line in lines):

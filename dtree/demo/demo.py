@@ -17,7 +17,7 @@ from typing import TextIO
 
 from dtree.demo.agent import Agent
 from dtree.demo.binary import find_nomad
-from dtree.errors import EXIT_INTERRUPTED, EXIT_OK
+from dtree.errors import EXIT_ERROR, EXIT_INTERRUPTED, EXIT_OK
 
 __all__ = ["run_demo"]
 
@@ -116,9 +116,11 @@ def _leave_up(agent: Agent, stream: TextIO) -> int:
         f"  nomad-dtree {shlex.join(_RUN)}\n"
         "\nCtrl-C here ends the agent and everything on it.\n"
     )
-    stream.flush()
     try:
+        stream.flush()
         agent.wait()
     except KeyboardInterrupt:
         stream.write("\nThe agent ends now; nothing of it stays.\n")
-    return EXIT_OK
+        return EXIT_OK
+    stream.write("\nThe agent has ended by itself; nothing of it stays.\n")
+    return EXIT_ERROR

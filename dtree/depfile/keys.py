@@ -72,7 +72,7 @@ def _wait_cond() -> Kind:
             CONDITIONS,
             also=_COMPOSE,
             code="unknown-condition",
-            hint=f"one of {', '.join(CONDITIONS)}, or a number of seconds without quotes and unit",
+            more=", or a number of seconds without quotes and unit",
         ),
         _SECONDS,
         Forms("a condition", records, code="unknown-condition", several="join conditions with all: [...] or any: [...]"),
@@ -80,7 +80,7 @@ def _wait_cond() -> Kind:
 
 
 def _lead(kind: Kind, help_: str) -> Key:
-    return Key(kind, help_, is_required=True, is_supported=False)
+    return Key(kind, help_, is_required=True, is_supported=False, instead=f"use one of {', '.join(CONDITIONS)}, or a number of seconds")
 
 
 _SECONDS: Final = Number("a number of seconds", 0, MAX_SECONDS)
@@ -88,7 +88,12 @@ WAIT_COND: Final = Shared("wait_cond", _wait_cond)
 
 # -- edges ------------------------------------------------------------------------------------------------------------
 
-_CONDITION: Final = Key(WAIT_COND, "What that job must have reached; default: its own wait_cond.", is_supported=False)
+_CONDITION: Final = Key(
+    WAIT_COND,
+    "What that job must have reached; default: its own wait_cond.",
+    is_supported=False,
+    instead="remove it: the edge then waits until that job is ready",
+)
 _REQUIRED: Final = Key(Flag(), "false: its failure or absence does not stop the dependent; default true.", is_supported=False)
 _EDGE_KEYS: Final = {
     "job": Key(_NAME, "Name of the other job.", is_required=True),
@@ -148,7 +153,7 @@ _VERSION: Final = OneOf(
 
 _ENTRY_KEYS: Final = {
     "pre": Key(_EDGES, "Jobs that must have reached a condition before this one is registered."),
-    "depends_on": Key(_EDGES, "Another name for pre.", is_supported=False),
+    "depends_on": Key(_EDGES, "Another name for pre.", is_supported=False, instead="write 'pre'"),
     "post": Key(_POST_EDGES, "Jobs to run once this one is ready; whoever needs this job waits for them too."),
     "pre_stop": Key(_EDGES, "Jobs to run before this one is stopped.", is_supported=False),
     "post_stop": Key(_EDGES, "Jobs to run after this one was stopped.", is_supported=False),
@@ -165,7 +170,7 @@ _ENTRY_KEYS: Final = {
         "When a job that completes is run again; default on_change.",
         is_supported=False,
     ),
-    "file": Key(_NAME, "Path of its job file in the store; default: the file of its name."),
+    "file": Key(Name("a path in the store"), "Path of its job file in the store; default: the file of its name."),
     "template": Key(Flag(), "false: the job file is passed as it is; default true.", is_supported=False),
     "version": Key(_VERSION, "Artifact version given to the job's template.", is_supported=False),
     "vars": Key(MapOf(Anything()), "Values for the job's template and its HCL2 variables.", is_supported=False),
@@ -201,7 +206,11 @@ FILE: Final = Record(
         "$schema": Key(Text(), "Address of this schema, for editors; otherwise unused."),
         "stack": Key(_NAME, "Owner name of this set of jobs; default: name of the folder, prefix or repository."),
         "defaults": Key(_DEFAULTS, "Keys for every job that does not give them itself."),
-        DEPENDENCIES: Key(MapOf(_ENTRY, "a map from job names to their entries", names=_NAME), "The jobs by name.", is_required=True),
+        DEPENDENCIES: Key(
+            MapOf(_ENTRY, "a map from job names to their entries", hint="write each job as NAME: {}, and no jobs as {}", names=_NAME),
+            "The jobs by name.",
+            is_required=True,
+        ),
     },
     misplaced=_MISPLACED_AT_TOP,
     stray="jobs stand below 'dependencies'",

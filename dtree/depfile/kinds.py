@@ -78,14 +78,13 @@ def check(kind: Kind, value: Value, at: Path, findings: Findings) -> Value:
     if value is BROKEN:
         return None
     if type(value) not in kind.takes:
-        findings.add("wrong-type", at, f"{label(at)} must be {kind.noun}, not {_TYPES[type(value)]}", kind.hint)
+        given = str(value).lower() if isinstance(value, bool) else _TYPES[type(value)]
+        findings.add("wrong-type", at, f"{label(at)} must be {kind.noun}, not {given}", kind.hint or _mend_type(kind, value))
         return None
     return kind.read(value, at, findings)
 
 
-def check_unsupported(
-    kind: Kind, value: Value, at: Path, findings: Findings, *, what: str, hint: str = "remove it: this version could not act on it"
-) -> None:
+def check_unsupported(kind: Kind, value: Value, at: Path, findings: Findings, *, what: str, hint: str) -> None:
     """Check a value that this version cannot act on: note what is wrong with it, else that it is not supported yet."""
     mark = len(findings.items)
     check(kind, value, at, findings)
@@ -170,19 +169,26 @@ class Name:
     def read_key(self, value: str, at: Path, findings: Findings, *, of_key: bool) -> bool:
         """Tell whether `value` is a name, which may also be a key."""
         if not value:
-            findings.add("empty-name", at, "a name is empty", "give it a name", of_key=of_key)
+            findings.add("empty-name", at, "a name is empty" if of_key else f"{label(at)} is empty", f"write {self.noun}", of_key=of_key)
         elif len(value) > MAX_NAME:
-            findings.add("bad-name", at, f"a name is longer than {MAX_NAME} characters", "shorten it", of_key=of_key)
+            problem = f"{quote(value)} is longer than {MAX_NAME} characters"
+            findings.add("bad-name", at, problem, "shorten it", of_key=of_key)
         elif not _IS_NAME(value):
-            problem = f"the name {quote(value)} holds a character that cannot be seen, or a space at an end"
-            findings.add("bad-name", at, problem, "use visible characters", of_key=of_key)
+            problem = f"{quote(value)} holds a character that cannot be seen, or a space at an end"
+            findings.add("bad-name", at, problem, "remove it", of_key=of_key)
         else:
             return True
         return False
 
     def schema(self, shelf: Shelf) -> Schema:
         """Allow such names."""
-        shelf["name"] = {"type": "string", "pattern": whole(_NAME), "minLength": 1, "maxLength": MAX_NAME}
+        shelf["name"] = {
+            "description": "A name that can be shown on one line.",
+            "type": "string",
+            "pattern": whole(_NAME),
+            "minLength": 1,
+            "maxLength": MAX_NAME,
+        }
         return {"$ref": "#/$defs/name"}
 
 
@@ -255,16 +261,21 @@ class Duration:
             found = re.fullmatch(_DURATION, value)
             if found:
                 return sum(float(part or 0) * unit_s for part, unit_s in zip(found.groups(), (3600, 60, 1), strict=True))
-        elif 0 < value <= MAX_SECONDS:
+            findings.add("bad-duration", at, f"{label(at)} is not a duration above zero: {quote(value)}", self.hint)
+            return None
+        if 0 < value <= MAX_SECONDS:
             return float(value)
-        problem = f"{label(at)} is not a duration above zero: {quote(str(value)) if isinstance(value, str) else 'the number'}"
+        problem = f"{label(at)} must be above zero" if value <= 0 else f"{label(at)} is longer than {MAX_SECONDS} seconds"
         findings.add("bad-duration", at, problem, self.hint)
         return None
 
     def schema(self, shelf: Shelf) -> Schema:
         """Allow both forms."""
         number = {"type": "number", "exclusiveMinimum": 0, "maximum": MAX_SECONDS}
-        shelf["duration"] = {"description": self.noun, "anyOf": [number, {"type": "string", "pattern": whole(_DURATION)}]}
+        shelf["duration"] = {
+            "description": f"{self.noun[0].upper()}{self.noun[1:]}.",
+            "anyOf": [number, {"type": "string", "pattern": whole(_DURATION)}],
+        }
         return {"$ref": "#/$defs/duration"}
 
 
@@ -276,15 +287,20 @@ class Choice:
     words: Sequence[str]
     also: Mapping[str, str] = field(default_factory=dict)
     code: str = "bad-value"
-    hint: str = ""
+    more: str = ""
     takes: frozenset[type] = field(default=frozenset({str}), init=False)
+
+    @property
+    def hint(self) -> str:
+        """The words, and what may stand in place of them."""
+        return f"one of {', '.join(self.words)}{self.more}"
 
     def read(self, value: Value, at: Path, findings: Findings) -> Value:
         """Return the word in its first spelling."""
         word = self.also.get(value, value)
         if word in self.words:
             return word
-        hint = did_you_mean(value[:_LONGEST_WORD], [*self.words, *self.also]) or self.hint or f"one of {', '.join(self.words)}"
+        hint = did_you_mean(value[:LONGEST_WORD], [*self.words, *self.also]) or self.hint
         findings.add(self.code, at, f"{label(at)} is {quote(value)}, which is not {self.noun}", hint)
         return None
 
@@ -303,19 +319,26 @@ def whole(pattern: str) -> str:
     return f"^(?:{pattern})$(?!\\n)"
 
 
-_LONGEST_WORD: Final = 60
+LONGEST_WORD: Final = 60
+"""Characters of an unknown word that are compared with the known ones: the comparison is quadratic."""
+
 _UNSEEN: Final = r"\u0000-\u001f\u007f-\u009f\u200b-\u200f\u2028-\u202e\u2066-\u2069\ufeff"
 _NAME: Final = rf"(?! )[^{_UNSEEN}]*[^ {_UNSEEN}]"
 _IS_NAME: Final = re.compile(_NAME).fullmatch
-_DURATION: Final = (
-    r"(?=.*[1-9])(?=.)(?:([0-9]{1,4}(?:\.[0-9]{1,3})?)h)?(?:([0-9]{1,6}(?:\.[0-9]{1,3})?)m)?(?:([0-9]{1,8}(?:\.[0-9]{1,3})?)s)?"
-)
+_DURATION: Final = r"(?=.*[1-9])(?:([0-9]{1,4}(?:\.[0-9]{1,3})?)h)?(?:([0-9]{1,6}(?:\.[0-9]{1,3})?)m)?(?:([0-9]{1,8}(?:\.[0-9]{1,3})?)s)?"
+
+
+def _mend_type(kind: Kind, value: Value) -> str:
+    if isinstance(value, str):
+        return "write it without quotes" if kind.takes & {bool, int} else ""
+    return "put it in quotes" if kind.takes == {str} and isinstance(value, int | float) else ""
+
+
 _TYPES: Final = {
     dict: "a map",
     list: "a list",
     str: "text",
     int: "a number",
     float: "a number",
-    bool: "true or false",
     type(None): "null",
 }

@@ -5,9 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import Final
 
-from dtree.depfile.kinds import Findings, Kind, Name, Schema, Shelf, check, check_unsupported, label
+from dtree.depfile.kinds import LONGEST_WORD, Findings, Kind, Name, Schema, Shelf, check, check_unsupported, label
 from dtree.document import Path, Value, quote
 from dtree.errors import did_you_mean
 
@@ -19,12 +18,14 @@ class Key:
     Attributes:
         help: one sentence, for the schema and the reference.
         is_supported: False: checked, then refused as not supported yet.
+        instead: hint for an unsupported key.
     """
 
     kind: Kind
     help: str
     is_required: bool = False
     is_supported: bool = True
+    instead: str = "remove it: this version could not act on it"
 
 
 @dataclass(frozen=True)
@@ -58,7 +59,7 @@ class Record:
             elif key.is_supported:
                 result[name] = check(key.kind, part, (*at, name), findings)
             else:
-                check_unsupported(key.kind, part, (*at, name), findings, what=f"'{name}'")
+                check_unsupported(key.kind, part, (*at, name), findings, what=f"'{name}'", hint=key.instead)
         for name, key in self.keys.items():
             if key.is_required and name not in given:
                 findings.add("missing-key", at, f"{self.owner} needs the key '{name}'", f"add '{name}'")
@@ -75,7 +76,7 @@ class Record:
         return result | ({"required": required} if required else {}) | {"additionalProperties": False}
 
     def _refuse(self, name: str, part: object, at: Path, findings: Findings) -> None:
-        hint = self.misplaced.get(name) or did_you_mean(name[:LONGEST_KEY], list(self.keys))
+        hint = self.misplaced.get(name) or did_you_mean(name[:LONGEST_WORD], list(self.keys))
         if not hint and isinstance(part, dict):
             hint = self.stray
         hint = hint or f"its keys are {', '.join(self.keys)}"
@@ -170,7 +171,7 @@ class Forms:
         if named:
             findings.add("bad-value", at, f"{label(at)} has {' and '.join(named)} at once", self._several)
             return None
-        guesses = (did_you_mean(key[:LONGEST_KEY], list(self._forms)) for key in value)
+        guesses = (did_you_mean(key[:LONGEST_WORD], list(self._forms)) for key in value)
         hint = next((guess for guess in guesses if guess), f"it has one of the keys {', '.join(self._forms)}")
         findings.add(self._code, at, f"{label(at)} is a map, but not {self.noun}", hint)
         return None
@@ -238,7 +239,3 @@ class Shared:
             shelf[self._name] = {}
             shelf[self._name] = self._kind.schema(shelf)
         return {"$ref": f"#/$defs/{self._name}"}
-
-
-LONGEST_KEY: Final = 60
-"""Characters of an unknown word that are compared with the known ones: the comparison is quadratic."""

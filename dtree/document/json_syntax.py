@@ -63,7 +63,7 @@ class _Scanner:
             self._close()
             return
         if not self._fresh:
-            self._take(",", f"expected a comma or {closer}")
+            self._take(",", f"expected a comma or {closer}", "put a comma between two values")
             if self._peek() == closer:
                 self._stop(f"a comma stands before {closer}", "remove the comma")
         self._fresh = False
@@ -82,7 +82,7 @@ class _Scanner:
             self._stop(f"expected a key in double quotes, found {self._found()}", self._hint('put the key in quotes: "key"'))
         offset = self._at
         self._composer.key(self._read_text(), offset)
-        self._take(":", "expected a colon after the key")
+        self._take(":", "expected a colon after the key", 'write a key as "key": value')
 
     def _read_value(self) -> None:
         char, offset = self._peek(), self._at
@@ -110,7 +110,7 @@ class _Scanner:
             self._composer.scalar(BROKEN, offset)
         else:
             hint = f"write {word[0].lower()}" if word and word[0].lower() in _WORDS else 'text stands in double quotes: "text"'
-            self._stop(f"expected a value, found {self._found()}", self._hint(hint if word else ""))
+            self._stop(f"expected a value, found {self._found()}", self._hint(hint if word else "write a value here"))
 
     def _read_text(self) -> str:
         found = _TEXT.match(self._text, self._at)
@@ -134,6 +134,8 @@ class _Scanner:
         self._stop(f"the control character {_code_point(char)} stands in a text", f"write it as \\u{ord(char):04x}, or remove it")
 
     def _number(self, number: re.Match[str]) -> Value:
+        if number[0] in ("0", "-0") and self._text[self._at : self._at + 1].isdigit():
+            self._stop("a number of JSON does not begin with 0", "remove the 0")
         try:
             value = float(number[0]) if number[1] or number[2] else int(number[0])
         except ValueError:  # Python refuses to read an int of more than 4300 digits
@@ -151,9 +153,9 @@ class _Scanner:
         self._at = space.end() if space else self._at
         return self._text[self._at : self._at + 1]
 
-    def _take(self, char: str, wanted: str) -> None:
+    def _take(self, char: str, wanted: str, hint: str) -> None:
         if self._peek() != char:
-            self._stop(f"{wanted}, found {self._found()}", self._hint(""))
+            self._stop(f"{wanted}, found {self._found()}", self._hint(hint))
         self._at += 1
 
     def _found(self) -> str:

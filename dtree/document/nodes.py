@@ -202,7 +202,8 @@ class Composer:
 def quote(text: str) -> str:
     """Return a key or a value as it may be shown: in quotes, without control characters, at most 60 characters of it."""
     short = text if len(text) <= _SHOWN else text[:_SHOWN] + "…"
-    return f"'{short}'" if short.isprintable() else "'" + short.encode("unicode_escape").decode("ascii") + "'"
+    shown = short if short.isprintable() else short.encode("unicode_escape").decode("ascii")
+    return f'"{shown}"' if "'" in shown else f"'{shown}'"
 
 
 _SHOWN: Final = 60

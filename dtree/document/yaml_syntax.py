@@ -116,12 +116,12 @@ def _read_number(text: str) -> int | float:
 def _refuse(text: str, error: yaml.MarkedYAMLError, composer: Composer) -> None:
     mark = error.problem_mark or error.context_mark
     offset = mark.index if mark else 0
-    char = text[offset : offset + 1]
-    problem, hint = _EXPLAINED.get(
-        char, (f"{quote(char)} cannot stand here" if char.strip() else "this is not YAML", "check the indentation and the quotes")
-    )
     if not text[offset:].strip():
         problem, hint = "the file ends too early", "close the quotes and brackets that are open"
+    else:
+        found = _WORD.findall(text, offset, offset + 60)
+        problem = f"{quote(found[0])} cannot stand here" if found else "this is not YAML"
+        problem, hint = _EXPLAINED.get(text[offset], (problem, "check the indentation and the quotes"))
     context = error.context_mark
     if context and context.index < offset:
         line, column = Lines(text).at(context.index)
@@ -134,8 +134,9 @@ _EXPLAINED: Final = {
     "@": ("a value cannot begin with '@'", "put it in quotes"),
     "`": ("a value cannot begin with '`'", "put it in quotes"),
     "%": ("a value cannot begin with '%'", "put it in quotes"),
-    ":": ("a second key stands on one line", "put a text that holds a colon in quotes"),
+    ":": ("a second colon stands in one line", "put a text that holds a colon in quotes"),
 }
+_WORD: Final = re.compile(r"[^\s:,\[\]{}]+|\S")
 _CONTROL: Final = re.compile("[^\\t\\n\\r\\x20-\\x7e\\x85\\xa0-\\ud7ff\\ue000-\\ufffd\\U00010000-\\U0010ffff]")
 _WORDS: Final[dict[str, Value]] = {
     **dict.fromkeys(("", "~", "null", "Null", "NULL")),

@@ -111,7 +111,7 @@ def _under_way(step: StepRecord) -> str:
 
 
 def _outcome(record: RunRecord, look: Look) -> str:
-    word, role = _OUTCOMES.get(record.exit_code, ("Not done", "bad"))
+    word, role = _OUTCOMES.get(record.exit_code, ("Incomplete", "bad"))
     time = f" in {duration(record.elapsed_s)}" if record.exit_code is not None else ""
     return f"{look.paint(f'{word}:', role)} {', '.join(_counts(record)) or 'no jobs'}{time}"
 

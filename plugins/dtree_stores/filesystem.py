@@ -60,16 +60,18 @@ class FilesystemStore(Store):
         if jobs is None:
             jobs = root / "jobs" if (root / "jobs").is_dir() else root
         jobs = _folder(jobs, "jobs path", "--fs-jobs-path")
-        if self.settings["fs_root"] is not None:
-            for place, option in ((depfile, "--fs-depfile-path"), (jobs, "--fs-jobs-path")):
-                _refuse_outside(place, root, option)
-        return FilesystemSnapshot(_Places(root, depfile, jobs, self.context.cwd))
+        for place, option in ((depfile, "fs_depfile_path"), (jobs, "fs_jobs_path")):
+            if self.settings["fs_root"] is not None or self.settings[option] is None:
+                _refuse_outside(place, root, f"--{option.replace('_', '-')}")
+        limit = given.resolve().parent if given and self.settings["fs_root"] is None else root
+        return FilesystemSnapshot(_Places(root, depfile, limit, jobs, self.context.cwd))
 
 
 @dataclass(frozen=True, slots=True)
 class _Places:
     root: Path
     depfile: Path
+    depfile_root: Path
     jobs: Path
     cwd: Path
 
@@ -99,8 +101,7 @@ class FilesystemSnapshot(Snapshot):
     def depfile(self) -> Text:
         """Return the dependency file. Effects: reads it."""
         places = self._places
-        limit = places.root if places.depfile.resolve().is_relative_to(places.root) else places.depfile.resolve().parent
-        return self._load(f"depfile:{places.depfile.name}", places.depfile, limit)
+        return self._load(f"depfile:{places.depfile.name}", places.depfile, places.depfile_root)
 
     def list_jobs(self) -> Sequence[str]:
         """Return the paths of all job files below the jobs path. Effects: walks it, once."""
@@ -171,8 +172,8 @@ def _find_depfile(root: Path) -> Path:
 def _refuse_outside(path: Path, root: Path, option: str) -> None:
     if not path.resolve().is_relative_to(root):
         raise StoreError(
-            f"{path} lies outside the root {root}",
-            hint=f"give {option} a path below --fs-root, or leave --fs-root out",
+            f"{path} lies outside the root {root}, or leads out of it",
+            hint=f"name it with {option}, without --fs-root, if that is meant",
             code="store-outside",
         )
 
@@ -229,7 +230,7 @@ def _walk(folder: Path, limit: Path, above: tuple[Path, ...]) -> Iterator[Path]:
         raise _unreadable(error, str(folder)) from error
     for entry in found:
         path = folder / entry.name
-        if not entry.is_dir():
+        if not os.path.isdir(path):  # noqa: PTH112 - unlike the others it never raises, on a loop of links for one
             # A dangling link is listed: a job file that cannot be read is told, a missing one only guessed at.
             yield path
         elif not entry.is_symlink() or _leads_down(path.resolve(), limit, (*above, folder.resolve())):

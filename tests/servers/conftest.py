@@ -14,6 +14,7 @@ from dtree.demo.agent import Agent
 from dtree.demo.api import Api, Tls
 from dtree.demo.binary import find_nomad
 from tests.servers.eventually import eventually
+from tests.servers.scenario import Scenario
 
 # More than the machine has: mock tasks use none of it, and forty of them have to fit.
 _BIG_NODE = {"client": {"cpu_total_compute": 400_000, "memory_total_mb": 400_000}}
@@ -100,3 +101,9 @@ def _unfinished(api: Api, prefix: str) -> list[str]:
 
 def _of_prefix(api: Api, table: str, key: str, prefix: str) -> list[dict[str, Any]]:
     return [row for row in api.get(f"/v1/{table}", namespace="*") if row[key].startswith(prefix)]
+
+
+@pytest.fixture
+def scenario(agent: Agent, prefix: str, tmp_path: Path) -> Scenario:
+    """An empty set of jobs on the session's agent."""
+    return Scenario(agent, prefix, tmp_path)

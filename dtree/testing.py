@@ -1,0 +1,191 @@
+"""PUBLIC: tests that every store passes. For authors of store plugins; needs pytest.
+
+import pytest
+pytest.register_assert_rewrite("dtree.testing")
+from dtree.testing import StoreContract
+
+class TestRamStore(StoreContract):
+    def store(self, files):
+        return RamStore({"ram_greeting": "hi"}, self.context(), files)
+
+    def change(self, store, files):
+        store.files = dict(files)
+"""
+
+# ruff: noqa: D102, S101 - a contract is made of tests: assertions, under names that are sentences
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+import pytest
+
+from dtree.errors import DeclarationError
+from dtree.store import STORE_API, Option, Snapshot, Store, StoreContext, StoreError
+
+if TYPE_CHECKING:
+    from dtree.access.nomad import Connection
+
+DEPFILE: Final = b'{"dependencies": {"nginx": {"pre": "api"}, "api": {}}}'
+
+FILES: Final[Mapping[str, bytes]] = {
+    "dependency.json": DEPFILE,
+    "config/nginx.conf": b"server {}\n",
+    "jobs/api.nomad": b'job "api" {}\n',
+    "jobs/batch/nightly report.nomad.hcl": b'job "nightly" {}\n',
+    "jobs/nginx.hcl": b'job "nginx" {}\n',
+    "jobs/r\xe9sum\xe9.nomad": b'job "resume" {}\n',
+}
+"""By path from the root of the store; jobs stand below `jobs/`."""
+
+
+class StoreContract(ABC):
+    """What a store promises. Subclass it as `Test...` and say how a store with given files is made."""
+
+    @abstractmethod
+    def store(self, files: Mapping[str, bytes]) -> Store:
+        """Return a store that holds just `files`, by path from its root; jobs stand below `jobs/`."""
+
+    @abstractmethod
+    def change(self, store: Store, files: Mapping[str, bytes]) -> None:
+        """Replace what the store holds by `files`."""
+
+    def context(self, cwd: Path | None = None) -> StoreContext:
+        """Return a context for the store: a working folder, a cache that does not exist yet, and no Nomad."""
+        folder = cwd or Path.cwd()
+        return StoreContext(cwd=folder, cache=folder / ".cache-of-the-store", nomad=_no_nomad)
+
+    def test_it_is_written_for_this_interface(self) -> None:
+        kind = type(self.store(FILES))
+        assert kind.store_api == STORE_API
+        assert kind.summary
+
+    def test_every_declared_option_has_a_setting(self) -> None:
+        store = self.store(FILES)
+        assert all(isinstance(option, Option) for option in store.options)
+        assert {option.key for option in store.options} <= set(store.settings)
+
+    def test_the_dependency_file_is_given_byte_for_byte(self) -> None:
+        text = self._snapshot(FILES).depfile()
+        assert text.data == DEPFILE
+        assert text.path.endswith("dependency.json")
+
+    def test_a_store_without_a_dependency_file_says_so(self) -> None:
+        files = {path: data for path, data in FILES.items() if path != "dependency.json"}
+        with pytest.raises(StoreError) as caught:
+            self._snapshot(files).depfile()
+        assert caught.value.hint
+
+    def test_job_files_are_listed_by_path_and_sorted(self) -> None:
+        expected = sorted(path.removeprefix("jobs/") for path in FILES if path.startswith("jobs/"))
+        assert list(self._snapshot(FILES).list_jobs()) == expected
+
+    def test_jobs_are_named_by_their_path_without_the_suffix(self) -> None:
+        assert self._snapshot(FILES).job_names() == ("api", "batch/nightly report", "nginx", "r\xe9sum\xe9")
+
+    def test_many_job_files_are_read_by_the_paths_that_were_asked_for(self) -> None:
+        texts = self._snapshot(FILES).read_jobs(["nginx.hcl", "batch/nightly report.nomad.hcl"])
+        assert {path: text.data for path, text in texts.items()} == {
+            "nginx.hcl": FILES["jobs/nginx.hcl"],
+            "batch/nightly report.nomad.hcl": FILES["jobs/batch/nightly report.nomad.hcl"],
+        }
+
+    def test_jobs_are_found_by_name_whatever_their_suffix(self) -> None:
+        texts = self._snapshot(FILES).jobs(["nginx", "api", "batch/nightly report", "r\xe9sum\xe9"])
+        assert [text.data for text in texts.values()] == [FILES[f"jobs/{file}"] for file in sorted(_job_files(), key=_stem)]
+
+    def test_a_job_file_may_be_named_by_its_path_from_the_root(self) -> None:
+        texts = self._snapshot(FILES).jobs(["web"], {"web": "config/nginx.conf"})
+        assert texts["web"].data == FILES["config/nginx.conf"]
+
+    def test_all_missing_and_ambiguous_jobs_are_told_at_once(self) -> None:
+        snapshot = self._snapshot({**FILES, "jobs/api.hcl": b""})
+        with pytest.raises(DeclarationError) as caught:
+            snapshot.jobs(["api", "ngin", "nginx"])
+        assert [fault.code for fault in caught.value.faults] == ["job-file-ambiguous", "job-file-missing"]
+        assert caught.value.faults[1].hint == "did you mean 'nginx'?"
+
+    def test_reading_no_job_is_no_error(self) -> None:
+        assert self._snapshot({"dependency.json": DEPFILE}).jobs([]) == {}
+
+    def test_a_store_without_jobs_lists_none(self) -> None:
+        assert list(self._snapshot({"dependency.json": DEPFILE}).list_jobs()) == []
+
+    def test_a_job_file_that_does_not_exist_is_named(self) -> None:
+        with pytest.raises(StoreError, match=r"vault\.nomad"):
+            self._snapshot(FILES).read_jobs(["vault.nomad"])
+
+    def test_any_file_is_read_by_its_path_from_the_root(self) -> None:
+        assert self._snapshot(FILES).read("config/nginx.conf").data == FILES["config/nginx.conf"]
+
+    def test_a_file_that_does_not_exist_is_named(self) -> None:
+        with pytest.raises(StoreError, match=r"apache\.conf"):
+            self._snapshot(FILES).read("config/apache.conf")
+
+    @pytest.mark.parametrize("path", ["../outside", "config/../../outside", "/etc/hostname", "", ".."])
+    def test_no_path_leads_out_of_the_root(self, path: str) -> None:
+        snapshot = self._snapshot(FILES)
+        with pytest.raises(StoreError):
+            snapshot.read(path)
+        with pytest.raises(StoreError):
+            snapshot.read_jobs([path])
+
+    def test_bytes_that_are_no_text_pass_unchanged(self) -> None:
+        data = bytes(range(256))
+        assert self._snapshot({**FILES, "jobs/api.nomad": data}).jobs(["api"])["api"].data == data
+
+    def test_an_empty_file_is_a_file(self) -> None:
+        assert self._snapshot({**FILES, "jobs/api.nomad": b""}).jobs(["api"])["api"].data == b""
+
+    def test_what_was_read_stays_when_the_store_changes(self) -> None:
+        store = self.store(FILES)
+        snapshot = store.snapshot()
+        before = (snapshot.depfile(), snapshot.list_jobs(), snapshot.jobs(["api"]), snapshot.revision)
+        self.change(store, {**FILES, "dependency.json": b"{}", "jobs/api.nomad": b"new", "jobs/new.nomad": b""})
+        assert (snapshot.depfile(), snapshot.list_jobs(), snapshot.jobs(["api"]), snapshot.revision) == before
+
+    def test_the_same_content_has_the_same_revision(self) -> None:
+        store = self.store(FILES)
+        assert _read(store.snapshot()).revision.id == _read(store.snapshot()).revision.id
+
+    def test_another_job_text_is_another_revision(self) -> None:
+        store = self.store(FILES)
+        before = _read(store.snapshot()).revision
+        self.change(store, {**FILES, "jobs/api.nomad": b"changed"})
+        assert _read(store.snapshot()).revision.id != before.id
+
+    def test_another_dependency_file_is_another_revision(self) -> None:
+        store = self.store(FILES)
+        before = _read(store.snapshot()).revision
+        self.change(store, {**FILES, "dependency.json": b"{}"})
+        assert _read(store.snapshot()).revision.id != before.id
+
+    def test_a_snapshot_has_a_title_and_can_be_closed(self) -> None:
+        with self.store(FILES).snapshot() as snapshot:
+            assert snapshot.title
+
+    def _snapshot(self, files: Mapping[str, bytes]) -> Snapshot:
+        # A store may find out only here, or only on reading, that something is missing; both are within the contract.
+        return self.store(files).snapshot()
+
+
+def _no_nomad() -> Connection:
+    raise StoreError("this test has no Nomad")
+
+
+def _read(snapshot: Snapshot) -> Snapshot:
+    """Read what the revision must tell apart, and return the snapshot."""
+    snapshot.depfile()
+    snapshot.jobs(["api", "nginx"])
+    return snapshot
+
+
+def _job_files() -> list[str]:
+    return [path.removeprefix("jobs/") for path in FILES if path.startswith("jobs/")]
+
+
+def _stem(file: str) -> str:
+    return file.partition(".")[0]

@@ -1,0 +1,308 @@
+"""A Nomad cluster in memory, with behaviour: jobs come up, fail and end as their scripts say, in the time of a FakeClock.
+
+It keeps what Nomad keeps (versions, allocations, deployments, evaluations, indexes) and refuses what Nomad refuses; what would crash
+Nomad's leader, a purge while an evaluation is pending or an allocation lives, ends the test. Scripts are in `tests/fakes/scripts.py`.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from types import TracebackType
+from typing import Literal, Self
+
+from dtree.errors import ClusterError, Conflict, Invalid, NotFound, Unavailable
+from dtree.model import Address, CheckResult, DryRun, JobRef, JobSnapshot, JobState, RenderedJob, Spec
+from dtree.plan import is_alive
+from dtree.ports import OnChange, OnTrouble, Registered
+from tests.fakes.clock import FakeClock
+from tests.fakes.stored import Script, StoredJob, canonical
+
+_SETTLE_S = 60.0
+_SETTLE_PAUSE_S = 0.1
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """One request as Nomad saw it."""
+
+    time_s: float
+    what: str
+    job: str
+
+
+class FakeCluster:
+    """`ports.Cluster` in memory.
+
+    Args:
+        scripts: by job ID what becomes of each registration, one after another; the last stays. Without one a job does well at once.
+        latency_s: how long every request takes.
+    """
+
+    def __init__(self, clock: FakeClock, scripts: Mapping[str, Script | Sequence[Script]] | None = None, *, latency_s: float = 0.0) -> None:
+        self.clock = clock
+        self.calls: list[Call] = []
+        self.jobs: dict[JobRef, StoredJob] = {}
+        self.latency_s: dict[str, float] = {}
+        self.log_lines: dict[str, tuple[str, ...]] = {}
+        self.check_results: dict[str, tuple[CheckResult, ...]] = {}
+        self.warnings: dict[str, str] = {}
+        self.stop_s: dict[str, float] = {}
+        self.bodies: list[Spec] = []
+        self._scripts = {name: [one] if callable(one) else list(one) for name, one in (scripts or {}).items()}
+        self._default_latency_s = latency_s
+        self._refusals: dict[tuple[str, str], list[ClusterError]] = {}
+        self._watches: list[FakeWatch] = []
+        self._index = 10
+        self.contact = True
+
+    # -- what a test arranges -----------------------------------------------------------------------------------------
+
+    def script(self, job_id: str, *scripts: Script) -> None:
+        """Say what becomes of the next registrations of a job."""
+        self._scripts[job_id] = list(scripts)
+
+    def refuse(self, what: str, job_id: str, *errors: ClusterError) -> None:
+        """Let the next requests of a kind for a job fail, one error each."""
+        self._refusals.setdefault((what, job_id), []).extend(errors)
+
+    def has(self, job: RenderedJob, script: Script | None = None, *, for_s: float = 60.0) -> StoredJob:
+        """Let a job have been registered by somebody, some time ago."""
+        stored = self._store(job, script)
+        self.clock.pause(for_s)
+        return stored
+
+    def somebody_registers(self, job: RenderedJob, script: Script | None = None) -> None:
+        """Let somebody else register another version meanwhile."""
+        self._store(job, script)
+
+    def somebody_scales(self, ref: JobRef, group: str, count: int, *, after_s: float = 0.0) -> None:
+        """Let an autoscaler set a count: a new version that differs in nothing else."""
+        self.jobs[ref].scale(group, count, self.next_index(), after_s=after_s)
+
+    def launch_child(self, parent: JobRef, name: str, script: Script | None = None) -> JobRef:
+        """Let a periodic or parameterized job launch a child."""
+        spec = {**self.jobs[parent].spec, "ID": f"{parent.id}/{name}", "ParentID": parent.id, "Periodic": None, "ParameterizedJob": None}
+        ref = replace(parent, id=spec["ID"])
+        self._store(RenderedJob(spec["ID"], ref, "", "", "json", spec), script)
+        return ref
+
+    def collect(self, ref: JobRef) -> None:
+        """Let Nomad's garbage collection take a job."""
+        self.jobs.pop(ref).gone = True
+        self.tell(ref)
+
+    def lose_contact(self, error: ClusterError) -> None:
+        """Cut the standing queries off; requests still get through."""
+        self.contact = False
+        for watch in self._watches:
+            watch.on_trouble(error)
+
+    def find_contact(self) -> None:
+        """Let the standing queries get through again: they report the state as it now is."""
+        self.contact = True
+        for watch in self._watches:
+            watch.on_trouble(None)
+            for ref in sorted(watch.followed):
+                self.tell(ref)
+
+    # -- what a test asks for afterwards ------------------------------------------------------------------------------
+
+    def called(self, *what: str) -> list[str]:
+        """IDs of the jobs for which requests of these kinds came, in order."""
+        return [call.job for call in self.calls if call.what in what]
+
+    def called_s(self, what: str, job_id: str) -> float:
+        """When the first request of a kind for a job came."""
+        return next(call.time_s for call in self.calls if call.what == what and call.job == job_id)
+
+    @property
+    def changes(self) -> list[tuple[str, str]]:
+        """(what, job ID) of every request that changes Nomad, in order."""
+        return [(call.what, call.job) for call in self.calls if call.what in ("register", "evaluate", "revert", "stop", "purge")]
+
+    # -- ports.Cluster ------------------------------------------------------------------------------------------------
+
+    def parse(self, text: str, *, file: str, namespace: str) -> Spec:
+        self._answer("parse", file)
+        match = re.search(r'job "([^"]*)"', text)
+        if match is None:
+            raise Invalid("input.hcl:1,1-4: Missing job block; the file has none.")
+        kind = re.search(r'type *= *"(\w+)"', text)
+        spec = {"ID": match[1], "Type": kind[1] if kind else None, "TaskGroups": [{"Name": "main", "Count": 1, "Tasks": [{"Name": "work"}]}]}
+        where = re.search(r'namespace *= *"(\w+)"', text)
+        return {**spec, "Namespace": where[1]} if where else spec
+
+    def validate(self, job: RenderedJob) -> str:
+        self._answer("validate", job.ref.id)
+        return self.warnings.get(job.ref.id, "")
+
+    def dry_run(self, job: RenderedJob) -> DryRun:
+        self._answer("dry_run", job.ref.id)
+        stored = self.jobs.get(job.ref)
+        warnings = self.warnings.get(job.ref.id, "")
+        wanted = canonical(job.spec)
+        counts = {group["Name"]: group["Count"] for group in wanted["TaskGroups"]}
+        if stored is None:
+            return DryRun("Added", {name: {"place": count} for name, count in counts.items()}, 0, warnings=warnings)
+        return replace(stored.dry_run(wanted), warnings=warnings)
+
+    def snapshot(self, ref: JobRef) -> JobSnapshot:
+        self._answer("snapshot", ref.id)
+        return self.peek(ref)
+
+    def snapshots(self, refs: Sequence[JobRef]) -> Mapping[JobRef, JobSnapshot]:
+        for ref in refs:
+            self._answer("snapshot", ref.id)
+        return {ref: self.peek(ref) for ref in refs}
+
+    def job(self, ref: JobRef) -> JobState | None:
+        return self.peek(ref).job
+
+    def stored(self, ref: JobRef) -> Spec | None:
+        return self.jobs[ref].spec if ref in self.jobs else None
+
+    def stable_version(self, ref: JobRef, *, below: int) -> int | None:
+        self._answer("stable_version", ref.id)
+        return self.jobs[ref].stable_version(below) if ref in self.jobs else None
+
+    def register(self, job: RenderedJob, *, enforce_index: int) -> Registered:
+        self._answer("register", job.ref.id)
+        stored = self.jobs.get(job.ref)
+        found = stored.state.modify_index if stored is not None else 0
+        if found != enforce_index:
+            raise Conflict(f"job '{job.name}' was changed by somebody else", hint="run again")
+        self.bodies.append(job.spec)
+        now = self._store(job, None)
+        return Registered(now.state.version, now.state.shape, now.life.eval_id, self.warnings.get(job.ref.id, ""))
+
+    def evaluate(self, ref: JobRef) -> str:
+        self._answer("evaluate", ref.id)
+        return self._known(ref).evaluate()
+
+    def revert(self, ref: JobRef, *, version: int, enforce_version: int) -> Registered:
+        self._answer("revert", ref.id)
+        stored = self._known(ref)
+        if stored.state.version != enforce_version:
+            raise Conflict(f"job '{ref}' was changed by somebody else", hint="run again")
+        stored.register(stored.versions[version], self.next_index(), lambda life: life.do_well())
+        return Registered(stored.state.version, stored.state.shape, stored.life.eval_id)
+
+    def stop(self, ref: JobRef) -> str:
+        self._answer("stop", ref.id)
+        if ref not in self.jobs:
+            return ""
+        return self.jobs[ref].stop(self.next_index(), self.stop_s.get(ref.id, 0.0))
+
+    def purge(self, ref: JobRef) -> None:
+        self._answer("purge", ref.id)
+        snapshot = self.peek(ref)
+        assert all(one.status != "pending" for one in snapshot.evaluations), f"'{ref}' is purged while an evaluation is pending"
+        assert all(one.is_over for one in snapshot.allocations), f"'{ref}' is purged while it still runs"
+        if ref in self.jobs:
+            self.collect(ref)
+
+    def settle(self, ref: JobRef, *, ended: bool) -> JobSnapshot:
+        give_up_s = self.clock.now_s() + _SETTLE_S
+        while True:
+            snapshot = self.peek(ref)
+            pending = any(one.status == "pending" for one in snapshot.evaluations)
+            if not pending and not (ended and any(not one.is_over for one in snapshot.allocations)):
+                return snapshot
+            if self.clock.now_s() > give_up_s:
+                raise Unavailable(f"job '{ref}' did not come to rest within {_SETTLE_S:.0f} s")
+            self.clock.pause(_SETTLE_PAUSE_S)
+
+    def children(self, ref: JobRef) -> tuple[JobRef, ...]:
+        self._answer("children", ref.id)
+        mine = (other for other, stored in self.jobs.items() if stored.spec.get("ParentID") == ref.id)
+        return tuple(sorted(other for other in mine if is_alive(self.peek(other))))
+
+    def logs(self, alloc_id: str, task: str, *, stream: Literal["stdout", "stderr"], lines: int) -> Sequence[str]:
+        self._answer("logs", _owner(alloc_id))
+        return self.log_lines.get(_owner(alloc_id), ())[-lines:] if stream == "stderr" else ()
+
+    def checks(self, alloc_id: str) -> tuple[CheckResult, ...]:
+        self._answer("checks", _owner(alloc_id))
+        return self.check_results.get(_owner(alloc_id), ())
+
+    def addresses(self, alloc_id: str) -> tuple[Address, ...]:
+        self._answer("addresses", _owner(alloc_id))
+        return (Address("http", "10.0.0.1", 20_000 + int(alloc_id[:8], 16)),)
+
+    def watch(self, on_change: OnChange, on_trouble: OnTrouble) -> FakeWatch:
+        watch = FakeWatch(self, on_change, on_trouble)
+        self._watches.append(watch)
+        return watch
+
+    # -- behind it ----------------------------------------------------------------------------------------------------
+
+    def next_index(self) -> int:
+        self._index += 1
+        return self._index
+
+    def peek(self, ref: JobRef) -> JobSnapshot:
+        """Look at a job without a request."""
+        stored = self.jobs.get(ref)
+        return stored.snapshot() if stored is not None else JobSnapshot(ref, None)
+
+    def tell(self, ref: JobRef) -> None:
+        """Report a job to whoever follows it."""
+        for watch in self._watches:
+            if self.contact and ref in watch.followed:
+                watch.on_change(self.peek(ref))
+
+    def _store(self, job: RenderedJob, script: Script | None) -> StoredJob:
+        stored = self.jobs.get(job.ref)
+        if stored is None:
+            stored = self.jobs[job.ref] = StoredJob(self, job.ref)
+        stored.register(canonical(job.spec), self.next_index(), script or self._next_script(job.ref.id))
+        return stored
+
+    def _next_script(self, job_id: str) -> Script:
+        scripts = self._scripts.get(job_id)
+        if not scripts:
+            return lambda life: life.do_well()
+        return scripts.pop(0) if len(scripts) > 1 else scripts[0]
+
+    def _known(self, ref: JobRef) -> StoredJob:
+        if ref not in self.jobs:
+            raise NotFound(f"job '{ref}' not found")
+        return self.jobs[ref]
+
+    def _answer(self, what: str, job_id: str) -> None:
+        self.calls.append(Call(self.clock.now_s(), what, job_id))
+        latency_s = self.latency_s.get(f"{what} {job_id}", self._default_latency_s)
+        if latency_s:
+            self.clock.pause(latency_s)
+        errors = self._refusals.get((what, job_id))
+        if errors:
+            raise errors.pop(0)
+
+
+class FakeWatch:
+    """`ports.Watch`: a first report at once, then one with every change."""
+
+    def __init__(self, cluster: FakeCluster, on_change: OnChange, on_trouble: OnTrouble) -> None:
+        self._cluster = cluster
+        self.on_change = on_change
+        self.on_trouble = on_trouble
+        self.followed: set[JobRef] = set()
+
+    def follow(self, ref: JobRef) -> None:
+        self.followed.add(ref)
+        self._cluster.clock.after(0.0, lambda: self._cluster.tell(ref))
+
+    def drop(self, ref: JobRef) -> None:
+        self.followed.discard(ref)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        self.followed.clear()
+
+
+def _owner(alloc_id: str) -> str:
+    return alloc_id.split(":", 1)[1]

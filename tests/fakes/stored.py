@@ -1,0 +1,350 @@
+"""One job of the FakeCluster: what Nomad keeps of it, and the life of each of its registrations."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import replace
+from typing import Any, Protocol
+
+from dtree.cluster import decode
+from dtree.model import (
+    AllocationState,
+    DeploymentGroup,
+    DeploymentState,
+    DryRun,
+    EvaluationState,
+    JobRef,
+    JobSnapshot,
+    JobState,
+    Placement,
+    TaskEvent,
+    TaskState,
+)
+from tests.fakes.clock import FakeClock
+
+_SUCCESSFUL_AFTER_S = 1.25
+"""So much later than all allocations does a deployment call itself successful."""
+
+
+class Nomad(Protocol):
+    """What a stored job needs of its cluster."""
+
+    clock: FakeClock
+
+    def next_index(self) -> int: ...
+
+    def tell(self, ref: JobRef) -> None: ...
+
+
+class Life:
+    """One registration: what a script tells to happen, unless the job was registered anew, stopped or purged meanwhile."""
+
+    def __init__(self, stored: StoredJob, eval_id: str) -> None:
+        self._stored = stored
+        self.eval_id = eval_id
+
+    @property
+    def is_over(self) -> bool:
+        return self._stored.gone or self._stored.life is not self or self._stored.state.stopped
+
+    def after(self, delay_s: float, action: Callable[[], None]) -> None:
+        """Let something happen later."""
+        self._stored.nomad.clock.after(delay_s, lambda: None if self.is_over else action())
+
+    def do_well(self, after_s: float = 0.0) -> None:
+        """Place, run and be healthy; a batch job runs and completes."""
+        state = self._stored.state
+        if state.is_parent:
+            return
+        self.place()
+        self.run()
+        self.after(after_s, self.complete if state.is_batch else self.become_healthy)
+
+    def place(self) -> None:
+        """Create the allocations of this version, which replace those of the one before."""
+        self._stored.place()
+
+    def run(self) -> None:
+        self._stored.change_current(lambda one: replace(one, client="running", tasks={"work": _task("running")}))
+
+    def become_healthy(self) -> None:
+        """Be healthy as a whole; the deployment ends a little later, as Nomad's do."""
+        self._stored.change_current(lambda one: replace(one, healthy=True) if self._stored.deploys(one.group) else one)
+        self._stored.change_deployment(lambda numbers: replace(numbers, healthy=numbers.placed))
+        self.after(_SUCCESSFUL_AFTER_S, lambda: self._stored.end_deployment("successful"))
+
+    def complete(self) -> None:
+        """End all allocations with exit code 0."""
+        self._stored.change_current(lambda one: replace(one, client="complete", tasks={"work": _task("dead", 0)}))
+
+    def fail(self, code: int = 1, *, rescheduled_by: str = "") -> None:
+        """End all allocations with an exit code; without `rescheduled_by`, an evaluation, nothing replaces them."""
+        self._stored.change_current(
+            lambda one: replace(one, client="failed", followup_eval=rescheduled_by, tasks={"work": _task("dead", code)})
+        )
+        self._stored.end_deployment("failed", "Failed due to unhealthy allocations")
+
+    def lose_one(self, client: str = "failed") -> None:
+        """End the first allocation, and let Nomad place none for it."""
+        first = self._stored.current()[0]
+        self._stored.put_allocation(replace(first, client=client, tasks={"work": _task("dead", 1)}))
+
+    def find_no_place(self, why: Placement) -> None:
+        """Have the evaluation place nothing."""
+        self._stored.leave_unplaced(self.eval_id, why)
+
+    def want_promotion(self) -> None:
+        """Place one healthy canary a group, which waits for somebody."""
+        self._stored.place(canaries=True)
+        self.run()
+        self._stored.change_current(lambda one: replace(one, healthy=True))
+        self._stored.change_deployment(lambda numbers: replace(numbers, healthy=1))
+
+
+Script = Callable[[Life], None]
+"""What becomes of one registration."""
+
+
+class StoredJob:
+    """All that Nomad keeps of one job."""
+
+    def __init__(self, nomad: Nomad, ref: JobRef) -> None:
+        self.nomad = nomad
+        self.ref = ref
+        self.gone = False
+        self.spec: dict[str, Any] = {}
+        self.versions: dict[int, dict[str, Any]] = {}
+        self.stable: set[int] = set()
+        self.stops: set[int] = set()
+        self.life = Life(self, "")
+        self.state: JobState
+        self._allocations: dict[str, AllocationState] = {}
+        self._deployments: dict[str, DeploymentState] = {}
+        self._evaluations: dict[str, EvaluationState] = {}
+        self._created = 0
+
+    def register(self, spec: dict[str, Any], index: int, script: Script) -> None:
+        """Store a spec; an equal one makes an evaluation and nothing else."""
+        same = bool(self.versions) and spec == self.spec and not self.state.stopped
+        eval_id = self._evaluated("job-register", index)
+        if same:
+            self.life.eval_id = eval_id
+            self.nomad.tell(self.ref)
+            return
+        self._created = self._created or index
+        self._set(spec, index, stopped=False)
+        if self.state.is_parent:
+            eval_id = ""
+            self._evaluations.clear()
+        self.life = Life(self, eval_id)
+        script(self.life)
+        self.nomad.tell(self.ref)
+
+    def stop(self, index: int, after_s: float) -> str:
+        eval_id = self._evaluated("job-deregister", index)
+        if not self.state.stopped:
+            self._set(self.spec, index, stopped=True)
+        for one in list(self._allocations.values()):
+            self._allocations[one.id] = replace(one, desired="stop") if not one.is_over else one
+        self.nomad.clock.after(after_s, self._end_all)
+        self.nomad.tell(self.ref)
+        return eval_id
+
+    def evaluate(self) -> str:
+        """Look again: what was lost is placed anew, what failed for good is not."""
+        eval_id = self._evaluated("job-eval", self.nomad.next_index())
+        for one in self.current():
+            if one.client == "lost":
+                fresh = self._allocation(one.group, 0, canary=False)
+                self._allocations[one.id] = replace(one, next_allocation=fresh.id)
+                healthy = True if self.deploys(one.group) else None
+                self.put_allocation(replace(fresh, client="running", healthy=healthy, tasks={"work": _task("running")}))
+        self.nomad.tell(self.ref)
+        return eval_id
+
+    def scale(self, group: str, count: int, index: int, *, after_s: float) -> None:
+        """Set a group's count, as an autoscaler does: the running allocations become those of the new version, further ones come up."""
+        groups = [{**one, "Count": count} if one["Name"] == group else one for one in self.spec["TaskGroups"]]
+        self._set({**self.spec, "TaskGroups": groups}, index, stopped=False)
+        self._evaluated("job-scaling", index)
+        for one in list(self._allocations.values()):
+            if one.desired == "run":
+                self._allocations[one.id] = replace(one, version=self.state.version)
+        life = self.life
+        fresh = [self._allocation(group, number, canary=False) for number in range(len(self.current()), count)]
+        for one in fresh:
+            self._allocations[one.id] = one
+        self._deploy()
+        life.after(after_s, lambda: (life.run(), life.become_healthy()) and None)
+        self.nomad.tell(self.ref)
+
+    def dry_run(self, wanted: dict[str, Any]) -> DryRun:
+        """Say what registering another spec would do."""
+        state = self.state
+        numbers = {group["Name"]: group["Count"] for group in wanted["TaskGroups"]}
+        if wanted == self.spec and not state.stopped:
+            lost = {name: sum(one.client == "lost" and one.group == name for one in self.current()) for name in numbers}
+            return DryRun(
+                "None", {name: {"place": lost[name]} if lost[name] else {"ignore": count} for name, count in numbers.items()}, state.modify_index
+            )
+        changed = tuple(key for key in sorted({*wanted, *self.spec}) if wanted.get(key) != self.spec.get(key)) or ("Stop",)
+        way = "place" if state.stopped else "in_place" if set(changed) <= {"Priority"} else "destructive"
+        return DryRun("Edited", {name: {way: count} for name, count in numbers.items()}, state.modify_index, changed)
+
+    def stable_version(self, below: int) -> int | None:
+        return max((one for one in self.stable - self.stops if one < below), default=None)
+
+    def snapshot(self) -> JobSnapshot:
+        return JobSnapshot(
+            self.ref,
+            replace(self.state, status=self._status(), stable=self.state.version in self.stable),
+            tuple(self._allocations.values()),
+            tuple(self._deployments.values()),
+            tuple(self._evaluations.values()),
+        )
+
+    def deploys(self, group: str) -> bool:
+        return not self.state.is_batch and any(one.name == group and one.deploys for one in self.state.groups)
+
+    def current(self) -> list[AllocationState]:
+        """Allocations of this version that count."""
+        own = [one for one in self._allocations.values() if one.version == self.state.version]
+        return [one for one in own if one.desired == "run" and not one.next_allocation]
+
+    def place(self, *, canaries: bool = False) -> None:
+        if any(one.failed_groups for one in self._evaluations.values()):
+            self._evaluated("queued-allocs", self.nomad.next_index())
+        for one in list(self._allocations.values()):
+            if not canaries and not one.is_over:
+                self._allocations[one.id] = replace(one, desired="stop", client="complete")
+        for group in self.state.groups:
+            for number in range(1 if canaries else group.count):
+                one = self._allocation(group.name, number, canary=canaries)
+                self._allocations[one.id] = one
+        self._deploy(canaries=canaries)
+        self.nomad.tell(self.ref)
+
+    def put_allocation(self, one: AllocationState) -> None:
+        self._allocations[one.id] = replace(one, modified_s=self.nomad.clock.unix_s())
+        self.nomad.tell(self.ref)
+
+    def change_current(self, change: Callable[[AllocationState], AllocationState]) -> None:
+        now_s = self.nomad.clock.unix_s()
+        for one in self.current():
+            self._allocations[one.id] = replace(change(one), modified_s=now_s)
+        self.nomad.tell(self.ref)
+
+    def change_deployment(self, change: Callable[[DeploymentGroup], DeploymentGroup]) -> None:
+        for one in self._own_deployments():
+            groups = {name: change(numbers) for name, numbers in one.groups.items()}
+            self._deployments[one.id] = replace(one, groups=groups)
+        self.nomad.tell(self.ref)
+
+    def end_deployment(self, status: str, description: str = "") -> None:
+        for one in self._own_deployments():
+            if one.status == "running":
+                self._deployments[one.id] = replace(one, status=status, description=description)
+                if status == "successful":
+                    self.stable.add(self.state.version)
+        self.nomad.tell(self.ref)
+
+    def leave_unplaced(self, eval_id: str, why: Placement) -> None:
+        failed = {group.name: why for group in self.state.groups if group.count}
+        self._evaluations[eval_id] = replace(self._evaluations[eval_id], failed_groups=failed)
+        self._deploy()
+        self.nomad.tell(self.ref)
+
+    # -- behind it ----------------------------------------------------------------------------------------------------
+
+    def _set(self, spec: dict[str, Any], index: int, *, stopped: bool) -> None:
+        version = max(self.versions, default=-1) + 1
+        self.spec = self.versions[version] = spec
+        if stopped:
+            self.stops.add(version)
+        raw = {**spec, "Version": version, "JobModifyIndex": index, "CreateIndex": self._created, "Status": "pending", "Stop": stopped}
+        self.state = decode.job(raw)
+
+    def _evaluated(self, why: str, index: int) -> str:
+        one = EvaluationState(f"{index:08x}-eval", "complete", why, "", index, self.nomad.next_index(), {})
+        self._evaluations[one.id] = one
+        return one.id
+
+    def _deploy(self, *, canaries: bool = False) -> None:
+        groups = {group.name: _numbers(group.count, canaries=canaries) for group in self.state.groups if self.deploys(group.name) and group.count}
+        open_already = any(one.status == "running" for one in self._own_deployments())
+        if groups and not open_already:
+            index = self.nomad.next_index()
+            one = DeploymentState(f"{index:08x}-deployment", self.state.version, "running", "Deployment is running", index, groups)
+            self._deployments[one.id] = one
+
+    def _own_deployments(self) -> Iterator[DeploymentState]:
+        yield from [one for one in self._deployments.values() if one.version == self.state.version]
+
+    def _allocation(self, group: str, number: int, *, canary: bool) -> AllocationState:
+        index = self.nomad.next_index()
+        return AllocationState(
+            id=f"{index:08x}:{self.ref.id}",
+            name=f"{self.ref.id}.{group}[{number}]",
+            group=group,
+            node="node-1",
+            version=self.state.version,
+            desired="run",
+            client="pending",
+            healthy=None,
+            canary=canary,
+            deployment_id="",
+            next_allocation="",
+            followup_eval="",
+            create_index=index,
+            modified_s=self.nomad.clock.unix_s(),
+            client_description="",
+            tasks={},
+        )
+
+    def _end_all(self) -> None:
+        if self.gone:
+            return
+        for one in list(self._allocations.values()):
+            if one.desired == "stop" and not one.is_over:
+                self._allocations[one.id] = replace(one, client="complete", tasks={"work": _task("dead", 0)})
+        self.nomad.tell(self.ref)
+
+    def _status(self) -> str:
+        if self.state.stopped:
+            return "dead"
+        if self.state.is_parent:
+            return "running"
+        current = self.current()
+        if any(one.client in ("running", "unknown") for one in current):
+            return "running"
+        if current and all(one.is_over for one in current) and not any(one.followup_eval for one in current):
+            return "dead"
+        return "dead" if not any(group.count for group in self.state.groups) else "pending"
+
+
+def canonical(spec: Mapping[str, Any]) -> dict[str, Any]:
+    """Fill in what Nomad fills in when it stores a job."""
+    kind = spec.get("Type") or "service"
+    update = {"MaxParallel": 1, "ProgressDeadline": 600 * 10**9} if kind in ("service", "system") else None
+    groups = [{"Count": 1, "Update": spec.get("Update") or update, **group} for group in spec.get("TaskGroups") or ()]
+    return {"Periodic": None, "ParameterizedJob": None, **spec, "Type": kind, "TaskGroups": groups}
+
+
+def _numbers(count: int, *, canaries: bool) -> DeploymentGroup:
+    wanted = 1 if canaries else 0
+    return DeploymentGroup(
+        desired_total=count,
+        desired_canaries=wanted,
+        placed=count if not canaries else 1,
+        placed_canaries=wanted,
+        healthy=0,
+        unhealthy=0,
+        promoted=False,
+        auto_promote=False,
+        auto_revert=False,
+    )
+
+
+def _task(state: str, code: int | None = None) -> TaskState:
+    events = () if code is None else (TaskEvent("Terminated", f"Exit Code: {code}", 0.0, {"exit_code": str(code)}),)
+    return TaskState("work", state, code not in (None, 0), 0, code, None, oom_killed=False, events=events)

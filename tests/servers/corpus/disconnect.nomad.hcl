@@ -1,0 +1,35 @@
+# What becomes of allocations on a lost client: three ways, one of them the older parameters.
+job "corpus-disconnect" {
+  datacenters = ["nowhere"]
+  group "wait" {
+    disconnect {
+      lost_after = "6h"
+      replace    = false
+      reconcile  = "keep_original"
+    }
+    task "t" {
+      driver = "mock_driver"
+    }
+  }
+  group "stop" {
+    disconnect {
+      stop_on_client_after = "5m"
+      replace              = true
+      reconcile            = "best_score"
+    }
+    task "t" {
+      driver = "mock_driver"
+    }
+  }
+  group "older" {
+    max_client_disconnect      = "1h"
+    prevent_reschedule_on_lost = true
+    reschedule {
+      attempts  = 0
+      unlimited = false
+    }
+    task "t" {
+      driver = "mock_driver"
+    }
+  }
+}

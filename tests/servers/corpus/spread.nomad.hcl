@@ -1,0 +1,24 @@
+# Spreading a job and a group over attributes, with and without targets.
+job "corpus-spread" {
+  datacenters = ["nowhere", "nobody"]
+  spread {
+    attribute = "${node.datacenter}"
+    weight    = 100
+  }
+  group "g" {
+    count = 2
+    spread {
+      attribute = "${meta.rack}"
+      weight    = 50
+      target "r1" {
+        percent = 70
+      }
+      target "r2" {
+        percent = 30
+      }
+    }
+    task "t" {
+      driver = "mock_driver"
+    }
+  }
+}

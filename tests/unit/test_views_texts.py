@@ -1,0 +1,328 @@
+"""Plans, graphs, status and errors as text, and the cleaning of text from outside."""
+
+from __future__ import annotations
+
+import json
+from textwrap import dedent
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from dtree.errors import DeclarationError, DtreeError, Fault, Place
+from dtree.model import Address, JobRef
+from dtree.plan import Evaluate, Nothing, Refuse, Rerun, Stop
+from dtree.record import StatusRow
+from dtree.views.error_text import error_text
+from dtree.views.graph_text import graph_text
+from dtree.views.outline import reduce_edges
+from dtree.views.plan_text import plan_text
+from dtree.views.status_text import status_text
+from dtree.views.style import Look
+from dtree.views.text import cells, clean, duration, fit, join_names
+from tests.unit.views_samples import graph, plan, step
+
+ASCII = Look(unicode=False)
+COLOUR = Look(colour=True)
+
+
+def text(golden: str) -> str:
+    return dedent(golden).strip("\n")
+
+
+def indented(golden: str) -> str:
+    return dedent(golden).strip("\n").replace("\n|", "\n").removeprefix("|")
+
+
+def test_a_plan_has_a_line_per_step_and_a_count() -> None:
+    shown = plan_text(
+        plan(
+            step("postgres", change="noop", cause="runs, unchanged"),
+            step("postgres_setup", "postgres"),
+            step("api", "postgres", "postgres_setup", change="replace", cause="changed: Image", ref=JobRef("shop", "api-prod")),
+            step("cron", change="update", cause="changed: Count", ref=JobRef("shop", "cron")),
+            step("nginx", "api", change="rerun", cause="unchanged, but version 3 failed", action=Rerun("stop", 3)),
+            step("search", change="evaluate", cause="unchanged", action=Evaluate(1)),
+            warnings=("cron: group is ignored",),
+        )
+    )
+    expected = indented("""
+        |  1  =  postgres                noop                                      runs, unchanged
+        |  2  +  postgres_setup          create    after postgres                  not in Nomad yet
+        |  3  ±  api (api-prod in shop)  replace   after postgres, postgres_setup  changed: Image
+        |  4  ~  cron (in shop)          update                                    changed: Count
+        |  5  !  nginx                   rerun     after api                       unchanged, but version 3 failed
+        |  6  ?  search                  evaluate                                  unchanged
+        |
+        |warning: cron: group is ignored
+        |Plan: 1 to create, 1 to update, 1 to replace, 1 to run again, 1 to evaluate, 1 unchanged.
+    """)
+    assert expected == shown
+
+
+def test_a_plan_without_changes_says_so() -> None:
+    shown = plan_text(plan(step("db", change="noop", cause="runs, unchanged"), step("api", "db", change="noop", cause="runs, unchanged")))
+    assert shown.splitlines()[-1] == "Nothing to change: 2 unchanged."
+
+
+def test_a_plan_to_stop_counts_what_is_kept_and_what_is_not_there() -> None:
+    shown = plan_text(
+        plan(
+            step("nginx", change="stop", cause="runs", action=Stop(purge=False)),
+            step("api", "nginx", change="purge", cause="runs", action=Stop(purge=True)),
+            step("db", "api", change="keep", cause="still needed by search", action=Nothing()),
+            step("redis", change="absent", cause="not in Nomad", action=Nothing()),
+            verb="stop",
+        )
+    )
+    expected = indented("""
+        |  1  -  nginx  stop                 runs
+        |  2  x  api    purge   after nginx  runs
+        |  3  =  db     keep    after api    still needed by search
+        |  4  .  redis  absent               not in Nomad
+        |
+        |Plan: 1 to stop, 1 to purge, 1 kept, 1 not in Nomad.
+    """)
+    assert expected == shown
+
+
+def test_a_plan_with_nothing_to_stop_says_so() -> None:
+    shown = plan_text(plan(step("redis", change="absent", cause="not in Nomad", action=Nothing()), verb="stop"))
+    assert shown.splitlines()[-1] == "Nothing to stop: 1 not in Nomad."
+
+
+def test_an_empty_plan_says_so() -> None:
+    assert plan_text(plan()) == "Nothing to do."
+
+
+def test_a_step_that_cannot_be_done_says_why() -> None:
+    refused = step("api", change="rerun", cause="failed", action=Refuse("nothing to go back to", "change the job"))
+    expected = indented("""
+        |  1  ✗  api  rerun  failed
+        |       cannot be done: nothing to go back to
+        |       hint: change the job
+        |
+        |Plan: 1 that cannot be done.
+    """)
+    assert expected == plan_text(plan(refused))
+
+
+def test_a_plan_in_ascii_is_ascii() -> None:
+    assert plan_text(plan(step("api", change="replace", cause="changed")), ASCII).isascii()
+
+
+def test_one_long_list_of_needs_leaves_the_other_lines_alone() -> None:
+    needs = [f"service-{number}" for number in range(20)]
+    lines = plan_text(plan(step("a", *needs, cause="one"), step("b", "a", cause="two"))).splitlines()
+    assert "service-7 and 12 more  one" in lines[0]
+    assert lines[1].index("two") < 70
+
+
+def test_colour_does_not_change_what_a_plan_says() -> None:
+    value = plan(step("db", change="noop", cause="x"), step("api", "db"))
+    assert clean_lines(plan_text(value, COLOUR)) == plan_text(value).splitlines()
+
+
+def clean_lines(coloured: str) -> list[str]:
+    return [clean(line) for line in coloured.splitlines()]
+
+
+SEED = graph(
+    {"api": ("postgres", "postgres_setup"), "nginx": ("api",), "postgres": (), "postgres_setup": ("postgres",)},
+    {"api": (("postgres", "pre"),), "nginx": (("api", "pre"),), "postgres": (("postgres_setup", "post"),), "postgres_setup": ()},
+)
+
+
+def test_a_tree_has_what_is_needed_below() -> None:
+    expected = text("""
+        nginx
+        └─ api
+           └─ postgres_setup
+              └─ postgres
+    """)
+    assert expected == graph_text(SEED, SEED.needs, "tree")
+
+
+def test_a_tree_draws_only_the_chosen_jobs() -> None:
+    assert graph_text(SEED, {"postgres", "postgres_setup"}, "tree", look=ASCII) == "postgres_setup\n`- postgres"
+
+
+def test_a_job_needed_by_two_is_a_reference_the_second_time() -> None:
+    diamond = graph({"a": ("db",), "b": ("db",), "db": (), "web": ("a", "b")}, {})
+    expected = text("""
+        web
+        ├─ a
+        │  └─ db
+        └─ b
+           └─ db (above)
+    """)
+    assert expected == graph_text(diamond, diamond.needs, "tree")
+
+
+def test_a_graph_without_jobs_says_so() -> None:
+    assert graph_text(SEED, (), "tree") == "No jobs."
+
+
+def test_dot_tells_the_kinds_of_edges_apart() -> None:
+    expected = text("""
+        digraph dependencies {
+          node [shape=box];
+          "api";
+          "nginx";
+          "postgres";
+          "postgres_setup";
+          "api" -> "postgres";
+          "api" -> "postgres_setup" [style=dotted];
+          "nginx" -> "api";
+          "postgres_setup" -> "postgres" [style=dashed, label="post"];
+        }
+    """)
+    assert expected == graph_text(SEED, SEED.needs, "dot")
+
+
+def test_mermaid_tells_the_kinds_of_edges_apart() -> None:
+    expected = text("""
+        flowchart TD
+          j0["api"]
+          j1["nginx"]
+          j2["postgres"]
+          j3["postgres_setup"]
+          j0 --> j2
+          j0 -.-> j3
+          j1 --> j0
+          j3 -. post .-> j2
+    """)
+    assert expected == graph_text(SEED, SEED.needs, "mermaid")
+
+
+def test_names_cannot_break_out_of_dot_or_mermaid() -> None:
+    hostile = graph({'a"]; x\\N': ()}, {})
+    assert '  "a\\"]; x\\\\N";' in graph_text(hostile, hostile.needs, "dot").splitlines()
+    assert '  j0["a#34;#93;#59; x#92;N"]' in graph_text(hostile, hostile.needs, "mermaid").splitlines()
+
+
+def test_a_graph_as_json_has_every_edge() -> None:
+    assert json.loads(graph_text(SEED, SEED.needs, "json", goals=("nginx",))) == {
+        "schema": 1,
+        "goals": ["nginx"],
+        "jobs": [
+            {"job": "api", "needs": [{"job": "postgres", "kind": "pre"}, {"job": "postgres_setup", "kind": "barrier"}]},
+            {"job": "nginx", "needs": [{"job": "api", "kind": "pre"}]},
+            {"job": "postgres", "needs": []},
+            {"job": "postgres_setup", "needs": [{"job": "postgres", "kind": "post"}]},
+        ],
+    }
+
+
+def closure(edges: dict[str, tuple[str, ...]], name: str) -> set[str]:
+    return {name}.union(*(closure(edges, child) for child in edges[name]))
+
+
+@given(st.lists(st.tuples(st.integers(0, 7), st.integers(0, 7)), max_size=25))
+def test_leaving_out_implied_edges_loses_no_dependency(pairs: list[tuple[int, int]]) -> None:
+    full = {str(high): tuple(sorted({str(low) for top, low in pairs if top == high and low < high})) for high in range(8)}
+    reduced = reduce_edges(full)
+    assert {name: closure(full, name) for name in full} == {name: closure(reduced, name) for name in full}
+    # And none could be left out further.
+    for children in reduced.values():
+        for child in children:
+            assert all(child not in closure(reduced, other) for other in children if other != child)
+
+
+STATUS = (
+    StatusRow(
+        "nginx",
+        "nginx-prod",
+        "default",
+        "service",
+        ("api",),
+        "running",
+        "Degraded",
+        3,
+        1,
+        2,
+        (Address("http", "10.0.0.1", 80), Address("http", "10.0.0.2", 80), Address("admin", "::1", 81)),
+        "1 of 2 allocations healthy",
+    ),
+    StatusRow("api", "api", "default", "service", ("db",), "running", "Healthy", 0, 2, 2, (Address("http", "10.0.0.1", 8080),)),
+    StatusRow("db", "db", "default", "service", (), "", "Missing", None, 0, 0, (), "not in Nomad"),
+)
+
+
+def test_status_is_a_table_in_the_shape_of_the_tree() -> None:
+    expected = text("""
+        JOB                 TYPE     STATE    HEALTH    VERSION  ALLOCS  ADDRESSES
+        nginx (nginx-prod)  service  running  Degraded        3     1/2  http 10.0.0.1:80, 10.0.0.2:80
+                                                                         admin [::1]:81
+                                                                         1 of 2 allocations healthy
+        └─ api              service  running  Healthy         0     2/2  http 10.0.0.1:8080
+           └─ db            service  -        Missing         -     0/0  not in Nomad
+
+        3 jobs: 1 Healthy, 1 Degraded, 1 Missing
+    """)
+    assert expected == status_text(STATUS)
+
+
+def test_status_of_nothing_says_so() -> None:
+    assert status_text(()) == "No jobs."
+
+
+def test_an_error_in_plain_text_is_what_it_says_of_itself() -> None:
+    error = DtreeError(
+        "the store is gone", place=Place("dependency.json", 3, 5, "dependencies.api"), notes=("while reading it",), hint="mount it"
+    )
+    assert str(error) == error_text(error)
+
+
+def test_all_faults_of_a_file_are_written() -> None:
+    error = DeclarationError(
+        [Fault("unknown-key", "there is no key 'prre'", Place("d.yaml", 1, 2), "did you mean 'pre'?"), Fault("cycle", "a -> a")]
+    )
+    assert str(error) == error_text(error)
+    assert clean_lines(error_text(error, COLOUR)) == str(error).splitlines()
+
+
+def test_an_error_keeps_control_characters_from_the_terminal() -> None:
+    assert error_text(DtreeError("no job '\x1b[2J\x07'", notes=("a\x00b",))) == "error[error]: no job '\\x07'\n  a\\x00b"
+
+
+@pytest.mark.parametrize(
+    ("raw", "shown"),
+    [
+        ("plain ünïcode 世界", "plain ünïcode 世界"),
+        ("\x1b[1;31mred\x1b[0m", "red"),
+        ("\x9b31mred", "red"),
+        ("\x1b]8;;http://x\x1b\\link\x1b]8;;\x1b\\", "link"),
+        ("\x1b]52;c;aGk=\x07clip", "clip"),
+        ("\x1bPq#0\x1b\\sixel", "sixel"),
+        ("a\tb", "a   b"),
+        ("two\nlines\r\n", "two lines"),
+        ("bell\x07 null\x00", "bell\\x07 null\\x00"),
+        ("\u202egpj", "\\u202egpj"),
+        ("\udc80", "\\udc80"),
+        ("[bold]markup[/bold]", "[bold]markup[/bold]"),
+    ],
+)
+def test_text_from_outside_is_made_safe(raw: str, shown: str) -> None:
+    assert clean(raw) == shown
+
+
+@given(st.text())
+def test_clean_text_prints(raw: str) -> None:
+    assert clean(raw).isprintable()
+
+
+@given(st.text(alphabet="ab世\u0301é"), st.integers(1, 20))
+def test_fitted_text_fits(raw: str, width: int) -> None:
+    assert cells(fit(raw, width)) <= width
+
+
+@pytest.mark.parametrize(
+    ("span_s", "shown"), [(-1, "0.0 s"), (0.44, "0.4 s"), (12.36, "12.4 s"), (59.96, "1 m 00 s"), (65, "1 m 05 s"), (3725, "1 h 02 m")]
+)
+def test_durations_read_well(span_s: float, shown: str) -> None:
+    assert duration(span_s) == shown
+
+
+def test_long_lists_of_names_are_counted() -> None:
+    assert join_names(["a", "b", "c", "d"], most=2) == "a, b and 2 more"
