@@ -5,7 +5,7 @@ SHELL := bash
 .DEFAULT_GOAL := help
 MAKEFLAGS += --no-print-directory
 
-PYTHON ?= $(shell command -v python3.11 || command -v python3)
+PYTHON ?= $(firstword $(shell tools/find-pythons) python3)
 BIN := .venv/bin
 # The other supported Pythons of this machine.
 OTHERS = $(shell tools/find-pythons $(BIN)/python)

@@ -201,9 +201,9 @@ def _do(step: Step, cluster: Cluster) -> Outcome:
             return _unchanged(step, version, cluster)
         case Rerun():
             return _accepted(step, _run_again(step, step.action, cluster))
-        case Stop(running=running):
+        case Stop(asked=asked):
             children = cluster.children(step.ref) if step.job.is_parent else ()
-            if running:
+            if not asked:
                 cluster.stop(step.ref)
             # A parent may have launched one more child in the moment before it was stopped.
             children = tuple(sorted({*children, *(cluster.children(step.ref) if step.job.is_parent else ())}))

@@ -80,12 +80,16 @@ def questions(snapshot: JobSnapshot, awaited: Awaited) -> tuple[Question, ...]:
 
 
 def check_questions(snapshot: JobSnapshot, awaited: Awaited) -> tuple[str, ...]:
-    """Name the allocations whose checks decide or explain: they run, their group has checks, and Nomad has not called them healthy."""
-    return tuple(
-        alloc.id
-        for alloc in current_allocations(snapshot, awaited)
-        if alloc.client == "running" and alloc.healthy is not True and (group := group_of(snapshot, alloc)) is not None and group.checked
-    )
+    """Name the running allocations whose checks decide or explain: those of a group with checks that no deployment called healthy.
+
+    Source: seen with Nomad 1.11.3: without a deployment a client may say healthy too, and an update in place does not take that back.
+    """
+    asked = []
+    for alloc in current_allocations(snapshot, awaited):
+        group = group_of(snapshot, alloc)
+        if group is not None and group.checked and alloc.client == "running" and not (group.deploys and alloc.healthy):
+            asked.append(alloc.id)
+    return tuple(asked)
 
 
 def explain(
@@ -104,7 +108,7 @@ def explain(
     Returns:
         Lines of at most `LINE_CHARS` characters, bounded in number, in a fixed order.
     """
-    lines = list(placement(unplaced(evaluations_of(snapshot, awaited, waited_s=SETTLE_S + 1))))
+    lines = list(placement(_without_place(snapshot, awaited)))
     lines += [
         f"deployment {short_id(item.id)} of version {item.version}: {clean(item.description)}"
         for item in deployments_of(snapshot, awaited)[-1:]
@@ -210,6 +214,15 @@ def clean(text: str) -> str:
 def cut(line: str) -> str:
     """Shorten a line to `LINE_CHARS` characters."""
     return line if len(line) <= LINE_CHARS else line[: LINE_CHARS - 1] + "…"
+
+
+def _without_place(snapshot: JobSnapshot, awaited: Awaited) -> dict[str, Placement]:
+    """Groups that could not be placed; of a system job only those that are nowhere or met a full node, for it takes the nodes it may."""
+    failed = unplaced(evaluations_of(snapshot, awaited, waited_s=SETTLE_S + 1))
+    if snapshot.job is None or snapshot.job.type not in ("system", "sysbatch"):
+        return failed
+    placed = {alloc.group for alloc in current_allocations(snapshot, awaited)}
+    return {name: item for name, item in failed.items() if name not in placed or item.nodes_exhausted}
 
 
 def _suspects(snapshot: JobSnapshot, awaited: Awaited) -> list[AllocationState]:

@@ -146,9 +146,7 @@ def _all_entries(declaration: Declaration, job_names: Collection[str]) -> tuple[
 
 
 def _needs(entries: Mapping[str, Entry], owners: Mapping[str, list[str]]) -> dict[str, tuple[str, ...]]:
-    barriers: dict[str, frozenset[str]] = {}
-    for name in entries:
-        barriers[name] = _barrier(name, entries)
+    barriers = {other: _barrier(other, entries) for other in {edge.job for entry in entries.values() for edge in entry.pre}}
     needs: dict[str, tuple[str, ...]] = {}
     for name, entry in entries.items():
         found = set(owners.get(name, ()))

@@ -101,9 +101,10 @@ def judge(
 def is_confirmed(first: Broken, again: Verdict) -> bool:
     """Whether a second look, at a snapshot read afresh with evaluations before allocations, upholds a `Broken`.
 
-    It does if it rests on no allocation that the first look had not seen broken; otherwise the second verdict is the first of a new pair.
+    It does if it is of the same kind and rests on no allocation that the first look had not seen broken; otherwise the second verdict is
+    the first of a new pair.
     """
-    return isinstance(again, Broken) and set(again.allocations) <= set(first.allocations)
+    return isinstance(again, Broken) and again.kind == first.kind and set(again.allocations) <= set(first.allocations)
 
 
 def has_failed(snapshot: JobSnapshot) -> bool:
@@ -318,7 +319,7 @@ def _was_ignored(case: Case) -> Verdict | None:
     if not empty or not looked or case.is_evaluating or case.is_deploying or case.per_node:
         return None
     if case.waited_s <= SETTLE_S:
-        return Waiting("nothing is placed yet", again_in_s=_rest(SETTLE_S, case.waited_s))
+        return Waiting(progress.describe(case), again_in_s=_rest(SETTLE_S, case.waited_s))
     return Broken("failed", f"Nomad evaluated version {case.job.version} and placed nothing of group {', '.join(empty)}")
 
 

@@ -69,10 +69,11 @@ def look_again(job: RenderedJob, cluster: Cluster) -> ObservedJob:
     return _observe(job, cluster)[1]
 
 
-def read_stored(jobs: Mapping[str, RenderedJob], cluster: Cluster) -> dict[str, ObservedJob]:
-    """Read what Nomad has of each job, without asking what registering it would do. Effects: reads Nomad."""
+def read_stored(jobs: Mapping[str, RenderedJob], cluster: Cluster, *, children: bool) -> dict[str, ObservedJob]:
+    """Read what Nomad has of each job, and of its `children` if asked, but not what registering it would do. Effects: reads Nomad."""
     snapshots = cluster.snapshots(sorted({job.ref for job in jobs.values()}))
-    return {name: ObservedJob(snapshots[job.ref]) for name, job in sorted(jobs.items())}
+    parents = {job.ref: cluster.children(job.ref) for job in jobs.values() if children and job.is_parent}
+    return {name: ObservedJob(snapshots[job.ref], children=parents.get(job.ref, ())) for name, job in sorted(jobs.items())}
 
 
 def _parse(name: str, text: Text, namespace: str, cluster: Cluster) -> RenderedJob:

@@ -95,7 +95,7 @@ def prepare(sources: Sources, cluster: Cluster, intent: Intent, *, namespace: st
         names = plan.stop_set(sources.graph, intent)
         users = {user for name in names for user in sources.graph.dependents[name]}
         jobs = _parsed(sources, {*names, *users}, cluster, namespace)
-        observed = read_stored(jobs, cluster)
+        observed = read_stored(jobs, cluster, children=True)
         steps = plan.make_stop(sources.graph, names, jobs, observed, intent)
     return Plan(
         verb=intent.verb,
@@ -159,7 +159,7 @@ def status(sources: Sources, cluster: Cluster, names: Sequence[str], *, namespac
     """
     chosen = graph.select(sources.graph, names)
     jobs = _parsed(sources, chosen, cluster, namespace)
-    observed = read_stored(jobs, cluster)
+    observed = read_stored(jobs, cluster, children=False)
     ordered = reversed(graph.order(sources.graph, chosen))
     return tuple(_status_row(sources.graph.needs[name], jobs[name], observed[name].snapshot, cluster) for name in ordered)
 

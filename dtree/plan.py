@@ -59,11 +59,11 @@ class Stop:
     """Stop the job with its running children, wait until their allocations have ended, and purge it if asked.
 
     Attributes:
-        running: False where the job has ended already and only the waiting and the purge are left.
+        asked: it was asked to stop before, and only the waiting and the purge are left.
     """
 
     purge: bool
-    running: bool = True
+    asked: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -144,11 +144,13 @@ class ObservedJob:
         snapshot: its stored state; `snapshot.job` is None where there is none.
         dry_run: Nomad's own plan of registering the rendered job; None where it was not asked (stop).
         stable_version: newest older version that was stable, None for none (asked only for an unchanged job).
+        children: of a periodic or parameterized job, those that still run (asked only for a stop).
     """
 
     snapshot: JobSnapshot
     dry_run: DryRun | None = None
     stable_version: int | None = None
+    children: tuple[JobRef, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -364,7 +366,7 @@ def _patience_s(spec: Spec) -> float:
 def _stop_step(
     graph: DependencyGraph, name: str, job: RenderedJob, seen: ObservedJob, intent: Intent, *, needs: tuple[str, ...], kept: str | None
 ) -> Step:
-    action, change, cause = _decide_stop(seen.snapshot, purge=intent.purge)
+    action, change, cause = _decide_stop(seen, purge=intent.purge)
     if kept is not None:
         action, change, cause = Nothing(), "keep", kept
     stop_s = max([group.stop_timeout_s for group in seen.snapshot.job.groups] if seen.snapshot.job else [], default=0.0)
@@ -379,14 +381,18 @@ def _stop_step(
     )
 
 
-def _decide_stop(snapshot: JobSnapshot, *, purge: bool) -> tuple[Action, Change, str]:
-    state = snapshot.job
+def _decide_stop(seen: ObservedJob, *, purge: bool) -> tuple[Action, Change, str]:
+    state = seen.snapshot.job
     if state is None:
         return Nothing(), "absent", "not in Nomad"
-    running = state.status != "dead" and not state.stopped
-    if not running and not purge and not is_alive(snapshot):
-        return Nothing(), "absent", "stopped already" if state.stopped else "has ended"
-    ways: dict[bool, Change] = {True: "purge", False: "stop"}
-    if running:
-        return Stop(purge=purge), ways[purge], "runs" if state.status == "running" else state.status
-    return Stop(purge=purge, running=False), ways[purge], "its allocations are still ending" if is_alive(snapshot) else "has ended"
+    change: Change = "purge" if purge else "stop"
+    stop = Stop(purge=purge, asked=state.stopped)
+    if state.status != "dead" and not state.stopped:
+        return stop, change, "runs" if state.status == "running" else state.status
+    if seen.children:
+        # Children outlive their parent: Nomad stops none of them with it.
+        return stop, change, "its children still run"
+    if is_alive(seen.snapshot):
+        return stop, change, "its allocations are still ending"
+    over = "stopped already" if state.stopped else "has ended"
+    return (stop, change, over) if purge else (Nothing(), "absent", over)

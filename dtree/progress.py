@@ -41,10 +41,22 @@ def _notes(case: Case) -> list[str]:
 def _note(case: Case, alloc: AllocationState) -> str:
     if alloc.client == "unknown":
         return "its node is disconnected"
-    if alloc.client in ("failed", "lost"):
-        return f"an allocation {alloc.client}{' and will be rescheduled' if alloc.followup_eval else ''}; {diagnose.failure(alloc)}"
+    if alloc.client == "lost":
+        return "its node is lost"
+    if alloc.client == "failed":
+        return f"an allocation failed{' and will be rescheduled' if alloc.followup_eval else ''}; {diagnose.failure(alloc)}"
     restarted = diagnose.restarts(alloc)
     if restarted:
         return restarted
-    bad = [check for check in case.checks.get(alloc.id, ()) if check.status != "success"]
-    return f"check '{diagnose.clean(bad[0].name)}' says {diagnose.clean(bad[0].status)}" if bad else diagnose.waits_for(alloc)
+    results = case.checks.get(alloc.id, ())
+    bad = next((check for check in results if check.status != "success"), None)
+    if bad is not None:
+        return f"check '{diagnose.clean(bad.name)}' says {diagnose.clean(bad.status)}"
+    if (
+        case.goal == "healthy"
+        and not results
+        and not case.is_deploying
+        and alloc.id in diagnose.check_questions(case.snapshot, case.awaited)
+    ):
+        return "its checks have not answered yet"
+    return diagnose.waits_for(alloc)

@@ -127,8 +127,10 @@ class Recorder:
             case RunStarted():
                 self._record = begin(event)
                 self.steps = dict(self._record.steps)
-            case RunInterrupted() | RunFinished():
-                self._record = advance(self.record(), event)
+            case RunInterrupted(signal=signal):
+                self._record = replace(self.record(), interrupted=signal)
+            case RunFinished(exit_code=code, elapsed_s=elapsed_s):
+                self._record = replace(self.record(), exit_code=code, elapsed_s=elapsed_s)
             case _:
                 self.steps[event.job] = step_after(self.steps[event.job], event)
 
@@ -146,21 +148,6 @@ def fold(events: Iterable[Event]) -> RunRecord:
     for event in events:
         recorder(event)
     return recorder.record()
-
-
-def advance(record: RunRecord, event: Event) -> RunRecord:
-    """Return the record after one more event. O(number of steps): views with many steps keep their own tables."""
-    match event:
-        case RunStarted():
-            return begin(event)
-        case RunInterrupted(signal=signal):
-            return replace(record, interrupted=signal)
-        case RunFinished(exit_code=code, elapsed_s=elapsed):
-            return replace(record, exit_code=code, elapsed_s=elapsed)
-        case _:
-            steps = dict(record.steps)
-            steps[event.job] = step_after(steps[event.job], event)
-            return replace(record, steps=steps)
 
 
 def step_after(  # noqa: PLR0911 - one return per kind of event

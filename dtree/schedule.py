@@ -35,6 +35,7 @@ class Schedule:
         """Take the first free step."""
         name = self._names[heapq.heappop(self._free)]
         self._open.discard(name)
+        self._uncover()
         return name
 
     def done(self, name: str) -> None:
@@ -64,5 +65,9 @@ class Schedule:
 
     def _give_up(self, names: set[str]) -> None:
         self._open -= names
-        self._free = [position for position in self._free if self._names[position] not in names]
-        heapq.heapify(self._free)
+        self._uncover()
+
+    def _uncover(self) -> None:
+        """Take what was given up off the top of the heap; what lies deeper waits until it gets there."""
+        while self._free and self._names[self._free[0]] not in self._open:
+            heapq.heappop(self._free)

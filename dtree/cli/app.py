@@ -104,10 +104,17 @@ def _add(app: typer.Typer, name: str, command: Command, around: Surroundings, si
     app.command(name, help=command.help, epilog=epilog)(bind(command, around, signals))
 
 
-def _program(version: Annotated[bool, typer.Option("--version", help="Print the version.")] = False) -> None:  # noqa: FBT002 - typer's way
-    if version:
+def _print_version(*, asked: bool) -> None:
+    if asked:
         sys.stdout.write(f"{PROGRAM} {__version__}\n")
         raise typer.Exit(EXIT_OK)
+
+
+_Version = Annotated[bool, typer.Option("--version", help="Print the version.", is_eager=True, callback=_print_version)]
+
+
+def _program(*, version: _Version = False) -> None:
+    """Take the options that stand before a command: `--version`, which has done its work by now."""
 
 
 def _surroundings(words: Sequence[str], environ: Mapping[str, str]) -> Surroundings:

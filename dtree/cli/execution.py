@@ -39,14 +39,13 @@ def execute(
     Effects: changes Nomad; writes events to stdout (JSON) or stderr.
     """
     from dtree import pipeline
-    from dtree.clock import SystemClock
     from dtree.views.progress import progress
 
-    clock = SystemClock()
+    clock = invocation.clock
     with invocation.snapshot() as snapshot:
         sources = pipeline.read(snapshot, store=invocation.store_name)
         goals = pipeline.goals(sources, asked, everything=not asked)
-        cluster = invocation.cluster(clock)
+        cluster = invocation.cluster
         plan = pipeline.prepare(sources, cluster, intent(goals), namespace=invocation.namespace)
     stream = sys.stdout if showing.json else sys.stderr
     view = progress(stream, quiet=showing.quiet, verbose=showing.verbose, json=showing.json, environ=invocation.environ, now=clock.unix_s)

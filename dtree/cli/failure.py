@@ -20,7 +20,7 @@ from dtree.views.text import write
 
 ISSUES: Final = "the project's issue tracker"
 
-_HIDDEN: Final = "***"
+_HIDDEN: Final = "HIDDEN"
 _SHORTEST_SECRET: Final = 4
 _TELLING: Final = ("token", "secret", "password", "passwd", "credential")
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Mapping, Sequence
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -80,11 +81,19 @@ class Invocation:
             skip_verify=bool(self.setting("tls_skip_verify")),
         )
 
-    def cluster(self, clock: SystemClock) -> NomadCluster:
-        """Return the Nomad cluster; nothing is sent yet."""
+    @cached_property
+    def clock(self) -> SystemClock:
+        """The machine's clock."""
+        from dtree.clock import SystemClock
+
+        return SystemClock()
+
+    @cached_property
+    def cluster(self) -> NomadCluster:
+        """The Nomad cluster; nothing is sent to it by asking for this."""
         from dtree.cluster import NomadCluster
 
-        return NomadCluster(self.connection(), clock)
+        return NomadCluster(self.connection(), self.clock)
 
     def look(self) -> Look:
         """Return what standard output can show."""

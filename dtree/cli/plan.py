@@ -29,7 +29,6 @@ def plan(
 ) -> int:
     """Show what a run would do, in order, and why. Changes nothing."""
     from dtree import pipeline
-    from dtree.clock import SystemClock
     from dtree.plan import Intent
     from dtree.views.json_forms import plan_json
     from dtree.views.plan_text import plan_text
@@ -39,7 +38,7 @@ def plan(
         sources = pipeline.read(snapshot, store=invocation.store_name)
         goals = pipeline.goals(sources, asked, everything=everything)
         intent = Intent("run", goals, wait_ready=invocation.setting("wait") == "ready", force=force)
-        made = pipeline.prepare(sources, invocation.cluster(SystemClock()), intent, namespace=invocation.namespace)
+        made = pipeline.prepare(sources, invocation.cluster, intent, namespace=invocation.namespace)
     invocation.print(plan_json(made) if output == "json" else plan_text(made, invocation.look()))
     pending = any(step.change not in _UNCHANGED for step in made.steps)
     return EXIT_CHANGES_PENDING if detailed_exitcode and pending else EXIT_OK

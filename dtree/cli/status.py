@@ -31,10 +31,8 @@ def status(
 ) -> int:
     """Show how jobs and all that they need do on Nomad, with their addresses; without names, all jobs."""
     from dtree import pipeline
-    from dtree.clock import SystemClock
 
-    clock = SystemClock()
-    cluster = invocation.cluster(clock)
+    cluster = invocation.cluster
     names = (*(jobs or ()), *(job or ()))
     before: tuple[StatusRow, ...] | None = None
     with invocation.snapshot() as snapshot:
@@ -47,7 +45,7 @@ def status(
             if not watch:
                 return 0
             before = rows
-            clock.pause(_BETWEEN_LOOKS_S)
+            invocation.clock.pause(_BETWEEN_LOOKS_S)
 
 
 def _show(invocation: Invocation, rows: tuple[StatusRow, ...], *, json: bool, again: bool) -> None:

@@ -27,9 +27,7 @@ def validate(invocation: Invocation, *, ask_nomad: AskNomad = False, output: Out
             raise DeclarationError(faults)
         sources = pipeline.read(snapshot, store=invocation.store_name)
         if ask_nomad:
-            from dtree.clock import SystemClock
-
-            warnings = pipeline.validate(sources, invocation.cluster(SystemClock()), namespace=invocation.namespace)
+            warnings = pipeline.validate(sources, invocation.cluster, namespace=invocation.namespace)
         count = len(sources.graph.entries)
     if output == "json":
         invocation.print(json.dumps({"schema": 1, "valid": True, "jobs": count, "warnings": list(warnings)}))

@@ -115,8 +115,6 @@ class NomadWatch:
             with self._changed:
                 before = self._followed.get(ref)
                 known = (ref, table) in self._fresh
-                if before is not None:
-                    self._fresh.add((ref, table))
             if before is None or (known and getattr(before, table) == decoded):
                 continue
             # Every change of a job makes an evaluation, so this is when the stored job may have changed.
@@ -128,6 +126,8 @@ class NomadWatch:
                 if table == "evaluations":
                     snapshot = replace(snapshot, job=state)
                 self._followed[ref] = snapshot
+                # Only now: a list that counts as read before its job is, lets another one report a job that seems to be gone.
+                self._fresh.add((ref, table))
                 # A job without its allocations looks as if it had ended: nothing half-read is reported.
                 whole = ref in self._whole or all((ref, one) in self._fresh for one in decode.TABLES)
                 if whole:
@@ -146,6 +146,8 @@ class NomadWatch:
                 return
             # A list that answered in between is at least as fresh: every later change of it will be reported.
             newer = {table: getattr(self._followed[ref], table) for table in decode.TABLES if (ref, table) in self._fresh}
+            if "evaluations" in newer:
+                newer["job"] = self._followed[ref].job
             snapshot = self._followed[ref] = _with(first, newer)
             self._whole.add(ref)
         self._on_change(snapshot)

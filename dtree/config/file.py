@@ -74,7 +74,7 @@ def load(cwd: Path, environment: str | None = None) -> Configuration:
     whole = Configuration(file, text, (((), data),))
     _check_table(whole, (), data)
     if not isinstance(environments, dict):
-        raise ConfigError("`env` is a table of environments", place=whole.place(("env",)), hint="write [env.staging]")
+        raise ConfigError("`env` must be a table", place=whole.place(("env",)), hint="write [env.staging]")
     for name, table in environments.items():
         _check_table(whole, ("env", name), table)
     if environment is None:

@@ -157,21 +157,31 @@ class Agent:
         self.api = Api(self.address, tls=self._tls)
         (self.folder / "ours.json").write_text(json.dumps(self._own_config(ports), indent=1))
         (self.folder / "theirs.json").write_text(json.dumps(self._config, indent=1))
-        with (self.folder / "agent.log").open("wb") as log:
-            process = subprocess.Popen(
-                [self._nomad, "agent", "-dev", "-bind=127.0.0.1", f"-config={self.folder}/ours.json", f"-config={self.folder}/theirs.json"],
-                env=self._agent_environment(),
-                cwd=self.folder,
-                stdin=subprocess.DEVNULL,
-                stdout=log,
-                stderr=subprocess.STDOUT,
-                # A Ctrl-C on the terminal is ours to handle: the jobs have to be stopped before the agent is.
-                start_new_session=True,
-            )
-        self._process = process
+        process = self._process = self._begin()
         self._undo.callback(self._end, process)
         self._undo.callback(self._stop_jobs, process)
         return process
+
+    def _begin(self) -> subprocess.Popen[bytes]:
+        configs = [f"-config={self.folder / name}" for name in ("ours.json", "theirs.json")]
+        with (self.folder / "agent.log").open("wb") as log:
+            try:
+                return subprocess.Popen(
+                    [self._nomad, "agent", "-dev", "-bind=127.0.0.1", *configs],
+                    env=self._agent_environment(),
+                    cwd=self.folder,
+                    stdin=subprocess.DEVNULL,
+                    stdout=log,
+                    stderr=subprocess.STDOUT,
+                    # A Ctrl-C on the terminal is ours to handle: the jobs have to be stopped before the agent is.
+                    start_new_session=True,
+                )
+            except OSError as error:
+                raise DemoError(
+                    f"{self._nomad} cannot be started: {error.strerror}",
+                    hint="it has to be a Nomad program for this machine",
+                    code="agent-ended",
+                ) from error
 
     def _own_config(self, ports: list[int]) -> dict[str, Any]:
         config: dict[str, Any] = {

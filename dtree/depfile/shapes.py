@@ -96,6 +96,8 @@ class MapOf:
 
     def read(self, value: Value, at: Path, findings: Findings) -> Value:
         """Return the values by key, those with a bad name left out."""
+        if len(value) < self.minimum:
+            findings.add("bad-value", at, f"{label(at)} is an empty map", f"it takes at least {self.minimum}")
         result = {}
         for name, part in value.items():
             read = check(self.item, part, (*at, name), findings)

@@ -140,7 +140,7 @@ class _Scanner:
             value = float(number[0]) if number[1] or number[2] else int(number[0])
         except ValueError:  # Python refuses to read an int of more than 4300 digits
             value = math.inf
-        if math.isinf(value) if isinstance(value, float) else False:
+        if isinstance(value, float) and math.isinf(value):
             self._composer.flaw(
                 "bad-number", f"the number {quote(number[0])[1:-1]} is too large", number.start(), hint="write a smaller one"
             )

@@ -239,8 +239,8 @@ class _Frame:
             self.children[len(self.value)] = node
             self.value.append(node.value)
             self._grow(node)
-        elif self.key is not None:
-            self._set(self.key, node)
+        else:
+            self._set(self.key or "", node)
             self.key = None
 
     def merge(self) -> None:

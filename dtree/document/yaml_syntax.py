@@ -101,7 +101,7 @@ def _resolve(text: str) -> Value:
         value = _read_number(text)
     except ValueError:  # Python refuses to read an int of more than 4300 digits
         return BROKEN
-    return value if math.isfinite(value) or isinstance(value, int) else BROKEN
+    return value if isinstance(value, int) or math.isfinite(value) else BROKEN
 
 
 def _read_number(text: str) -> int | float:

@@ -18,7 +18,7 @@ from typing import Any, Self, TextIO
 from dtree.errors import DtreeError
 from dtree.events import EVENT_SCHEMA, Event
 from dtree.plan import Plan, Refuse, Step
-from dtree.record import RunRecord, StatusRow, StepRecord
+from dtree.record import StatusRow
 
 
 class JsonLines:
@@ -66,25 +66,6 @@ def plan_json(plan: Plan) -> str:
             "counts": dict(sorted(Counter(step.change for step in plan.steps).items())),
             "steps": [_step_form(step) for step in plan.steps],
             "warnings": list(plan.warnings),
-        }
-    )
-
-
-def record_json(record: RunRecord) -> str:
-    """Write what a run has come to as one document."""
-    return _document(
-        {
-            "schema": EVENT_SCHEMA,
-            "verb": record.verb,
-            "stack": record.stack,
-            "store": record.store,
-            "revision": record.revision,
-            "goals": list(record.goals),
-            "started": utc(record.started_s),
-            "elapsed_s": record.elapsed_s,
-            "interrupted": record.interrupted,
-            "exit_code": record.exit_code,
-            "steps": [_record_step_form(step) for step in record.steps.values()],
         }
     )
 
@@ -147,28 +128,6 @@ def _step_form(step: Step) -> dict[str, Any]:
         "condition": str(step.condition),
         "timeout_s": step.timeout_s,
         "retries": step.retries,
-    }
-
-
-def _record_step_form(step: StepRecord) -> dict[str, Any]:
-    ended = step.started_s is not None and step.ended_s is not None
-    return {
-        **_plain(step.planned),
-        "state": step.state,
-        "attempt": step.attempt,
-        "started": None if step.started_s is None else utc(step.started_s),
-        "ended": None if step.ended_s is None else utc(step.ended_s),
-        "elapsed_s": round((step.ended_s or 0) - (step.started_s or 0), 3) if ended else None,
-        "version": step.version,
-        "registered": step.registered,
-        "kind": step.kind,
-        "reason": step.reason,
-        "details": list(step.details),
-        "hint": step.hint,
-        "because": step.because,
-        "addresses": [_plain(address) for address in step.addresses],
-        "warnings": step.warnings,
-        "attempts": list(step.attempts),
     }
 
 

@@ -107,10 +107,9 @@ class FilesystemSnapshot(Snapshot):
         """Return the paths of all job files below the jobs path. Effects: walks it, once."""
         if self._listed is None:
             places = self._places
-            depfile = places.depfile.resolve()
             # Where the jobs lie in the root itself, the dependency file stands among them.
-            found = (path for path in _walk(places.jobs, places.jobs_root, ()) if path != depfile)
-            self._listed = tuple(sorted(path.relative_to(places.jobs).as_posix() for path in found))
+            depfile = os.path.relpath(places.depfile.resolve(), places.jobs)
+            self._listed = tuple(sorted(path for path in _walk(places.jobs, "", places.jobs_root, ()) if path != depfile))
         return self._listed
 
     def read_jobs(self, paths: Sequence[str]) -> Mapping[str, Text]:
@@ -221,20 +220,23 @@ def _unreadable(error: Exception, shown: str) -> StoreError:
     return StoreError(f"{shown} cannot be read: {why}", hint="check its permissions and links", code="store-unreadable")
 
 
-def _walk(folder: Path, limit: Path, above: tuple[Path, ...]) -> Iterator[Path]:
-    """Yield the files below `folder`, through linked folders too unless they lead out of `limit` or back up."""
+def _walk(folder: Path, prefix: str, limit: Path, above: tuple[Path, ...]) -> Iterator[str]:
+    """Yield the files below `folder` after `prefix`, through linked folders too unless they lead out of `limit` or back up."""
     try:
         with os.scandir(folder) as entries:
             found = [entry for entry in entries if not _is_hidden(entry.name)]
     except OSError as error:
         raise _unreadable(error, str(folder)) from error
+    here = (*above, folder.resolve())
     for entry in found:
-        path = folder / entry.name
-        if not os.path.isdir(path):  # noqa: PTH112 - unlike the others it never raises, on a loop of links for one
+        is_link = entry.is_symlink()
+        # On a loop of links entry.is_dir raises, this does not.
+        is_folder = os.path.isdir(entry.path) if is_link else entry.is_dir()  # noqa: PTH112 - see above
+        if not is_folder:
             # A dangling link is listed: a job file that cannot be read is told, a missing one only guessed at.
-            yield path
-        elif not entry.is_symlink() or _leads_down(path.resolve(), limit, (*above, folder.resolve())):
-            yield from _walk(path, limit, (*above, folder.resolve()))
+            yield prefix + entry.name
+        elif not is_link or _leads_down(Path(entry.path).resolve(), limit, here):
+            yield from _walk(Path(entry.path), f"{prefix}{entry.name}/", limit, here)
 
 
 def _leads_down(real: Path, limit: Path, above: tuple[Path, ...]) -> bool:

@@ -133,9 +133,20 @@ def evaluation(
     description: str = "",
     create_index: int = 11,
     failed: Mapping[str, Placement] | None = None,
+    deployment_id: str = "d1",
     wait_until_s: float | None = None,
 ) -> EvaluationState:
-    return EvaluationState(identity, status, triggered_by, description, 10, create_index, failed or {}, wait_until_s=wait_until_s)
+    return EvaluationState(
+        identity,
+        status,
+        triggered_by,
+        description,
+        10,
+        create_index,
+        failed or {},
+        deployment_id=deployment_id,
+        wait_until_s=wait_until_s,
+    )
 
 
 def deployment_group(

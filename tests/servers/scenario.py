@@ -6,9 +6,11 @@ import json
 import os
 import subprocess
 import sys
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
+from threading import Timer
 from typing import Any
 
 from dtree.demo.agent import Agent
@@ -52,6 +54,33 @@ class Done:
 
 
 @dataclass
+class Running:
+    """A run under way."""
+
+    process: subprocess.Popen[str]
+    lines: list[str] = field(default_factory=list)
+
+    def until(self, kind: str, job: str = "", says: str = "") -> dict[str, Any]:
+        """Read on until an event of this kind, of this job, whose reason holds `says`; fail where the run ends without it."""
+        assert self.process.stdout is not None
+        for line in self.process.stdout:
+            self.lines.append(line)
+            event: dict[str, Any] = json.loads(line)
+            if event["event"] == kind and job in ("", event.get("job")) and says in event.get("reason", ""):
+                return event
+        raise AssertionError("".join([f"no {kind} of {job} that says {says!r}\n", *self.lines]))
+
+    def finish(self) -> Done:
+        """Wait for the end."""
+        assert self.process.stdout is not None
+        assert self.process.stderr is not None
+        # Not communicate(): it would lose what `until` has buffered.
+        self.lines.extend(self.process.stdout)
+        stderr = self.process.stderr.read()
+        return Done(self.process.wait(), "".join(self.lines), stderr)
+
+
+@dataclass
 class Scenario:
     """A folder with a dependency file and mock jobs whose IDs carry the test's prefix.
 
@@ -90,6 +119,9 @@ class Scenario:
         group: str = _NO_SECOND_CHANCE,
         task: str = "",
         update: str | None = None,
+        driver: str = "mock_driver",
+        memory_mb: int = 10,
+        logged: bool = False,
         **entry: Any,
     ) -> None:
         """Write a job of one mock task and its entry; `job`, `group` and `task` are more lines for these blocks."""
@@ -104,16 +136,16 @@ job "PREFIX{name}" {{
     {counted}
     {group if type != "system" else group.split("reschedule")[0]}
     task "main" {{
-      driver = "mock_driver"
+      driver = "{driver}"
       config {{
         {config}
       }}
       logs {{
-        disabled = true
+        disabled = {str(not logged).lower()}
       }}
       resources {{
         cpu    = 10
-        memory = 10
+        memory = {memory_mb}
       }}
       {task}
     }}
@@ -121,6 +153,11 @@ job "PREFIX{name}" {{
 }}
 """
         self.job(name, text, **entry)
+
+    def shell(self, name: str, script: str, *, memory_mb: int = 32, **more: Any) -> None:
+        """Write a job whose one task is a shell script, for what the test itself has to bring about; the rest is as for `mock`."""
+        config = f'command = "/bin/sh"\nargs = ["-c", {json.dumps(script)}]'
+        self.mock(name, config, driver="raw_exec", memory_mb=memory_mb, **more)
 
     def depfile(self, entries: Mapping[str, Any], **top: Any) -> None:
         """Write the dependency file."""
@@ -151,6 +188,18 @@ job "PREFIX{name}" {{
             stdin=subprocess.DEVNULL,
             text=True,
         )
+
+    @contextmanager
+    def running(self, *argv: str, timeout_s: float = 90.0) -> Iterator[Running]:
+        """Run `nomad-dtree ... --output json` and read its events as they come, so that something can happen meanwhile."""
+        with self.start(*argv, "--output", "json") as process:
+            watchdog = Timer(timeout_s, process.kill)
+            watchdog.start()
+            try:
+                yield Running(process)
+            finally:
+                watchdog.cancel()
+                process.kill()
 
     def environ(self, more: Mapping[str, str] | None = None) -> dict[str, str]:
         """The environment of the program."""

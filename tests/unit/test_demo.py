@@ -24,6 +24,7 @@ SHOP = Path(__file__).parents[2] / "examples/shop"
 
 # Does what `go build ... -o FILE MODULE` does as far as anybody can see, without building anything.
 FAKE_GO = """#!/bin/sh
+PATH=/usr/bin:/bin
 grep -q "^tool github.com/hashicorp/nomad$" go.mod && [ -s go.sum ] && [ "$GOWORK" = off ] || exit 9
 while [ "$1" != -o ]; do shift; done
 printf '#!/bin/sh\\n' > "$2"
@@ -37,9 +38,9 @@ exit 1
 
 @pytest.fixture
 def machine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A machine of its own: an empty cache, no Go and no Nomad; its PATH begins with the folder `bin`."""
+    """A machine of its own: an empty cache, no Go, no Nomad and nothing else on the PATH but the folder `bin`."""
     (tmp_path / "bin").mkdir()
-    monkeypatch.setenv("PATH", f"{tmp_path}/bin:/usr/bin:/bin")
+    monkeypatch.setenv("PATH", str(tmp_path / "bin"))
     monkeypatch.setenv("NOMAD_DTREE_CACHE", str(tmp_path / "cache"))
     monkeypatch.delenv("NOMAD_DTREE_NOMAD", raising=False)
     monkeypatch.setattr(binary, "_GO_FOLDER", str(tmp_path / "none"))
@@ -161,8 +162,32 @@ def test_a_program_that_is_no_nomad_is_quoted_and_cleared_away(machine: Path, mo
     assert list(machine.glob("dtree-nomad-*")) == []
 
 
+def test_a_program_of_another_machine_is_an_error_and_no_bug(machine: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    program = install(machine, "nomad", "\x7fELF of some other machine")
+    monkeypatch.setattr("tempfile.tempdir", str(machine))
+
+    with pytest.raises(DemoError) as caught:
+        Agent(program).start()
+
+    assert caught.value.problem == f"{program} cannot be started: Exec format error"
+    assert list(machine.glob("dtree-nomad-*")) == []
+
+
+def test_ports_that_were_taken_in_between_are_no_reason_to_give_up_at_once(machine: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    starts = machine / "starts"
+    program = install(machine, "nomad", f"#!/bin/sh\necho start >> {starts}\necho 'bind: address already in use'\nexit 1\n")
+    monkeypatch.setattr("tempfile.tempdir", str(machine))
+
+    with pytest.raises(DemoError) as caught:
+        Agent(program).start()
+
+    assert starts.read_text() == "start\n" * 3
+    assert caught.value.notes == ("bind: address already in use",)
+    assert list(machine.glob("dtree-nomad-*")) == []
+
+
 def test_an_agent_that_never_gets_ready_is_given_up_after_its_time(machine: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    program = install(machine, "nomad", "#!/bin/sh\nexec sleep 1000\n")
+    program = install(machine, "nomad", "#!/bin/sh\nexec /bin/sleep 1000\n")
     monkeypatch.setattr("tempfile.tempdir", str(machine))
 
     with pytest.raises(DemoError) as caught:

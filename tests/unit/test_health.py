@@ -1,8 +1,13 @@
 from __future__ import annotations
 
 import dataclasses
+from typing import cast
 
 import pytest
+
+from dtree.evidence import Awaited, is_evaluating
+from dtree.health import Broken, Ready, Verdict, Waiting, has_failed, is_confirmed, is_finished, judge, stopped
+from dtree.model import CheckResult, ConditionName, JobSnapshot, JobState, Placement
 from tests.fakes.snapshots import (
     NO_MEMORY,
     WINDOWS,
@@ -20,10 +25,6 @@ from tests.fakes.snapshots import (
     task,
 )
 
-from dtree.evidence import Awaited, is_evaluating
-from dtree.health import Broken, Ready, Verdict, Waiting, has_failed, is_confirmed, is_finished, judge, stopped
-from dtree.model import CheckResult, ConditionName, JobSnapshot, JobState, Placement
-
 SUCCESSFUL = deployment(status="successful", description="Deployment completed successfully")
 FAILED = deployment(status="failed", description="Failed due to progress deadline")
 DONE = evaluation()
@@ -33,6 +34,10 @@ BATCH = job(type_="batch")
 SYSTEM = job(type_="system")
 SYSBATCH = job(type_="sysbatch")
 PENDING = evaluation(status="pending")
+
+
+def about(seconds: float) -> float:
+    return cast("float", pytest.approx(seconds))
 
 
 def look(
@@ -120,7 +125,7 @@ def test_a_batch_job_counts_as_healthy_while_it_runs_and_after_it_completed() ->
 def test_seconds_are_waited_from_the_registration_on() -> None:
     running = snapshot(SERVICE, alloc())
     early = look(running, awaited(seconds=10), waited_s=4.0)
-    assert early == Waiting("runs; 10 s after its start are waited for", again_in_s=pytest.approx(6.001))
+    assert early == Waiting("runs; 10 s after its start are waited for", again_in_s=about(6.001))
     assert look(running, awaited(seconds=10), waited_s=10.0) == Ready("1 of 1 allocation running")
 
 
@@ -140,7 +145,7 @@ def test_a_job_that_fails_within_its_seconds_is_a_failure() -> None:
 
 def test_a_parent_waits_out_its_seconds_too() -> None:
     verdict = look(snapshot(job(periodic=True)), awaited(seconds=3), waited_s=1.0)
-    assert verdict == Waiting("runs; 3 s after its start are waited for", again_in_s=pytest.approx(2.001))
+    assert verdict == Waiting("runs; 3 s after its start are waited for", again_in_s=about(2.001))
 
 
 # -- which allocations count -------------------------------------------------------------------------------------------
@@ -148,7 +153,7 @@ def test_a_parent_waits_out_its_seconds_too() -> None:
 
 def test_a_healthy_old_version_never_satisfies() -> None:
     stored = snapshot(SERVICE, alloc(version=2, healthy=True), deployments=[deployment(version=2, status="successful")])
-    assert look(stored, awaited(eval_id="e1")) == Waiting("Nomad is still evaluating", again_in_s=pytest.approx(4.001))
+    assert look(stored, awaited(eval_id="e1")) == Waiting("Nomad is still evaluating", again_in_s=about(4.001))
 
 
 def test_an_allocation_updated_in_place_counts_only_once_it_is_judged_again() -> None:
@@ -158,6 +163,12 @@ def test_an_allocation_updated_in_place_counts_only_once_it_is_judged_again() ->
 
 def test_no_deployment_yet_is_not_the_same_as_needing_none() -> None:
     assert look(snapshot(SERVICE, alloc())) == Waiting("0 of 1 allocation healthy")
+
+
+def test_a_system_job_of_a_nomad_that_makes_it_no_deployment_is_asked_whether_it_runs() -> None:
+    none = evaluation(deployment_id="")
+    assert look(snapshot(SYSTEM, alloc(), evaluations=[none]), awaited(eval_id="e1")) == Ready("1 of 1 allocation healthy")
+    assert look(snapshot(SYSTEM, alloc(), evaluations=[DONE]), awaited(eval_id="e1")) == Waiting("0 of 1 allocation healthy")
 
 
 def test_health_is_not_enough_while_the_task_restarts() -> None:
@@ -230,7 +241,8 @@ def test_a_group_with_count_zero_beside_another_is_no_obstacle() -> None:
 def test_groups_are_counted_each_for_itself_and_named_in_order() -> None:
     stored = job(group("web", count=2), group("api", count=1), group("done"))
     running = (alloc("a1", group_name="web", healthy=True), alloc("a2", group_name="done", healthy=True))
-    assert look(snapshot(stored, *running)) == Waiting("group api: 0 of 1 allocation healthy; group web: 1 of 2 allocations healthy")
+    verdict = look(snapshot(stored, *running, deployments=[deployment()]))
+    assert verdict == Waiting("group api: 0 of 1 allocation healthy; group web: 1 of 2 allocations healthy")
 
 
 def test_a_newer_version_that_differs_only_in_counts_is_adopted_with_its_count() -> None:
@@ -262,7 +274,7 @@ def test_a_newer_version_of_another_shape_supersedes() -> None:
 
 def test_an_older_version_is_a_stale_read_at_first_and_somebody_elses_job_later() -> None:
     stored = snapshot(job(version=0))
-    assert look(stored) == Waiting("Nomad is still registering it", again_in_s=pytest.approx(4.001))
+    assert look(stored) == Waiting("Nomad is still registering it", again_in_s=about(4.001))
     assert isinstance(look(stored, waited_s=6.0), Broken)
 
 
@@ -433,7 +445,7 @@ def test_a_system_allocation_replaced_without_being_stopped_does_not_count() -> 
 def test_an_allocation_on_a_disconnected_or_lost_node_does_not_count() -> None:
     stored = job(group(count=3, deploys=False))
     verdict = look(snapshot(stored, alloc("a1"), alloc("a2", client="unknown"), alloc("a3", client="lost")))
-    assert verdict == Waiting("1 of 3 allocations healthy; an allocation lost; is lost; its node is disconnected")
+    assert verdict == Waiting("1 of 3 allocations healthy; its node is disconnected; its node is lost")
 
 
 def test_a_batch_job_that_somebody_cut_short_is_not_completed() -> None:
@@ -478,7 +490,7 @@ def test_an_evaluation_blocked_for_its_attempts_is_still_evaluating() -> None:
 
 def test_nothing_placed_though_nomad_evaluated_is_broken_but_not_at_once() -> None:
     stored = snapshot(SERVICE, alloc(version=2, client="failed"), evaluations=[DONE])
-    assert look(stored, awaited(eval_id="e1")) == Waiting("nothing is placed yet", again_in_s=pytest.approx(4.001))
+    assert look(stored, awaited(eval_id="e1")) == Waiting("0 of 1 allocation healthy", again_in_s=about(4.001))
     verdict = look(stored, awaited(eval_id="e1"), waited_s=6.0)
     assert verdict == Broken("failed", "Nomad evaluated version 3 and placed nothing of group g")
 
@@ -508,7 +520,7 @@ def blocked(**failed: Placement) -> JobSnapshot:
 
 def test_no_eligible_node_is_put_up_with_for_a_while_and_then_a_failure() -> None:
     stored = blocked(g=WINDOWS)
-    assert look(stored, awaited(eval_id="e1"), unplaceable_s=5.0) == Waiting(NOWHERE, unplaceable=True, again_in_s=pytest.approx(10.001))
+    assert look(stored, awaited(eval_id="e1"), unplaceable_s=5.0) == Waiting(NOWHERE, unplaceable=True, again_in_s=about(10.001))
     assert look(stored, awaited(eval_id="e1"), unplaceable_s=15.0) == Broken("failed", NOWHERE)
     assert not has_failed(stored)
 
@@ -527,7 +539,7 @@ def test_a_volume_that_somebody_else_holds_is_waited_for() -> None:
 
 def test_a_group_without_a_node_is_named_before_one_that_waits_for_room() -> None:
     verdict = look(blocked(web=WINDOWS, api=NO_MEMORY))
-    assert verdict == Waiting(f"group web: {NOWHERE}", unplaceable=True, again_in_s=pytest.approx(15.001))
+    assert verdict == Waiting(f"group web: {NOWHERE}", unplaceable=True, again_in_s=about(15.001))
 
 
 def test_a_blocked_evaluation_of_the_version_before_says_nothing_about_this_one() -> None:
@@ -553,7 +565,7 @@ def test_a_placement_that_failed_in_a_group_that_is_well_does_not_matter() -> No
 def test_a_system_job_that_no_node_takes_is_unplaceable_though_its_deployment_succeeded() -> None:
     nobody = deployment(status="successful", groups={"g": deployment_group(total=0)})
     stored = snapshot(job(type_="system", stable=True), deployments=[nobody], evaluations=[evaluation(failed={"g": WINDOWS})])
-    assert look(stored, awaited(eval_id="e1")) == Waiting(NOWHERE, unplaceable=True, again_in_s=pytest.approx(15.001))
+    assert look(stored, awaited(eval_id="e1")) == Waiting(NOWHERE, unplaceable=True, again_in_s=about(15.001))
 
 
 @pytest.mark.parametrize("stored", [SYSTEM, SYSBATCH])
@@ -613,10 +625,23 @@ FAILS = CheckResult("http", "failure", "connection refused")
 
 def test_checks_decide_where_no_deployment_does() -> None:
     stored = snapshot(CHECKED, alloc())
-    assert look(stored) == Waiting("0 of 1 allocation healthy", again_in_s=1.0)
-    assert look(stored, checks={"a1": ()}) == Waiting("0 of 1 allocation healthy", again_in_s=1.0)
+    unknown = Waiting("0 of 1 allocation healthy; its checks have not answered yet", again_in_s=1.0)
+    assert look(stored) == unknown
+    assert look(stored, checks={"a1": ()}) == unknown
     assert look(stored, checks={"a1": (PASSES, FAILS)}) == Waiting("0 of 1 allocation healthy; check 'http' says failure", again_in_s=1.0)
     assert look(stored, checks={"a1": (PASSES,)}) == Ready("1 of 1 allocation healthy")
+
+
+def test_without_a_deployment_a_remembered_healthy_does_not_spare_the_checks() -> None:
+    stored = snapshot(CHECKED, alloc(healthy=True))
+    assert isinstance(look(stored, checks={"a1": (FAILS,)}), Waiting)
+    assert isinstance(look(stored, checks={"a1": (PASSES,)}), Ready)
+
+
+def test_checks_explain_a_deployment_that_takes_its_time() -> None:
+    stored = snapshot(job(group(checked=True)), alloc(), deployments=[deployment()])
+    assert look(stored) == Waiting("0 of 1 allocation healthy", again_in_s=1.0)
+    assert look(stored, checks={"a1": (FAILS,)}) == Waiting("0 of 1 allocation healthy; check 'http' says failure", again_in_s=1.0)
 
 
 def test_checks_are_not_asked_for_when_only_the_start_is_awaited() -> None:
@@ -720,7 +745,8 @@ def test_a_stop_does_not_wait_for_a_delayed_reschedule_that_places_nothing_any_m
     ("again", "expected"),
     [
         (Broken("failed", "x", ("a1",)), True),
-        (Broken("superseded", "x"), True),
+        (Broken("failed", "x"), True),
+        (Broken("superseded", "x"), False),
         (Broken("failed", "x", ("a1", "a2")), False),
         (Waiting("x"), False),
         (Ready("x"), False),

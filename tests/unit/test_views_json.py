@@ -15,8 +15,8 @@ from dtree.errors import DeclarationError, DtreeError, Fault, Place
 from dtree.events import Event, PlannedStep, RunInterrupted, StepFailed, StepKept, StepLost
 from dtree.model import Address, FailureKind
 from dtree.plan import Change, Refuse
-from dtree.record import StatusRow, fold
-from dtree.views.json_forms import JsonLines, error_json, event_form, event_kind, plan_json, record_json, status_json
+from dtree.record import StatusRow
+from dtree.views.json_forms import JsonLines, error_json, event_form, event_kind, plan_json, status_json
 from tests.unit.views_samples import FAILURE, INTERRUPTED, SUCCESS, T, plan, step
 
 PAGE = (Path(__file__).parents[2] / "docs" / "reference" / "events.md").read_text(encoding="utf-8")
@@ -132,24 +132,6 @@ def test_a_plan_is_written_as_documented_and_without_the_job_itself() -> None:
     assert [written["refused"] for written in form["steps"]] == [None, {"why": "no way back", "hint": "change it"}]
     assert "s3cr3t" not in document
     assert "job {}" not in document
-
-
-@pytest.mark.parametrize("events", [SUCCESS, FAILURE, INTERRUPTED])
-def test_a_record_is_written_as_documented(events: tuple[Event, ...]) -> None:
-    form = json.loads(record_json(fold(events)))
-    check(form, "## Record of a run")
-    documented = [name for name, _ in table("#### A planned step") + table("### A recorded step")]
-    assert [documented] * len(form["steps"]) == [list(recorded) for recorded in form["steps"]]
-
-
-def test_a_record_tells_times_and_states() -> None:
-    api = json.loads(record_json(fold(FAILURE)))["steps"][2]
-    assert (api["state"], api["started"], api["ended"], api["elapsed_s"]) == (
-        "failed",
-        "2026-11-21T07:32:00.000Z",
-        "2026-11-21T07:33:08.000Z",
-        68.0,
-    )
 
 
 def test_status_is_written_as_documented() -> None:

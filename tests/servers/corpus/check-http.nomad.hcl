@@ -8,6 +8,10 @@ job "corpus-check-http" {
     service {
       name = "corpus-http"
       port = "http"
+      check_restart {
+        limit = 5
+        grace = "1m"
+      }
       check {
         name                     = "post"
         type                     = "http"
@@ -51,6 +55,12 @@ job "corpus-check-http" {
           path     = "/"
           interval = "10s"
           timeout  = "2s"
+          header {
+            X-Probe = ["task"]
+          }
+          check_restart {
+            limit = 1
+          }
         }
       }
     }

@@ -11,10 +11,11 @@ job "corpus-check-others" {
       port = "api"
       task = "t"
       check {
-        type     = "tcp"
-        port     = "rpc"
-        interval = "10s"
-        timeout  = "2s"
+        type      = "tcp"
+        port      = "rpc"
+        advertise = "192.0.2.9"
+        interval  = "10s"
+        timeout   = "2s"
       }
       check {
         type         = "grpc"

@@ -1,4 +1,4 @@
-# What becomes of allocations on a lost client: three ways, one of them the older parameters.
+# What becomes of allocations on a lost client: in two ways, and with the two older sets of parameters.
 job "corpus-disconnect" {
   datacenters = ["nowhere"]
   group "wait" {
@@ -17,6 +17,12 @@ job "corpus-disconnect" {
       replace              = true
       reconcile            = "best_score"
     }
+    task "t" {
+      driver = "mock_driver"
+    }
+  }
+  group "oldest" {
+    stop_after_client_disconnect = "10m"
     task "t" {
       driver = "mock_driver"
     }

@@ -1,4 +1,4 @@
-# Workload identities: the default one, and others with every parameter, for tasks and a service.
+# Workload identities: the default one, and others with every parameter, for a task and for services.
 job "corpus-identity" {
   datacenters = ["nowhere"]
   group "g" {
@@ -15,6 +15,13 @@ job "corpus-identity" {
     }
     task "t" {
       driver = "mock_driver"
+      service {
+        name = "corpus-identity-task"
+        port = "http"
+        identity {
+          aud = ["consul.io"]
+        }
+      }
       identity {
         env         = true
         file        = true

@@ -5,14 +5,25 @@ job "corpus-meta" {
     owner = "team-ä"
     empty = ""
   }
-  group "g" {
-    meta = {
-      "dotted.key" = "group"
+  group "block" {
+    meta {
+      level = 2
     }
     task "t" {
       driver = "mock_driver"
       meta {
         level = 3
+      }
+    }
+  }
+  group "attribute" {
+    meta = {
+      "dotted.key" = "group"
+    }
+    task "t" {
+      driver = "mock_driver"
+      meta = {
+        "dotted.key" = "task"
       }
     }
   }

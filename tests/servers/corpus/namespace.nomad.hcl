@@ -1,5 +1,6 @@
-# A job that names its own namespace, region, node pool and display name.
+# A job that names its own ID, namespace, region, node pool and display name.
 job "corpus-namespace" {
+  id          = "corpus-own-namespace"
   name        = "A Name With Spaces"
   namespace   = "corpus-dtree"
   region      = "global"

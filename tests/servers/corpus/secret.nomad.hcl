@@ -15,6 +15,13 @@ job "corpus-secret" {
           REGION = "here"
         }
       }
+      secret "other" {
+        provider = "nomad"
+        path     = "nomad/jobs/corpus-secret/other"
+        config {
+          namespace = "default"
+        }
+      }
       env {
         PASSWORD = "${secret.own.password}"
       }

@@ -4,6 +4,12 @@ job "corpus-spread" {
   spread {
     attribute = "${node.datacenter}"
     weight    = 100
+    target "nowhere" {
+      percent = 100
+    }
+  }
+  spread {
+    attribute = "${node.class}"
   }
   group "g" {
     count = 2

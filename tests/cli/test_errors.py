@@ -1,0 +1,270 @@
+"""What goes wrong around the program: each is one clear error with the right exit code, and no secret shows anywhere."""
+
+from __future__ import annotations
+
+import os
+import signal
+import socket
+import subprocess
+import sys
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+
+import pytest
+
+from dtree import config
+from dtree.cli import failure
+from dtree.cli.invocation import Invocation
+from dtree.cli.signals import Signals
+from dtree.config import Setting
+from dtree.errors import EXIT_BUG, EXIT_ERROR, EXIT_INTERRUPTED, EXIT_OK, EXIT_USAGE
+from tests.cli.conftest import Program
+from tests.fakes.cluster import FakeCluster
+
+TOKEN = "3f0dc6d1-4a1c-11ef-9c3d-hunter2"
+
+
+@pytest.fixture
+def closed_port() -> Iterator[int]:
+    """A port on loopback that nothing listens at, held so that nobody else can."""
+    with socket.socket() as held:
+        held.bind(("127.0.0.1", 0))
+        yield held.getsockname()[1]
+
+
+def process(*words: str, cwd: Path, environ: Mapping[str, str] | None = None) -> subprocess.CompletedProcess[str]:
+    """Run the program as a process of its own."""
+    kept = {name: os.environ[name] for name in ("PATH", "HOME", "PYTHONPATH", "VIRTUAL_ENV", "LANG") if name in os.environ}
+    command = [sys.executable, "-m", "dtree", *words]
+    return subprocess.run(command, cwd=cwd, env={**kept, **(environ or {})}, capture_output=True, text=True, timeout=60, check=False)
+
+
+# -- Nomad --------------------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("command", ["run", "plan", "status", "stop"])
+def test_an_address_where_nothing_listens_is_one_error_at_once(program: Program, shop: Path, closed_port: int, command: str) -> None:
+    assert shop.exists()
+    ended = program(command, "nginx", "--nomad-addr", f"http://127.0.0.1:{closed_port}")
+    assert (ended.code, ended.out) == (EXIT_ERROR, "")
+    assert ended.err.startswith("error[nomad-unreachable]: ")
+    assert ended.err.count("error[") == 1
+    assert str(closed_port) in ended.err
+
+
+def test_the_address_comes_from_option_variable_file_in_this_order(program: Program, shop: Path, closed_port: int) -> None:
+    def asked(*words: str, environ: Mapping[str, str] | None = None) -> str:
+        (line,) = (line for line in program("plan", "nginx", *words, environ=environ).err.splitlines() if "unreachable" in line)
+        return line
+
+    (shop / config.FILE_NAME).write_text(
+        f'nomad.address = "http://127.0.0.1:{closed_port}/file"\n[env.staging]\nnomad.address = "http://127.0.0.1:{closed_port}/staging"\n'
+    )
+    variable = {"NOMAD_ADDR": f"http://127.0.0.1:{closed_port}/variable"}
+    assert "/file" in asked()
+    assert "/staging" in asked("--env", "staging")
+    assert "/staging" in asked(environ={"NOMAD_DTREE_ENV": "staging"})
+    assert "/variable" in asked("--env=staging", environ=variable)
+    assert "/option" in asked("--server-addr", f"http://127.0.0.1:{closed_port}/option", environ=variable)
+
+
+# -- files and variables ---------------------------------------------------------------------------------------------------------
+
+
+def test_a_bad_variable_is_an_error_that_names_it(program: Program, shop: Path) -> None:
+    assert shop.exists()
+    ended = program("run", "nginx", environ={"NOMAD_SKIP_VERIFY": "maybe"})
+    assert ended.code == EXIT_ERROR
+    assert ended.err == "error[bad-config]: environment variable NOMAD_SKIP_VERIFY: 'maybe' is not true or false\n"
+
+
+def test_a_bad_configuration_file_is_told_with_its_line(program: Program, shop: Path) -> None:
+    (shop / config.FILE_NAME).write_text("\n[nomad]\nadress = 'x'\n")
+    ended = program("validate")
+    assert ended.code == EXIT_ERROR
+    assert ended.err == (
+        f"error[bad-config]: unknown key `adress`\n  --> {shop / config.FILE_NAME}:3:1, nomad.adress\n  hint: did you mean 'address'?\n"
+    )
+
+
+def test_the_store_and_its_options_come_from_the_file_too(program: Program, shop: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (shop / "below").mkdir()
+    (shop / config.FILE_NAME).write_text('[stores.filesystem]\nfs-root = "."\n')
+    monkeypatch.chdir(shop / "below")
+    assert program("validate").code == EXIT_OK
+    assert program("validate", environ={"NOMAD_DTREE_FS_ROOT": "."}).code == EXIT_ERROR
+    assert program("validate", "--fs-root", "..", environ={"NOMAD_DTREE_FS_ROOT": "."}).code == EXIT_OK
+
+
+def test_a_folder_without_a_dependency_file_is_told(program: Program, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    ended = program("graph")
+    assert ended.code == EXIT_ERROR
+    assert ended.err.startswith(f"error[depfile-missing]: {tmp_path} has no dependency file\n")
+
+
+def test_a_working_folder_that_is_gone_is_told(program: Program, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    gone = tmp_path / "gone"
+    gone.mkdir()
+    monkeypatch.chdir(gone)
+    gone.rmdir()
+    ended = program("graph")
+    assert (ended.code, ended.err.splitlines()[0]) == (EXIT_ERROR, "error[no-working-folder]: the working folder is gone")
+
+
+# -- secrets ---------------------------------------------------------------------------------------------------------------------
+
+
+def test_the_token_comes_from_where_it_was_said_most_plainly(
+    program: Program, shop: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seen: list[str] = []
+
+    def look(invocation: Invocation) -> FakeCluster:
+        seen.append(invocation.connection().token)
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(Invocation, "cluster", property(look))
+    for name in ("file", "option", "variable"):
+        (tmp_path / name).write_text(f"of-{name}\n")
+    (shop / config.FILE_NAME).write_text(f'nomad.token-file = "{tmp_path / "file"}"\n')
+    variable = {"NOMAD_TOKEN": "variable"}
+    assert program("plan", "nginx").code == EXIT_INTERRUPTED
+    program("plan", "nginx", environ=variable)
+    program("plan", "nginx", "--token-file", str(tmp_path / "option"), environ=variable)
+    program("plan", "nginx", "--token", "option", "--token-file", str(tmp_path / "option"), environ=variable)
+    program("plan", "nginx", environ={"NOMAD_DTREE_TOKEN_FILE": str(tmp_path / "variable")})
+    assert seen == ["of-file", "variable", "of-option", "option", "of-variable"]
+
+
+def test_a_token_file_that_cannot_be_read_is_told(program: Program, shop: Path) -> None:
+    ended = program("plan", "nginx", "--token-file", "nowhere")
+    assert ended.code == EXIT_ERROR
+    assert ended.err.startswith(f"error[bad-config]: the token file {shop / 'nowhere'} cannot be read: No such file or directory\n")
+
+
+@pytest.mark.parametrize("words", [("plan", "nginx"), ("plan", "nginx", "--output", "json"), ("run", "nginx", "-v"), ("status", "nginx")])
+def test_the_token_appears_nowhere(program: Program, shop: Path, closed_port: int, words: tuple[str, ...]) -> None:
+    assert shop.exists()
+    ended = program(*words, "--token", TOKEN, "--server-addr", f"http://127.0.0.1:{closed_port}")
+    assert ended.code == EXIT_ERROR
+    assert TOKEN not in ended.out + ended.err
+
+
+# -- bugs ------------------------------------------------------------------------------------------------------------------------
+
+
+def test_a_bug_is_a_report_to_paste_without_secrets(program: Program, shop: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def break_down(_self: Invocation) -> FakeCluster:
+        raise KeyError(f"token {TOKEN} and key sesame-open")
+
+    assert shop.exists()
+    monkeypatch.setattr(Invocation, "cluster", property(break_down))
+    ended = program("plan", "nginx", "--token", TOKEN, environ={"MY_API_SECRET": "sesame-open"})
+    assert (ended.code, ended.out) == (EXIT_BUG, "")
+    lines = ended.err.splitlines()
+    assert lines[0] == """error[bug]: nomad-dtree met something it was not made for: KeyError: 'token HIDDEN and key HIDDEN'"""
+    assert "command: nomad-dtree plan nginx --token HIDDEN" in lines
+    assert "Traceback (most recent call last):" in lines
+    assert TOKEN not in ended.err
+    assert "sesame-open" not in ended.err
+
+
+def test_a_short_secret_is_hidden_by_its_place_on_the_command_line(capsys: pytest.CaptureFixture[str]) -> None:
+    settings = (Setting("kv-pin", "x", secret=True), Setting("kv-name", "x"))
+    failure.report_bug(ValueError("x"), ["run", "--kv-pin", "1", "--kv-pin=12", "--kv-name", "n"], {}, settings)
+    assert "command: nomad-dtree run --kv-pin HIDDEN --kv-pin=HIDDEN --kv-name n\n" in capsys.readouterr().err
+
+
+# -- streams ---------------------------------------------------------------------------------------------------------------------
+
+
+def test_a_reader_that_goes_away_is_no_noise(shop: Path) -> None:
+    read, write = os.pipe()
+    os.close(read)
+    with subprocess.Popen([sys.executable, "-m", "dtree", "graph"], cwd=shop, stdout=write, stderr=subprocess.PIPE) as child:
+        os.close(write)
+        _, err = child.communicate(timeout=60)
+    assert (child.returncode, err) == (EXIT_ERROR, b"")
+
+
+def test_a_full_disk_under_the_output_is_an_error(shop: Path) -> None:
+    with Path("/dev/full").open("w") as full:
+        command = [sys.executable, "-m", "dtree", "graph"]
+        ended = subprocess.run(command, cwd=shop, stdout=full, stderr=subprocess.PIPE, text=True, timeout=60, check=False)
+    assert ended.returncode == EXIT_ERROR
+    assert ended.stderr == "error[output-failed]: standard output cannot be written: No space left on device\n"
+
+
+def test_names_that_the_terminal_cannot_show_are_escaped(shop: Path) -> None:
+    (shop / "dependency.json").write_text('{"dependencies": {"caf\u00e9": {}}}', encoding="utf-8")
+    (shop / "jobs" / "caf\u00e9.nomad").write_text("")
+    ended = process("graph", cwd=shop, environ={"PYTHONIOENCODING": "ascii"})
+    assert (ended.returncode, ended.stdout, ended.stderr) == (EXIT_OK, "caf\\xe9\n", "")
+
+
+def test_the_program_runs_with_its_output_closed(shop: Path) -> None:
+    command = f"exec {sys.executable} -m dtree validate >&- 2>&-"
+    assert subprocess.run(["sh", "-c", command], cwd=shop, timeout=60, check=False).returncode == EXIT_OK
+
+
+# -- start and signals -----------------------------------------------------------------------------------------------------------
+
+
+def test_the_version_is_printed_before_typer_is_imported(tmp_path: Path) -> None:
+    script = "import sys; sys.argv[1:] = ['--version']; from dtree.__main__ import main; main(); sys.exit('typer' in sys.modules)"
+    ended = subprocess.run([sys.executable, "-c", script], cwd=tmp_path, capture_output=True, text=True, timeout=60, check=False)
+    assert (ended.returncode, ended.stdout.startswith("nomad-dtree ")) == (0, True)
+
+
+def test_a_usage_error_is_exit_code_64_of_the_process(shop: Path) -> None:
+    ended = process("stop", cwd=shop)
+    assert (ended.returncode, ended.stdout) == (EXIT_USAGE, "")
+    assert ended.stderr.startswith("error[usage]: ")
+
+
+@pytest.mark.parametrize("name", ["SIGINT", "SIGTERM", "SIGHUP"])
+def test_a_signal_before_anything_was_changed_just_ends_the_program(name: str) -> None:
+    with pytest.raises(KeyboardInterrupt), Signals():
+        signal.raise_signal(signal.Signals[name])
+
+
+@pytest.mark.parametrize("name", ["SIGINT", "SIGTERM", "SIGHUP"])
+def test_the_first_signal_is_told_to_the_subscriber(name: str) -> None:
+    told: list[str] = []
+    with Signals() as signals:
+        signals.subscribe(told.append)
+        signal.raise_signal(signal.Signals[name])
+    assert told == [name]
+
+
+def test_the_second_signal_leaves_at_once(tmp_path: Path) -> None:
+    script = (
+        "import signal, sys\n"
+        "from dtree.cli.signals import Signals\n"
+        "with Signals() as signals:\n"
+        "    signals.subscribe(lambda name: print(name, flush=True))\n"
+        "    signal.raise_signal(signal.SIGINT)\n"
+        "    signal.raise_signal(signal.SIGTERM)\n"
+        "    print('still here', flush=True)\n"
+    )
+    ended = subprocess.run([sys.executable, "-c", script], cwd=tmp_path, capture_output=True, text=True, timeout=60, check=False)
+    assert (ended.returncode, ended.stdout, ended.stderr) == (EXIT_INTERRUPTED, "SIGINT\n", "")
+
+
+def test_a_signal_that_was_ignored_stays_ignored() -> None:
+    before = signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    try:
+        with Signals() as signals:
+            signals.subscribe(pytest.fail)
+            signal.raise_signal(signal.SIGHUP)
+        assert signal.getsignal(signal.SIGHUP) == signal.SIG_IGN
+    finally:
+        signal.signal(signal.SIGHUP, before)
+
+
+def test_handlers_are_as_before_afterwards() -> None:
+    before = [signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)]
+    with Signals():
+        pass
+    assert [signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)] == before

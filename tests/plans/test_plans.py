@@ -1,0 +1,119 @@
+"""Golden plans: each folder here is a case, and its plan.txt is what `nomad-dtree plan` shows.
+
+    dependency.json   the dependency file
+    jobs/NAME.json    job files, short: type, count and any field of Nomad's
+    state.json        by job, in the words of `STATES`, what Nomad has; nothing for a job that it does not know
+    intent.json       verb, goals and options
+    plan.txt          the plan; written anew by `DTREE_WRITE_GOLDEN=1 pytest tests/plans`, then read by people
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from dtree import pipeline
+from dtree.plan import Intent
+from dtree.views.plan_text import plan_text
+from tests.fakes.clock import FakeClock
+from tests.fakes.cluster import FakeCluster
+from tests.fakes.jobs import job_spec, rendered_from
+from tests.fakes.scripts import fails, well
+from tests.fakes.store import MemorySnapshot
+from tests.fakes.stored import Life
+
+HERE = Path(__file__).parent
+CASES = sorted(path.parent.name for path in HERE.glob("*/intent.json"))
+
+
+def one_fails(life: Life) -> None:
+    life.do_well()
+    life.after(5.0, life.lose_one)
+
+
+def one_is_lost(life: Life) -> None:
+    life.do_well()
+    life.after(5.0, lambda: life.lose_one("lost"))
+
+
+def stop(cluster: FakeCluster, spec: Mapping[str, Any]) -> None:
+    job = rendered_from("", spec)
+    cluster.has(job)
+    cluster.stop(job.ref)
+    cluster.clock.pause(1.0)
+
+
+def launch(cluster: FakeCluster, spec: Mapping[str, Any]) -> None:
+    job = rendered_from("", spec)
+    cluster.has(job)
+    cluster.launch_child(job.ref, "periodic-1", well(3600.0))
+
+
+def outlive(cluster: FakeCluster, spec: Mapping[str, Any]) -> None:
+    launch(cluster, spec)
+    cluster.stop(rendered_from("", spec).ref)
+
+
+def fail_after_stable(cluster: FakeCluster, spec: Mapping[str, Any]) -> None:
+    cluster.has(rendered_from("", {**spec, "Meta": {"release": "1"}}))
+    cluster.has(rendered_from("", spec), fails())
+
+
+STATES: Mapping[str, Callable[[FakeCluster, Mapping[str, Any]], object]] = {
+    "runs": lambda cluster, spec: cluster.has(rendered_from("", spec)),
+    "completed": lambda cluster, spec: cluster.has(rendered_from("", spec)),
+    "failed": lambda cluster, spec: cluster.has(rendered_from("", spec), fails()),
+    "failed after a stable version": fail_after_stable,
+    "one failed, one runs": lambda cluster, spec: cluster.has(rendered_from("", spec), one_fails),
+    "lost an allocation": lambda cluster, spec: cluster.has(rendered_from("", spec), one_is_lost),
+    "stopped": stop,
+    "runs with another task": lambda cluster, spec: cluster.has(rendered_from("", {**spec, "Meta": {"release": "1"}})),
+    "runs with another priority": lambda cluster, spec: cluster.has(rendered_from("", {**spec, "Priority": 20})),
+    "runs with a child": launch,
+    "stopped, but a child runs": outlive,
+}
+
+
+def read(path: Path) -> Any:
+    return json.loads(path.read_text())
+
+
+def spec_of(path: Path) -> dict[str, Any]:
+    short = read(path)
+    return job_spec(short.pop("ID", path.stem), short.pop("type"), count=short.pop("count", 1), **short)
+
+
+def plan_of(case: Path) -> str:
+    specs = {path.stem: spec_of(path) for path in sorted((case / "jobs").iterdir())}
+    cluster = FakeCluster(FakeClock())
+    for name, state in read(case / "state.json").items():
+        STATES[state](cluster, specs[name])
+    snapshot = MemorySnapshot((case / "dependency.json").read_text(), {f"{name}.json": spec for name, spec in specs.items()})
+    sources = pipeline.read(snapshot, store="memory")
+    intent = read(case / "intent.json")
+    before = list(cluster.changes)
+    plan = pipeline.prepare(sources, cluster, Intent(**{**intent, "goals": tuple(intent["goals"])}), namespace="")
+    assert cluster.changes == before, "planning changed something"
+    return plan_text(plan) + "\n"
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_the_plan_reads_as_agreed(case: str) -> None:
+    text = plan_of(HERE / case)
+    if os.environ.get("DTREE_WRITE_GOLDEN"):
+        (HERE / case / "plan.txt").write_text(text)
+    assert text == (HERE / case / "plan.txt").read_text()
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_the_same_state_gives_the_same_plan(case: str) -> None:
+    assert plan_of(HERE / case) == plan_of(HERE / case)
+
+
+def test_every_state_is_used() -> None:
+    assert {state for case in CASES for state in read(HERE / case / "state.json").values()} == set(STATES)

@@ -1,0 +1,7 @@
+job "bad job" {
+  group "g" {
+    task "t" {
+      driver = "mock_driver"
+    }
+  }
+}

@@ -1,0 +1,8 @@
+job "bad" {
+  group "g" {
+    count = [[ .count ]]
+    task "t" {
+      driver = "mock_driver"
+    }
+  }
+}

@@ -1,0 +1,7 @@
+job "bad" {
+  group "g" {
+    task "t" {
+      driver = "mock_driver
+    }
+  }
+}

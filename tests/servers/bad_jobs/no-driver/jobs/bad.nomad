@@ -1,0 +1,9 @@
+job "bad" {
+  group "g" {
+    task "t" {
+      config {
+        run_for = "1s"
+      }
+    }
+  }
+}

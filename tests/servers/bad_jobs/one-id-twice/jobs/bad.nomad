@@ -1,0 +1,7 @@
+job "good" {
+  group "g" {
+    task "t" {
+      driver = "mock_driver"
+    }
+  }
+}

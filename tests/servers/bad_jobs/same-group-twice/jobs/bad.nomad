@@ -1,0 +1,12 @@
+job "bad" {
+  group "g" {
+    task "t" {
+      driver = "mock_driver"
+    }
+  }
+  group "g" {
+    task "t" {
+      driver = "mock_driver"
+    }
+  }
+}

@@ -1,0 +1,10 @@
+job "bad" {
+  group "g" {
+    task "t" {
+      driver = "mock_driver"
+    }
+    task "t" {
+      driver = "mock_driver"
+    }
+  }
+}

@@ -1,0 +1,5 @@
+job "worse" {
+  group "g" {
+    tasks = []
+  }
+}

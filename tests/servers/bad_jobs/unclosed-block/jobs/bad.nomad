@@ -1,0 +1,6 @@
+job "bad" {
+  group "g" {
+    task "t" {
+      driver = "mock_driver"
+    }
+}

@@ -1,0 +1,10 @@
+job "bad" {
+  meta {
+    name = uper("x")
+  }
+  group "g" {
+    task "t" {
+      driver = "mock_driver"
+    }
+  }
+}

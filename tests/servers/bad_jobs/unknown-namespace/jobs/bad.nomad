@@ -1,0 +1,8 @@
+job "bad" {
+  namespace = "nobody"
+  group "g" {
+    task "t" {
+      driver = "mock_driver"
+    }
+  }
+}

@@ -1,0 +1,8 @@
+job "bad" {
+  node_pool = "gpus"
+  group "g" {
+    task "t" {
+      driver = "mock_driver"
+    }
+  }
+}

@@ -1,0 +1,8 @@
+job "bad" {
+  region = "mars"
+  group "g" {
+    task "t" {
+      driver = "mock_driver"
+    }
+  }
+}

@@ -1,0 +1,9 @@
+job "bad" {
+  datacenters = "dc1"
+  group "g" {
+    count = "two"
+    task "t" {
+      driver = "mock_driver"
+    }
+  }
+}

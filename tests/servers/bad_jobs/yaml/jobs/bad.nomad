@@ -1,0 +1,4 @@
+job:
+  id: bad
+  group:
+    - name: g
