@@ -9,7 +9,7 @@ from typing import Final
 
 from dtree import diagnose
 from dtree.errors import ClusterError, Conflict, DtreeError
-from dtree.evidence import Awaited, current_allocations
+from dtree.evidence import Awaited, as_found, current_allocations
 from dtree.health import Broken, Waiting, is_confirmed, judge
 from dtree.model import Address, CheckResult, FailureKind, JobRef, JobSnapshot
 from dtree.observe import look_again
@@ -211,7 +211,9 @@ def _do(step: Step, cluster: Cluster) -> Outcome:
                 cluster.stop(child)
             return Acted(step.name, None, (step.ref, *children))
         case Refuse(why=why, hint=hint):
-            return Refused(step.name, "failed", why, hint=hint)
+            snapshot = cluster.snapshot(step.ref)
+            details = _details(snapshot, as_found(snapshot.job, step.condition), cluster) if snapshot.job is not None else ()
+            return Refused(step.name, "failed", why, details, hint)
         case _:
             return Acted(step.name, None, (), ready=step.cause)
 

@@ -183,8 +183,9 @@ def waits_for(alloc: AllocationState) -> str:
     task = next((alloc.tasks[name] for name in sorted(alloc.tasks) if alloc.tasks[name].state == "pending"), None)
     if task is None or not task.events:
         return ""
-    last = task.events[-1]
-    if last.type in _PREPARING:
+    # Not simply the last one: "Alloc Unhealthy" comes on top and says nothing new.
+    last = next((event for event in reversed(task.events) if event.type in _PREPARING), None)
+    if last is not None:
         return f"task {task.name}: {_lowered(last.message)}"
     return f"task {task.name} has not started yet" if alloc.client == "running" else ""
 

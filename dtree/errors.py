@@ -213,7 +213,7 @@ class Conflict(ClusterError):
 
 
 class Invalid(ClusterError):
-    """Nomad refuses the job as it is."""
+    """Nomad refuses the job as it is: one reason in a line of `problem`, a `;` between them."""
 
     code = "job-invalid"
 

@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any, Final, TypeVar
 
+from dtree.access.refusals import diagnostics
 from dtree.errors import DeclarationError, Fault, Invalid, Place
 from dtree.health import has_failed
 from dtree.model import Entry, JobRef, RenderedJob, Spec
@@ -16,7 +17,18 @@ from dtree.ports import Cluster
 from dtree.store import Text
 
 _AT_ONCE: Final = 8
-_HCL_PLACE: Final = re.compile(r"(?:^|[\s(])input\.hcl:(\d+),(\d+)(?:-[\d,]+)?: ?")
+_BRACKETS: Final = re.compile(r"[][{}()]")
+_MAX_DEPTH: Final = 500
+"""Brackets within brackets. Some ten thousand more are too many for the stack of Nomad's parser, and it takes the agent down with it."""
+_HINT: Final = "mend the job file"
+_HINTS: Final = (
+    ("filesystem function disabled", "Nomad's API reads no files: put the text into the job file, or fetch it with an artifact block"),
+    ("Unset variable", "give the variable a `default` in the job file"),
+    ("nonexistent namespace", "`nomad namespace list` shows those there are"),
+    ("nonexistent node pool", "`nomad node pool list` shows those there are"),
+    ("requires Nomad Enterprise", "take it out of the job file; this Nomad is the community edition"),
+)
+"""By words in what Nomad says."""
 _DEFAULT_NAMESPACE: Final = "default"
 
 Result = TypeVar("Result")
@@ -76,6 +88,12 @@ def read_stored(jobs: Mapping[str, RenderedJob], cluster: Cluster, *, children: 
     return {name: ObservedJob(snapshots[job.ref], children=parents.get(job.ref, ())) for name, job in sorted(jobs.items())}
 
 
+def refusals(job: RenderedJob, error: Invalid) -> list[Fault]:
+    """Return each of the reasons why Nomad refuses a job as a fault of its file."""
+    reasons = error.problem.split(";\n")
+    return [Fault("job-invalid", f"Nomad refuses job '{job.name}': {one}", Place(job.file), _hint(one, error.hint)) for one in reasons]
+
+
 def _parse(name: str, text: Text, namespace: str, cluster: Cluster) -> RenderedJob:
     try:
         source = text.data.decode("utf-8-sig")
@@ -84,15 +102,15 @@ def _parse(name: str, text: Text, namespace: str, cluster: Cluster) -> RenderedJ
         raise DeclarationError(
             [Fault("not-utf-8", f"the job file of '{name}' is not UTF-8", Place(text.path, line, 1), "save it as UTF-8")]
         ) from error
+    _check_source(name, text.path, source)
     spec = _api_json(source)
     is_json = spec is not None
     if spec is None:
         try:
             spec = cluster.parse(source, file=text.path, namespace=namespace)
         except Invalid as error:
-            raise DeclarationError([_parse_fault(name, text.path, error)]) from error
-    if not spec.get("ID"):
-        raise DeclarationError([Fault("bad-job-file", f"the job file of '{name}' has no job ID", Place(text.path), "give the job an ID")])
+            raise DeclarationError(_parse_faults(name, text.path, error)) from error
+    _check_names(name, text.path, spec)
     ref = JobRef(spec.get("Namespace") or namespace, spec["ID"], spec.get("Region") or "")
     return RenderedJob(name=name, ref=ref, file=text.path, text=source, format="json" if is_json else "hcl2", spec=spec)
 
@@ -109,14 +127,45 @@ def _api_json(source: str) -> Spec | None:
     return job if isinstance(job, dict) and "TaskGroups" in job else None
 
 
-def _parse_fault(name: str, file: str, error: Invalid) -> Fault:
-    where = _HCL_PLACE.search(error.problem)
-    place = Place(file, int(where[1]), int(where[2])) if where else Place(file)
-    problem = _HCL_PLACE.sub("", error.problem).strip()
-    hint = "mend the job file"
-    if "filesystem function disabled" in problem:
-        hint = "Nomad's API reads no files: put the text into the job file, or fetch it with an artifact block"
-    return Fault("bad-job-file", f"Nomad cannot parse the job file of '{name}': {problem}", place, hint)
+def _check_source(name: str, file: str, source: str) -> None:
+    """Keep from Nomad what it has no good answer to."""
+    if not source.strip():
+        raise DeclarationError([Fault("bad-job-file", f"the job file of '{name}' is empty", Place(file), "write the job into it")])
+    depth = 0
+    for bracket in _BRACKETS.finditer(source):
+        depth = depth + 1 if bracket[0] in "[{(" else max(depth - 1, 0)
+        if depth > _MAX_DEPTH:
+            line = source.count("\n", 0, bracket.start()) + 1
+            place = Place(file, line, bracket.start() - source.rfind("\n", 0, bracket.start()))
+            problem = f"in the job file of '{name}' more than {_MAX_DEPTH} brackets stand within each other here"
+            raise DeclarationError([Fault("too-deep", problem, place, "close what was opened before")])
+
+
+def _check_names(name: str, file: str, spec: Spec) -> None:
+    """What we look up and quote ourselves has to be text; JSON may say anything."""
+    if not spec.get("ID"):
+        raise DeclarationError([Fault("bad-job-file", f"the job file of '{name}' has no job ID", Place(file), "give the job an ID")])
+    for key in ("ID", "Namespace", "Region"):
+        if not isinstance(spec.get(key) or "", str):
+            problem = f"in the job file of '{name}' {key} is no text"
+            raise DeclarationError([Fault("bad-job-file", problem, Place(file, key=key), "put it in quotes")])
+    groups = spec.get("TaskGroups") or []
+    if not isinstance(groups, list) or not all(isinstance(group, dict) and isinstance(group.get("Name"), str) for group in groups):
+        problem = f"in the job file of '{name}' TaskGroups is no list of groups with a Name each"
+        hint = "`nomad job run -output` writes a job as Nomad's API takes it"
+        raise DeclarationError([Fault("bad-job-file", problem, Place(file, key="TaskGroups"), hint)])
+
+
+def _parse_faults(name: str, file: str, error: Invalid) -> list[Fault]:
+    found = diagnostics(error.problem, file=file)
+    return [
+        Fault("bad-job-file", f"Nomad cannot parse the job file of '{name}': {one.text}", Place(file, one.line, one.column), _hint(one.text))
+        for one in found
+    ]
+
+
+def _hint(reason: str, otherwise: str = "") -> str:
+    return next((hint for words, hint in _HINTS if words in reason), otherwise or _HINT)
 
 
 def _same_ids(jobs: Iterable[RenderedJob]) -> list[Fault]:
@@ -136,14 +185,13 @@ def _same_ids(jobs: Iterable[RenderedJob]) -> list[Fault]:
 
 
 def _observe(job: RenderedJob, cluster: Cluster) -> tuple[RenderedJob, ObservedJob]:
-    snapshot = cluster.snapshot(job.ref)
-    if snapshot.job is not None:
-        job = _keep_counts(job, {group.name: group.count for group in snapshot.job.groups})
     try:
+        snapshot = cluster.snapshot(job.ref)
+        if snapshot.job is not None:
+            job = _keep_counts(job, {group.name: group.count for group in snapshot.job.groups})
         dry_run = cluster.dry_run(job)
     except Invalid as error:
-        problem = f"Nomad refuses job '{job.name}': {error.problem}"
-        raise DeclarationError([Fault("job-invalid", problem, Place(job.file), "mend the job file")]) from error
+        raise DeclarationError(refusals(job, error)) from error
     stable = None
     if snapshot.job is not None and dry_run.diff == "None" and has_failed(snapshot):
         stable = cluster.stable_version(job.ref, below=snapshot.job.version)

@@ -16,13 +16,13 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from dtree import depfile, diagnose, graph, plan
-from dtree.errors import DeclarationError, DtreeError, Fault, StoreError, UsageError
+from dtree.errors import DeclarationError, DtreeError, Fault, Invalid, StoreError, UsageError
 from dtree.evidence import Awaited, as_found, current_allocations
 from dtree.executor import Interrupts, Limits, carry_out
 from dtree.graph import DependencyGraph
 from dtree.health import Broken, Ready, Waiting, judge
 from dtree.model import CheckResult, Condition, Declaration, JobSnapshot, RenderedJob
-from dtree.observe import observe_jobs, parse_jobs, read_stored
+from dtree.observe import observe_jobs, parse_jobs, read_stored, refusals
 from dtree.plan import Intent, Plan
 from dtree.ports import Cluster
 from dtree.record import Health, StatusRow
@@ -142,8 +142,8 @@ def validate(sources: Sources, cluster: Cluster, *, namespace: str) -> tuple[str
     for name, job in jobs.items():
         try:
             warning = cluster.validate(job)
-        except DtreeError as error:
-            faults.append(Fault(error.error_code, "; ".join([error.problem, *error.notes]), None, error.hint))
+        except Invalid as error:
+            faults += refusals(job, error)
             continue
         if warning:
             warnings.append(f"{name}: {warning}")

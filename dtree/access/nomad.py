@@ -13,8 +13,9 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, Final
-from urllib.parse import quote, urlsplit
+from urllib.parse import parse_qs, quote, urlsplit
 
+from dtree.access.refusals import reasons
 from dtree.errors import ClusterError, Conflict, Denied, Invalid, NotFound, Unavailable, Unreachable
 
 if TYPE_CHECKING:
@@ -31,7 +32,7 @@ _CONNECTIONS: Final = 32
 
 _TRANSIENT: Final = re.compile(
     r"rpc error: (EOF|failed to get conn|lead thread)|No cluster leader|connection (refused|reset)|i/o timeout|not ready to serve"
-    r"|leadership lost|No path to region|Timeout enqueuing|server is shutting down|EOF$",
+    r"|leadership lost|Timeout enqueuing|server is shutting down|EOF$",
     re.IGNORECASE,
 )
 """Texts of answers with status 500 that another try may cure; Nomad uses 500 for users' errors as well."""
@@ -305,9 +306,13 @@ def _refusal(response: Response) -> ClusterError:
         )
     if "Enforcing job modify index" in text:
         return Conflict(f"the job was changed in between: {text}", hint="run again: the plan will be made from what is there now")
+    if "No path to region" in text:
+        region = "".join(parse_qs(urlsplit(response.url).query).get("region", ()))
+        where = f"the region '{region}'" if region else "the job's regions"
+        return Invalid(f"it has no way to {where}", hint="`nomad server members` lists the regions; check the job file and --region")
     if status >= 500 and (status != 500 or _TRANSIENT.search(text)):  # noqa: PLR2004 - HTTP
         return Unavailable(f"Nomad cannot do it now ({status}): {text}", hint="has the cluster a leader? `nomad server members`")
-    return Invalid(text or f"Nomad answered {status}")
+    return Invalid(";\n".join(reasons(text or f"Nomad answered {status}")))
 
 
 def _while(error: ClusterError, doing: str) -> ClusterError:

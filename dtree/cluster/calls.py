@@ -7,6 +7,7 @@ from dataclasses import replace
 from typing import Any, Literal
 
 from dtree.access.nomad import Connection, NomadClient
+from dtree.access.refusals import reasons
 from dtree.clock import SystemClock
 from dtree.cluster import decode
 from dtree.cluster.watch import NomadWatch, by_ref, job_filter
@@ -64,8 +65,9 @@ class NomadCluster:
             "post", "validate", "job", params=_where(job.ref), body={"Job": job.spec}, doing=f"validating job '{job.name}'"
         )
         if answer.get("ValidationErrors"):
-            raise Invalid(f"Nomad refuses job '{job.name}'", notes=answer["ValidationErrors"], hint=f"mend {job.file}")
-        return answer.get("Warnings") or ""
+            found = (reason for text in answer["ValidationErrors"] for reason in reasons(text))
+            raise Invalid(";\n".join(found), notes=[f"while validating job '{job.name}'"], hint=f"mend {job.file}")
+        return decode.warnings(answer)
 
     def dry_run(self, job: RenderedJob) -> DryRun:
         """Ask Nomad what registering the job would do. Effects: reads Nomad."""
@@ -231,7 +233,7 @@ class NomadCluster:
         accepted = answer.get("JobModifyIndex") or state.modify_index
         if state.modify_index > accepted:
             raise Conflict(f"job '{ref}' was changed by somebody else right after we registered it", hint="run again")
-        return Registered(state.version, state.shape, answer.get("EvalID") or "", answer.get("Warnings") or "")
+        return Registered(state.version, state.shape, answer.get("EvalID") or "", decode.warnings(answer))
 
     def _list(self, table: str, refs: Sequence[JobRef], region: str) -> dict[JobRef, list[Mapping[str, Any]]]:
         params = {**_named(region, "*"), "filter": job_filter(refs)}

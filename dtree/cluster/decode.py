@@ -8,6 +8,7 @@ from collections.abc import Iterable, Mapping
 from datetime import datetime
 from typing import Any, Final
 
+from dtree.access.refusals import reasons
 from dtree.model import (
     Address,
     AllocationState,
@@ -153,7 +154,7 @@ def dry_run(raw: Json) -> DryRun:
         },
         job_modify_index=raw.get("JobModifyIndex") or 0,
         changed=tuple(_changed(diff)),
-        warnings=raw.get("Warnings") or "",
+        warnings=warnings(raw),
         failed_groups=_placements(raw.get("FailedTGAllocs"), {}),
     )
 

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import json
+import signal
 from pathlib import Path
 
 import pytest
 
-from dtree.errors import EXIT_CHANGES_PENDING, EXIT_ERROR, EXIT_JOB_FAILED, EXIT_OK, EXIT_USAGE
+from dtree.errors import EXIT_CHANGES_PENDING, EXIT_ERROR, EXIT_INTERRUPTED, EXIT_JOB_FAILED, EXIT_OK, EXIT_USAGE
 from dtree.model import JobRef
 from tests.cli.conftest import Program
 from tests.fakes import scripts
 from tests.fakes.cluster import FakeCluster
+from tests.fakes.stored import Life
 
 IN_ORDER = ["postgres", "postgres_setup", "api", "nginx"]
 
@@ -194,3 +196,19 @@ def test_an_unknown_store_is_told(program: Program) -> None:
 
 def test_a_missing_name_is_a_usage_error(program: Program) -> None:
     assert program("stores", "show").code == EXIT_USAGE
+
+
+@pytest.mark.parametrize("name", ["SIGINT", "SIGTERM", "SIGHUP"])
+def test_a_signal_during_a_run_registers_nothing_more_and_is_exit_code_130(
+    program: Program, shop: Path, nomad: FakeCluster, name: str
+) -> None:
+    def signal_comes(life: Life) -> None:
+        scripts.never(life)
+        signal.raise_signal(signal.Signals[name])
+
+    assert shop.exists()
+    nomad.script("postgres_setup", signal_comes)
+    ended = program("run", "nginx", "--output", "json")
+    assert ended.code == EXIT_INTERRUPTED
+    assert [event["signal"] for event in ended.json_lines() if event["event"] == "run-interrupted"] == [name]
+    assert nomad.called("register") == ["postgres", "postgres_setup"]

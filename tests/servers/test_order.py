@@ -22,7 +22,10 @@ def _graphs(draw: st.DrawFn) -> tuple[Edges, set[str]]:
     """Up to 40 jobs, each needing some of those before it; some are batch jobs."""
     size = draw(st.integers(2, 40))
     names = [f"j{number:02}" for number in draw(st.permutations(range(size)))]
-    edges = {name: set(draw(st.lists(st.sampled_from(names[:position]), max_size=3))) if position else set() for position, name in enumerate(names)}
+    edges = {
+        name: set(draw(st.lists(st.sampled_from(names[:position]), max_size=3))) if position else set()
+        for position, name in enumerate(names)
+    }
     return edges, set(draw(st.lists(st.sampled_from(names), max_size=size // 2)))
 
 
