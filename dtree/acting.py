@@ -35,6 +35,11 @@ class Standing:
     awaited: Awaited
     good: int
 
+    @property
+    def lasts(self) -> bool:
+        """Whether it is meant to run on, so that it can fall over."""
+        return self.step.job.type not in ("batch", "sysbatch") and not self.step.job.is_parent
+
 
 @dataclass(frozen=True, slots=True)
 class Acted:
@@ -56,7 +61,12 @@ class Acted:
 
 @dataclass(frozen=True, slots=True)
 class Refused:
-    """It was not done. `fallen` names the job that it needs and that is no longer ready."""
+    """It was not done.
+
+    Attributes:
+        fallen: the job that it needs and that is no longer ready.
+        untouched: the run was broken off before anything was asked of Nomad.
+    """
 
     job: str
     kind: FailureKind
@@ -64,6 +74,7 @@ class Refused:
     details: tuple[str, ...] = ()
     hint: str = ""
     fallen: str = ""
+    untouched: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,9 +87,10 @@ class Checked:
 
 @dataclass(frozen=True, slots=True)
 class Doubted:
-    """A second look does not uphold the failure."""
+    """A second look, `snapshot`, does not uphold the failure that `first` showed."""
 
     job: str
+    first: JobSnapshot | None
     snapshot: JobSnapshot
 
 
@@ -100,7 +112,7 @@ def act(step: Step, needs: Sequence[Standing], cluster: Cluster, halt: Halt) -> 
         for name, reason, details in fallen(needs, cluster):
             return Refused(step.name, "failed", reason, details, fallen=name)
         if halt:
-            return Refused(step.name, "error", "the run was broken off before this job was touched")
+            return Refused(step.name, "error", "the run was broken off before this job was touched", untouched=True)
         return _do(step, cluster)
     except ClusterError as error:
         kind: FailureKind = "changed-meanwhile" if isinstance(error, Conflict) else "error"
@@ -118,7 +130,7 @@ def fallen(stands: Sequence[Standing], cluster: Cluster) -> list[tuple[str, str,
 
     Effects: reads Nomad.
     """
-    lasting = [one for one in stands if one.step.job.type not in ("batch", "sysbatch") and not one.step.job.is_parent]
+    lasting = [one for one in stands if one.lasts]
     snapshots = cluster.snapshots(sorted({one.step.ref for one in lasting})) if lasting else {}
     found = []
     for one in sorted(lasting, key=lambda one: one.step.name):
@@ -173,11 +185,11 @@ def explain(step: Step, awaited: Awaited | None, broken: Broken, snapshot: JobSn
     details: tuple[str, ...] = ()
     try:
         if awaited is not None and broken.kind != "timed-out":
-            snapshot = cluster.snapshot(step.ref)
+            first, snapshot = snapshot, cluster.snapshot(step.ref)
             long_s = float("inf")
             second = judge(snapshot, awaited, waited_s=long_s, unplaceable_s=long_s, placement_timeout_s=0.0)
             if not is_confirmed(broken, second):
-                return Doubted(step.name, snapshot)
+                return Doubted(step.name, first, snapshot)
         if awaited is not None and snapshot is not None:
             details = _details(snapshot, awaited, cluster)
         if not again:

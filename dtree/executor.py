@@ -81,6 +81,13 @@ class _Interrupted:
     signal: str
 
 
+@dataclass(frozen=True, slots=True)
+class _Crashed:
+    """A bug in a worker, for the loop to raise: a thread that just died would leave it waiting for ever."""
+
+    error: Exception
+
+
 @dataclass(slots=True)
 class _Flight:
     """A step that has started and is neither ready nor broken."""
@@ -131,7 +138,7 @@ class _Run:
         self._by_ref: dict[JobRef, str] = {}
         self._ready: dict[str, acting.Standing] = {}
         self._halted = acting.Halt()
-        self._kept = 0
+        self._denied: Denied | None = None
 
     def run(self, interrupts: Interrupts) -> RunRecord:
         started_s = self._clock.now_s()
@@ -165,10 +172,14 @@ class _Run:
             if isinstance(step.action, Nothing):
                 self._do_nothing(step)
                 continue
-            flight = self._flights[step.name] = _Flight(step)
-            self._emit(StepStarted(self._clock.unix_s(), step.name, flight.attempt))
-            needs = [self._ready[need] for need in step.needs if need in self._ready]
-            self._work(lambda step=step, needs=needs: acting.act(step, needs, self._cluster, self._halted))  # type: ignore[misc]
+            self._begin(_Flight(step))
+
+    def _begin(self, flight: _Flight) -> None:
+        step = flight.step
+        self._flights[step.name] = flight
+        self._emit(StepStarted(self._clock.unix_s(), step.name, flight.attempt))
+        needs = [self._ready[need] for need in step.needs if need in self._ready]
+        self._work(lambda: acting.act(step, needs, self._cluster, self._halted))
 
     def _handle(self, item: object, watch: Watch) -> None:
         match item:
@@ -179,11 +190,13 @@ class _Run:
                     self._judge(self._flights[name], watch)
             case Acted() | Refused() | Checked() | Doubted() | Explained():
                 self._take(item, watch)
-            case _Trouble(error=error):
-                self._meet_trouble(error, watch)
+            case _Trouble(error=trouble):
+                self._meet_trouble(trouble, watch)
             case _Interrupted(signal=signal):
                 self._halted.set()
                 self._emit(RunInterrupted(self._clock.unix_s(), signal))
+            case _Crashed(error=error):
+                raise error
             case _:
                 pass
 
@@ -208,9 +221,11 @@ class _Run:
             case Checked(checks=checks):
                 flight.checks = checks
                 self._judge(flight, watch)
-            case Doubted(snapshot=snapshot):
+            case Doubted(first=first, snapshot=snapshot):
                 flight.broken = None
-                flight.snapshots[snapshot.ref] = snapshot
+                # What the watch reported since then may be newer than the second look, and is not reported again.
+                if flight.snapshots.get(snapshot.ref) is first:
+                    flight.snapshots[snapshot.ref] = snapshot
                 self._judge(flight, watch)
             case Explained(details=details, again=again):
                 self._settle(flight, details, again, watch)
@@ -221,6 +236,9 @@ class _Run:
         flight.since_s = self._clock.now_s()
         flight.snapshots.clear()
         self._emit(_accepted(acted, self._clock.unix_s()))
+        if self._denied is not None:
+            self._fail(flight, "error", self._denied.problem, self._denied.notes, self._denied.hint, watch)
+            return
         for ref in flight.refs:
             self._by_ref[ref] = flight.step.name
             watch.follow(ref)
@@ -229,7 +247,7 @@ class _Run:
     # -- judging ------------------------------------------------------------------------------------------------------
 
     def _judge(self, flight: _Flight, watch: Watch) -> None:
-        if flight.broken is not None or len(flight.snapshots) < len(flight.refs):
+        if not flight.refs or flight.broken is not None or len(flight.snapshots) < len(flight.refs):
             return
         now_s = self._clock.now_s()
         waited_s = now_s - flight.since_s
@@ -241,7 +259,8 @@ class _Run:
             case Broken():
                 self._break(flight, verdict)
             case Waiting(reason=reason, unplaceable=unplaceable, again_in_s=again_in_s):
-                flight.unplaceable_s = (flight.unplaceable_s or now_s) if unplaceable else None
+                since_s = now_s if flight.unplaceable_s is None else flight.unplaceable_s
+                flight.unplaceable_s = since_s if unplaceable else None
                 flight.next_look_s = flight.since_s + flight.step.timeout_s
                 if again_in_s is not None:
                     flight.next_look_s = min(flight.next_look_s, now_s + max(again_in_s, 0.01))
@@ -317,15 +336,17 @@ class _Run:
         broken = flight.broken
         if broken is None:
             return
-        if again is None:
+        if again is None or not self._may_retry(flight.step):
             self._fail(flight, broken.kind, broken.reason, details, broken.hint, watch)
             return
         self._unfollow(flight, watch)
         name, attempt = flight.step.name, flight.attempt
         self._emit(StepRetrying(self._clock.unix_s(), name, attempt, flight.step.retries + 1, broken.reason))
-        flight = self._flights[name] = _Flight(again, attempt + 1)
-        self._emit(StepStarted(self._clock.unix_s(), name, flight.attempt))
-        self._work(lambda: acting.act(again, [], self._cluster, self._halted))
+        self._begin(_Flight(again, attempt + 1))
+
+    def _may_retry(self, step: Step) -> bool:
+        """Not without the watch, and not on top of something that fell over meanwhile."""
+        return self._denied is None and all(self._recorder.steps[need].state != "failed" for need in step.needs)
 
     def _fail(self, flight: _Flight, kind: FailureKind, reason: str, details: tuple[str, ...], hint: str, watch: Watch) -> None:
         # The failure is recorded before anything else may start.
@@ -348,15 +369,21 @@ class _Run:
     def _do_nothing(self, step: Step) -> None:
         self._emit(StepStarted(self._clock.unix_s(), step.name, 1))
         if step.change == "keep":
-            self._kept += 1
             self._emit(StepKept(self._clock.unix_s(), step.name, step.cause))
         else:
             self._emit(StepReady(self._clock.unix_s(), step.name, step.cause, ()))
         self._schedule.done(step.name)
 
     def _judge_at_the_end(self) -> None:
-        """Every service of the run once more: what fell over in between is a failure."""
-        for name, reason, details in acting.fallen(list(self._ready.values()), self._cluster):
+        """Every service of the run once more: what fell over in between is a failure, and so is what cannot be asked any more."""
+        try:
+            fell = acting.fallen(list(self._ready.values()), self._cluster)
+        except ClusterError as error:
+            reason = f"was ready, but could not be judged again at the end: {error.problem}"
+            for name in sorted(one.step.name for one in self._ready.values() if one.lasts):
+                self._emit(StepFailed(self._clock.unix_s(), name, "error", reason, error.notes, error.hint))
+            return
+        for name, reason, details in fell:
             self._fall(name, reason, details)
 
     # -- trouble ------------------------------------------------------------------------------------------------------
@@ -371,6 +398,11 @@ class _Run:
                 self._say_why(flight, f"no contact with Nomad: {error.problem}")
             else:
                 self._judge(flight, watch)
+        if isinstance(error, Denied):
+            # Nothing can be waited for any more, so nothing more is started.
+            self._denied = error
+            for name in self._schedule.break_off():
+                self._emit(StepLost(self._clock.unix_s(), name, ""))
 
     def _take_last_answers(self) -> None:
         """After an interrupt: requests already sent are told, if they are answered at once; jobs are not waited for."""
@@ -379,17 +411,13 @@ class _Run:
             item = self._inbox.get(max(until_s - self._clock.now_s(), 0.0))
             if item is None:
                 return
-            if isinstance(item, Acted) and item.awaited is not None and item.job in self._flights:
-                flight = self._flights[item.job]
-                flight.awaited = item.awaited
-                self._emit(_accepted(item, self._clock.unix_s()))
-            elif isinstance(item, Refused) and item.job in self._flights:
-                del self._flights[item.job]
+            if isinstance(item, Acted | Refused) and self._flights.pop(item.job, None) is not None:
+                self._emit(_last_word(item, self._clock.unix_s()))
 
     # -- small things -------------------------------------------------------------------------------------------------
 
     def _work(self, job: Callable[[], Outcome]) -> None:
-        self._clock.start(lambda: self._inbox.put(job()))
+        self._clock.start(lambda: self._inbox.put(_outcome(job)))
 
     def _say_why(self, flight: _Flight, reason: str) -> None:
         if reason != flight.reason:
@@ -423,6 +451,25 @@ class _Run:
             return EXIT_AWAITING_PROMOTION
         kept_goal = any(step.state == "kept" and step.planned.job in self._plan.goals for step in steps)
         return EXIT_ERROR if kinds or kept_goal else EXIT_OK
+
+
+def _outcome(job: Callable[[], Outcome]) -> Outcome | _Crashed:
+    try:
+        return job()
+    except Exception as error:  # noqa: BLE001 - the loop raises it where somebody sees it
+        return _Crashed(error)
+
+
+def _last_word(item: Acted | Refused, time_s: float) -> Event:
+    match item:
+        case Acted(ready=reason) if reason is not None:
+            return StepReady(time_s, item.job, reason, item.addresses)
+        case Acted():
+            return _accepted(item, time_s)
+        case Refused(untouched=untouched, fallen=fallen) if untouched or fallen:
+            return StepLost(time_s, item.job, fallen)
+        case Refused():
+            return StepFailed(time_s, item.job, item.kind, item.reason, item.details, item.hint)
 
 
 def _stopped_all(snapshots: list[JobSnapshot]) -> Verdict:

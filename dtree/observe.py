@@ -26,6 +26,7 @@ _HINTS: Final = (
     ("Unset variable", "give the variable a `default` in the job file"),
     ("nonexistent namespace", "`nomad namespace list` shows those there are"),
     ("nonexistent node pool", "`nomad node pool list` shows those there are"),
+    ("not enabled but used", "set it up on Nomad's servers, or take its block out of the job file"),
     ("requires Nomad Enterprise", "take it out of the job file; this Nomad is the community edition"),
 )
 """By words in what Nomad says."""
@@ -157,10 +158,10 @@ def _check_names(name: str, file: str, spec: Spec) -> None:
 
 
 def _parse_faults(name: str, file: str, error: Invalid) -> list[Fault]:
-    found = diagnostics(error.problem, file=file)
+    refused = f"Nomad cannot parse the job file of '{name}'"
     return [
-        Fault("bad-job-file", f"Nomad cannot parse the job file of '{name}': {one.text}", Place(file, one.line, one.column), _hint(one.text))
-        for one in found
+        Fault("bad-job-file", f"{refused}: {one.text}", Place(file, one.line, one.column), _hint(one.text))
+        for one in diagnostics(error.problem, file=file)
     ]
 
 

@@ -16,7 +16,7 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from dtree import depfile, diagnose, graph, plan
-from dtree.errors import DeclarationError, DtreeError, Fault, Invalid, StoreError, UsageError
+from dtree.errors import DeclarationError, Fault, Invalid, StoreError, UsageError
 from dtree.evidence import Awaited, as_found, current_allocations
 from dtree.executor import Interrupts, Limits, carry_out
 from dtree.graph import DependencyGraph
@@ -108,24 +108,25 @@ def prepare(sources: Sources, cluster: Cluster, intent: Intent, *, namespace: st
     )
 
 
-def check(snapshot: Snapshot) -> tuple[Fault, ...]:
-    """Find everything that is wrong without asking Nomad: the dependency file, its graph, missing and ambiguous job files.
+def check(snapshot: Snapshot, *, store: str) -> Sources:
+    """Read the dependency file and see that every job has one job file, without asking Nomad.
 
-    Effects: reads the store.
+    Raises:
+        DeclarationError: everything that is wrong, at once.
+
+    Effects: reads the store; of the job files only those that an entry names with `file`.
     """
-    text = snapshot.depfile()
-    try:
-        declaration = depfile.parse(text.path, text.data, title=snapshot.title)
-        known = graph.build(declaration, snapshot.job_names())
-    except DeclarationError as error:
-        return error.faults
-    faults: list[Fault] = []
-    for name in sorted(known.entries):
+    sources = read(snapshot, store=store)
+    files = _files(sources.graph, sources.graph.entries)
+    _, faults = snapshot.find_jobs(name for name in sources.graph.entries if name not in files)
+    for path in files.values():
         try:
-            snapshot.jobs([name], _files(known, [name]))
-        except (DtreeError, StoreError) as error:
-            faults.extend(error.faults)
-    return tuple(faults)
+            snapshot.read(path)
+        except StoreError as error:
+            faults += error.faults
+    if faults:
+        raise DeclarationError(faults)
+    return sources
 
 
 def validate(sources: Sources, cluster: Cluster, *, namespace: str) -> tuple[str, ...]:

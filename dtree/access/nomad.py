@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import parse_qs, quote, urlsplit
 
 from dtree.access.refusals import reasons
+from dtree.access import tls
 from dtree.errors import ClusterError, Conflict, Denied, Invalid, NotFound, Unavailable, Unreachable
 
 if TYPE_CHECKING:
@@ -164,22 +165,30 @@ class NomadClient:
             raise self._unreachable(error) from error
         except nomad.api.exceptions.BaseNomadException as error:
             if isinstance(error.nomad_resp, requests.Response):
-                self._answered = True
-                raise _refusal(error.nomad_resp) from error
+                refusal = self._refusal(error.nomad_resp)
+                self._answered = self._answered or not isinstance(refusal, Unreachable)
+                raise refusal from error
             raise self._unreachable(error.nomad_resp) from error
         except requests.RequestException as error:
             raise self._unreachable(error) from error
         self._answered = True
         return response
 
+    def _refusal(self, response: Response) -> ClusterError:
+        if "HTTP request to an HTTPS server" in response.text:
+            secure = self.connection.url.replace("http://", "https://", 1)
+            return Unreachable(f"what listens at {self.connection.url} wants https", hint=f"use {secure}", code=tls.CODE)
+        return _refusal(response)
+
     def _unreachable(self, error: object) -> ClusterError:
         import requests
 
         url = self.connection.url
         text = str(error)
-        if isinstance(error, requests.exceptions.SSLError):
-            why, hint = _tls_trouble(text, url)
-            return Unreachable(f"Nomad at {url} cannot be trusted: {why}", hint=hint, code="nomad-tls")
+        silent = url.startswith("https://") and not self._answered and "Connection aborted" in text
+        if isinstance(error, requests.exceptions.SSLError) or silent:
+            why, hint = tls.tls_trouble(_clean(text), url=url, has_certificate=bool(self.connection.client_cert))
+            return Unreachable(f"no trust between us and {url}: {why}", hint=hint, code=tls.CODE)
         if isinstance(error, requests.exceptions.ReadTimeout):
             return Unavailable(f"Nomad at {url} took too long to answer", hint="is the agent overloaded, or without a leader?")
         if "Name or service not known" in text or "name resolution" in text or "getaddrinfo" in text:
@@ -194,7 +203,8 @@ class NomadClient:
             return Unreachable(
                 f"what listens at {url} does not speak plain HTTP", hint="does it want https://? is it Nomad's HTTP port (4646)?"
             )
-        return Unreachable(f"the connection to Nomad at {url} broke", notes=[_innermost(error)], hint="is the agent up and reachable?")
+        hint = "is the agent up and reachable?" if self._answered or url.startswith("https") else "is that Nomad? does it want https://?"
+        return Unreachable(f"the connection to Nomad at {url} broke", notes=[_innermost(error)], hint=hint)
 
     @cached_property
     def _requester(self) -> Any:  # noqa: ANN401 - a class that can only be made once python-nomad is imported
@@ -235,16 +245,9 @@ def _check(connection: Connection) -> None:
             hint="give a URL like https://nomad.example:4646",
             code="bad-address",
         )
-    for option, path in (
-        ("--root-ca-file (NOMAD_CACERT)", connection.ca_cert),
-        ("NOMAD_CAPATH", connection.ca_path),
-        ("--cert-file (NOMAD_CLIENT_CERT)", connection.client_cert),
-        ("--key-file (NOMAD_CLIENT_KEY)", connection.client_key),
-    ):
-        if path and not os.access(path, os.R_OK):
-            raise Unreachable(f"{option} names '{path}', which cannot be read", hint="check the path and its permissions", code="nomad-tls")
-    if bool(connection.client_cert) != bool(connection.client_key):
-        raise Unreachable("a client certificate needs both --cert-file and --key-file", hint="give both, or none", code="nomad-tls")
+    tls.check_files(
+        ca_file=connection.ca_cert, ca_path=connection.ca_path, cert_file=connection.client_cert, key_file=connection.client_key
+    )
 
 
 def _verify(connection: Connection) -> bool | str:
@@ -324,18 +327,6 @@ def _while(error: ClusterError, doing: str) -> ClusterError:
 
 def _clean(text: str) -> str:
     return "".join(character for character in text.strip() if character.isprintable() or character == "\n")[:2000]
-
-
-def _tls_trouble(text: str, url: str) -> tuple[str, str]:
-    if "WRONG_VERSION_NUMBER" in text or "UNKNOWN_PROTOCOL" in text or "record layer" in text:
-        return "it does not speak TLS", f"use {url.replace('https://', 'http://')}"
-    if "Hostname mismatch" in text or "doesn't match" in text:
-        return "its certificate is for another name", "name it with --tls-server-name (NOMAD_TLS_SERVER_NAME)"
-    if "certificate required" in text or "bad certificate" in text.lower() or "handshake failure" in text.lower():
-        return "it wants a client certificate", "give --cert-file and --key-file"
-    if "CERTIFICATE_VERIFY_FAILED" in text:
-        return "its certificate is not signed by a known authority", "give the authority's file with --root-ca-file (NOMAD_CACERT)"
-    return _clean(text)[:200], "check --root-ca-file, --cert-file and --key-file"
 
 
 def _innermost(error: object) -> str:

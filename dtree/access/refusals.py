@@ -76,7 +76,7 @@ def diagnostics(text: str, *, file: str) -> tuple[Diagnostic, ...]:
     ends = [*(mark.start() for mark in marks[1:]), len(text)]
     found = [
         Diagnostic(_sentence(text[mark.end() : end], file), *(int(part) if part else None for part in mark.groups()))
-        for mark, end in zip(marks, ends, strict=True)
+        for mark, end in zip(marks, ends, strict=False)  # without a mark there is an end all the same
     ] or [Diagnostic(_sentence(text, file))]
     return tuple(one for one in found if not one.text.endswith(_CONSEQUENCE)) or tuple(found)
 

@@ -11,7 +11,6 @@ import typer
 from dtree import config
 from dtree.cli.invocation import Invocation
 from dtree.cli.options import Command, Output
-from dtree.errors import DeclarationError
 
 AskNomad = Annotated[bool, typer.Option("--nomad", help="Have Nomad parse and validate every job file too.")]
 
@@ -22,10 +21,7 @@ def validate(invocation: Invocation, *, ask_nomad: AskNomad = False, output: Out
 
     warnings: tuple[str, ...] = ()
     with invocation.snapshot() as snapshot:
-        faults = pipeline.check(snapshot)
-        if faults:
-            raise DeclarationError(faults)
-        sources = pipeline.read(snapshot, store=invocation.store_name)
+        sources = pipeline.check(snapshot, store=invocation.store_name)
         if ask_nomad:
             warnings = pipeline.validate(sources, invocation.cluster, namespace=invocation.namespace)
         count = len(sources.graph.entries)

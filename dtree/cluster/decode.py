@@ -142,6 +142,11 @@ def evaluation(raw: Json) -> EvaluationState:
     )
 
 
+def warnings(raw: Json) -> str:
+    """Decode what Nomad warns of in an answer that it accepts a job with; "" for nothing."""
+    return "; ".join(reasons(raw.get("Warnings") or ""))
+
+
 def dry_run(raw: Json) -> DryRun:
     """Decode the answer of `POST /v1/job/:id/plan` with `Diff: true`."""
     diff = raw.get("Diff") or {}

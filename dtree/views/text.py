@@ -77,8 +77,8 @@ def join_names(names: Sequence[str], *, most: int = 8) -> str:
 
 
 def short_revision(revision: str) -> str:
-    """Shorten a digest or a commit to what people compare."""
-    return clean(revision)[:12]
+    """Shorten a digest or a commit to what people compare: twelve characters, a digest's without the name of its method."""
+    return clean(revision).removeprefix("sha256:")[:12]
 
 
 def write(stream: TextIO, text: str) -> None:

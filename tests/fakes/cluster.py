@@ -149,13 +149,13 @@ class FakeCluster:
         return replace(stored.dry_run(wanted), warnings=warnings)
 
     def snapshot(self, ref: JobRef) -> JobSnapshot:
+        # Read when the request came; a slow answer is an old one.
+        found = self.peek(ref)
         self._answer("snapshot", ref.id)
-        return self.peek(ref)
+        return found
 
     def snapshots(self, refs: Sequence[JobRef]) -> Mapping[JobRef, JobSnapshot]:
-        for ref in refs:
-            self._answer("snapshot", ref.id)
-        return {ref: self.peek(ref) for ref in refs}
+        return {ref: self.snapshot(ref) for ref in refs}
 
     def job(self, ref: JobRef) -> JobState | None:
         return self.peek(ref).job

@@ -89,6 +89,14 @@ class Life:
         first = self._stored.current()[0]
         self._stored.put_allocation(replace(first, client=client, tasks={"work": _task("dead", 1)}))
 
+    def replace_failed(self) -> None:
+        """Place new allocations for the failed ones; nobody is told of it, as if the lists had been read a moment too early."""
+        self._stored.replace_over("failed")
+
+    def break_deployment(self) -> None:
+        """Let Nomad give up on the deployment."""
+        self._stored.end_deployment("failed", "Failed due to progress deadline")
+
     def find_no_place(self, why: Placement) -> None:
         """Have the evaluation place nothing."""
         self._stored.leave_unplaced(self.eval_id, why)
@@ -153,14 +161,18 @@ class StoredJob:
     def evaluate(self) -> str:
         """Look again: what was lost is placed anew, what failed for good is not."""
         eval_id = self._evaluated("job-eval", self.nomad.next_index())
-        for one in self.current():
-            if one.client == "lost":
-                fresh = self._allocation(one.group, 0, canary=False)
-                self._allocations[one.id] = replace(one, next_allocation=fresh.id)
-                healthy = True if self.deploys(one.group) else None
-                self.put_allocation(replace(fresh, client="running", healthy=healthy, tasks={"work": _task("running")}))
+        self.replace_over("lost")
         self.nomad.tell(self.ref)
         return eval_id
+
+    def replace_over(self, client: str) -> None:
+        """Replace what is lost, or has failed, by allocations that run."""
+        for one in self.current():
+            if one.client == client:
+                fresh = self._allocation(one.group, 0, canary=False)
+                healthy = True if self.deploys(one.group) else None
+                self._allocations[one.id] = replace(one, next_allocation=fresh.id)
+                self._allocations[fresh.id] = replace(fresh, client="running", healthy=healthy, tasks={"work": _task("running")})
 
     def scale(self, group: str, count: int, index: int, *, after_s: float) -> None:
         """Set a group's count, as an autoscaler does: the running allocations become those of the new version, further ones come up."""
@@ -250,6 +262,8 @@ class StoredJob:
 
     def leave_unplaced(self, eval_id: str, why: Placement) -> None:
         failed = {group.name: why for group in self.state.groups if group.count}
+        if eval_id != list(self._evaluations)[-1]:
+            eval_id = self._evaluated("alloc-failure", self.nomad.next_index())
         self._evaluations[eval_id] = replace(self._evaluations[eval_id], failed_groups=failed)
         self._deploy()
         self.nomad.tell(self.ref)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -323,8 +323,10 @@ def test_when_all_attempts_failed_the_last_reason_counts_and_the_others_are_kept
 
 def test_a_service_of_which_something_runs_is_not_tried_again_and_the_reason_is_told() -> None:
     def half(life: Life) -> None:
-        life.do_well()
-        life.after(0.0, life.lose_one)
+        life.place()
+        life.run()
+        life.after(1.0, life.lose_one)
+        life.after(1.0, life.break_deployment)
 
     world = World({"db": {"retries": 1, "timeout": 5}}, {"db": half}, specs={"db": job_spec("db", count=2)})
     step = world.run("db").steps["db"]
@@ -538,18 +540,38 @@ def test_addresses_that_cannot_be_read_break_the_step() -> None:
 
 
 def test_a_failure_that_a_second_look_does_not_uphold_is_none() -> None:
-    world = World({"db": {}})
+    def script(life: Life) -> None:
+        fails_and_is_replaced(life)
+        life.after(3.0, life.complete)
 
-    def replaced_meanwhile(life: Life) -> None:
-        life.place()
-        life.run()
-        life.after(1.0, life.fail)
+    world = World({"db": {}}, {"db": script}, kinds={"db": "batch"})
+    record = world.run("db")
+    assert (record.exit_code, record.elapsed_s) == (0, 3.0)
+    assert world.of(StepFailed) == []
 
-    world.cluster.script("db", replaced_meanwhile)
-    world.cluster.latency_s["snapshot db"] = 2.0
-    world.clock.after(2.0, lambda: world.cluster.jobs[world.ref("db")].life.do_well(3.0))
-    plan = world.plan("db") if False else None
-    assert plan is None
+
+def test_what_the_watch_reported_meanwhile_beats_a_second_look_that_is_older() -> None:
+    def script(life: Life) -> None:
+        fails_and_is_replaced(life)
+        life.after(1.25, life.complete)
+
+    world = World({"db": {}}, {"db": script}, kinds={"db": "batch"})
+    plan = world.plan("db")
+    world.cluster.latency_s["snapshot db"] = 0.5
+    record = world.carry_out(plan)
+    assert (record.exit_code, record.elapsed_s) == (0, 1.5)
+
+
+def fails_and_is_replaced(life: Life) -> None:
+    """Fail after a second, and be replaced at once; only the failure is reported."""
+
+    def fail() -> None:
+        life.lose_one()
+        life.after(0.0, life.replace_failed)
+
+    life.place()
+    life.run()
+    life.after(1.0, fail)
 
 
 # -- trouble -----------------------------------------------------------------------------------------------------------
@@ -601,6 +623,21 @@ def test_a_step_that_was_just_being_registered_when_the_watch_was_denied_is_not_
     assert states(record) == {"db": "failed", "late": "failed"}
 
 
+def test_independent_steps_are_not_started_once_the_watch_was_denied() -> None:
+    world = World({"db": {}, "other": {}}, {"db": well(10.0)})
+    world.clock.after(5.0, lambda: world.cluster.lose_contact(Denied("the token may not list allocations")))
+    record = world.carry_out(world.plan("db", "other"), parallelism=1)
+    assert (states(record), record.steps["other"].because) == ({"db": "failed", "other": "lost"}, "")
+
+
+def test_a_step_that_failed_when_the_watch_was_denied_is_not_tried_again() -> None:
+    world = World({"db": {"retries": 1}}, {"db": fails(5.0)}, kinds={"db": "batch"})
+    world.cluster.latency_s["logs db"] = 2.0
+    world.clock.after(6.0, lambda: world.cluster.lose_contact(Denied("the token may not list allocations")))
+    record = world.run("db")
+    assert (states(record), record.steps["db"].kind, world.cluster.called("register")) == ({"db": "failed"}, "failed", ["db"])
+
+
 # -- interrupts --------------------------------------------------------------------------------------------------------
 
 
@@ -642,6 +679,16 @@ def test_after_an_interrupt_a_refusal_is_taken_too() -> None:
     world.clock.after(0.25, world.interrupt)
     record = world.carry_out(plan)
     assert (record.exit_code, record.elapsed_s) == (130, 0.5)
+    assert (record.steps["db"].state, record.steps["db"].kind) == ("failed", "changed-meanwhile")
+
+
+def test_after_an_interrupt_a_step_that_was_about_to_be_ready_is_told_so() -> None:
+    world = shop()
+    plan = world.plan("nginx", verb="stop", purge=True)
+    world.cluster.latency_s["purge nginx"] = 0.5
+    world.clock.after(0.25, world.interrupt)
+    record = world.carry_out(plan)
+    assert (record.exit_code, states(record)["nginx"]) == (130, "ready")
 
 
 def test_a_stop_that_was_sent_when_the_interrupt_came_is_told() -> None:
@@ -663,6 +710,7 @@ def test_a_worker_that_comes_late_after_an_interrupt_touches_nothing() -> None:
     record = world.carry_out(plan)
     assert record.exit_code == 130
     assert world.cluster.called("register") == ["db", "slow"]
+    assert (states(record)["api"], record.steps["api"].because) == ("lost", "")
 
 
 # -- stop --------------------------------------------------------------------------------------------------------------
@@ -786,6 +834,3 @@ def test_a_job_that_nomad_refuses_at_registration_is_told() -> None:
     step = world.run("db").steps["db"]
     assert (step.kind, step.reason, step.details) == ("error", "group has no task", ("1 error occurred",))
 
-
-def sequence(*names: str) -> Sequence[str]:
-    return names
