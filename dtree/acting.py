@@ -273,5 +273,5 @@ def _details(snapshot: JobSnapshot, awaited: Awaited, cluster: Cluster) -> tuple
         for allocation in diagnose.check_questions(snapshot, awaited):
             checks[allocation] = cluster.checks(allocation)
     except ClusterError as error:
-        return (*diagnose.explain(snapshot, awaited, logs=logs, checks=checks), f"its logs cannot be read: {error.problem}")
+        return (*diagnose.explain(snapshot, awaited, logs=logs, checks=checks), f"its logs cannot be read: {error.problem}; {error.hint}")
     return diagnose.explain(snapshot, awaited, logs=logs, checks=checks)

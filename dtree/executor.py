@@ -212,10 +212,9 @@ class _Run:
             case Refused(fallen=fallen, kind=kind, reason=reason, details=details, hint=hint):
                 if fallen:
                     self._fall(fallen, reason, details)
-                    if flight.step.name in self._flights:
-                        self._end(flight, watch)
-                        self._emit(StepLost(self._clock.unix_s(), flight.step.name, fallen))
-                        self._lose(flight.step.name, under=fallen)
+                    self._end(flight, watch)
+                    self._emit(StepLost(self._clock.unix_s(), flight.step.name, fallen))
+                    self._lose(flight.step.name, under=fallen)
                 else:
                     self._fail(flight, kind, reason, details, hint, watch)
             case Checked(checks=checks):
@@ -266,7 +265,7 @@ class _Run:
                     flight.next_look_s = min(flight.next_look_s, now_s + max(again_in_s, 0.01))
                 self._say_why(flight, reason)
                 self._ask_checks(flight, now_s)
-                if waited_s >= flight.step.timeout_s:
+                if now_s >= flight.since_s + flight.step.timeout_s:
                     why = f"not {flight.step.condition} within {flight.step.timeout_s:g} s: {reason}"
                     self._break(flight, Broken("timed-out", why))
 
@@ -298,7 +297,7 @@ class _Run:
             if flight.refs and flight.broken is None and now_s >= flight.next_look_s:
                 if len(flight.snapshots) == len(flight.refs):
                     self._judge(flight, watch)
-                elif now_s - flight.since_s >= flight.step.timeout_s:
+                else:
                     why = f"Nomad could not be asked for {flight.step.timeout_s:g} s: {flight.reason or 'no answer'}"
                     self._break(flight, Broken("timed-out", why))
 

@@ -78,8 +78,8 @@ def observe_jobs(jobs: Mapping[str, RenderedJob], cluster: Cluster) -> tuple[dic
 
 
 def look_again(job: RenderedJob, cluster: Cluster) -> ObservedJob:
-    """Read what Nomad has of one job now. Effects: reads Nomad."""
-    return _observe(job, cluster)[1]
+    """Read what Nomad has now of one job that broke. Effects: reads Nomad."""
+    return _observe(job, cluster, broken=True)[1]
 
 
 def read_stored(jobs: Mapping[str, RenderedJob], cluster: Cluster, *, children: bool) -> dict[str, ObservedJob]:
@@ -148,11 +148,11 @@ def _check_names(name: str, file: str, spec: Spec) -> None:
         raise DeclarationError([Fault("bad-job-file", f"the job file of '{name}' has no job ID", Place(file), "give the job an ID")])
     for key in ("ID", "Namespace", "Region"):
         if not isinstance(spec.get(key) or "", str):
-            problem = f"in the job file of '{name}' {key} is no text"
+            problem = f"in the job file of '{name}' {key} is not a string"
             raise DeclarationError([Fault("bad-job-file", problem, Place(file, key=key), "put it in quotes")])
     groups = spec.get("TaskGroups") or []
     if not isinstance(groups, list) or not all(isinstance(group, dict) and isinstance(group.get("Name"), str) for group in groups):
-        problem = f"in the job file of '{name}' TaskGroups is no list of groups with a Name each"
+        problem = f"in the job file of '{name}' TaskGroups is not a list of groups with a Name each"
         hint = "`nomad job run -output` writes a job as Nomad's API takes it"
         raise DeclarationError([Fault("bad-job-file", problem, Place(file, key="TaskGroups"), hint)])
 
@@ -185,7 +185,7 @@ def _same_ids(jobs: Iterable[RenderedJob]) -> list[Fault]:
     ]
 
 
-def _observe(job: RenderedJob, cluster: Cluster) -> tuple[RenderedJob, ObservedJob]:
+def _observe(job: RenderedJob, cluster: Cluster, *, broken: bool = False) -> tuple[RenderedJob, ObservedJob]:
     try:
         snapshot = cluster.snapshot(job.ref)
         if snapshot.job is not None:
@@ -194,7 +194,7 @@ def _observe(job: RenderedJob, cluster: Cluster) -> tuple[RenderedJob, ObservedJ
     except Invalid as error:
         raise DeclarationError(refusals(job, error)) from error
     stable = None
-    if snapshot.job is not None and dry_run.diff == "None" and has_failed(snapshot):
+    if snapshot.job is not None and dry_run.diff == "None" and (broken or has_failed(snapshot)):
         stable = cluster.stable_version(job.ref, below=snapshot.job.version)
     return job, ObservedJob(snapshot, dry_run, stable)
 

@@ -255,6 +255,10 @@ def run_again(job: RenderedJob, seen: ObservedJob) -> tuple[Action, str]:
     state = seen.snapshot.job
     if state is None:
         return Register(0), "gone from Nomad"
+    if seen.dry_run is not None and seen.dry_run.diff != "None":
+        return Register(state.modify_index), "another version is there now, as after an auto-revert"
+    if state.type == "sysbatch":
+        return Rerun("purge", state.version), "purged first, so that Nomad runs it again"
     if state.is_batch:
         return Rerun("stop", state.version), "stopped first, so that Nomad runs it again"
     if seen.stable_version is not None:
@@ -264,11 +268,11 @@ def run_again(job: RenderedJob, seen: ObservedJob) -> tuple[Action, str]:
         return Rerun("purge", state.version), "purged first: no version of it was ever stable and nothing of it runs"
     return (
         Refuse(
-            f"version {state.version} of '{job.name}' failed, and Nomad does not run an unchanged job again: no earlier version was "
-            f"stable, and {running} allocation{'s' if running > 1 else ''} of it still run{'s' if running == 1 else ''}",
+            f"'{job.name}' cannot be run again: Nomad does not do that with an unchanged job by itself, no version before "
+            f"{state.version} was stable, and {running} allocation{'s' if running > 1 else ''} of it still run{'s' if running == 1 else ''}",
             f"look at it; then change the job file, or `nomad-dtree stop {job.name} --purge` and run again",
         ),
-        "failed, and cannot be run again as long as something of it runs",
+        "it cannot be run again as long as something of it runs",
     )
 
 
@@ -307,14 +311,11 @@ def _decide(job: RenderedJob, seen: ObservedJob, *, force: bool) -> tuple[Action
         return Register(0), "create", "not in Nomad yet"
     if dry_run.diff == "None":
         return _decide_unchanged(job, seen, state, force=force)
-    if state.stopped:
-        cause = "was stopped"
-        if _ignores_dead(seen, job):
-            return Rerun("purge", state.version), "rerun", f"{cause}; purged first, because Nomad would leave its failed allocations be"
-        return Register(state.modify_index), "create", cause
-    cause = _difference(dry_run)
+    cause = "was stopped" if state.stopped else _difference(dry_run)
     if _ignores_dead(seen, job):
-        return Rerun("purge", state.version), "rerun", f"{cause}; purged first, because Nomad would leave its failed allocations be"
+        return Rerun("purge", state.version), "rerun", f"{cause}; purged first, because Nomad would not run again what has ended"
+    if state.stopped:
+        return Register(state.modify_index), "create", cause
     totals = [group for group in dry_run.updates.values() if group.get("destructive") or group.get("canary")]
     return Register(state.modify_index), "replace" if totals else "update", cause
 
@@ -327,9 +328,9 @@ def _decide_unchanged(job: RenderedJob, seen: ObservedJob, state: JobState, *, f
         return Noop(state.version), "noop", "registered, unchanged"
     if is_finished(seen.snapshot):
         if force:
-            return Rerun("stop", state.version), "rerun", "completed and unchanged; run again because of --force"
+            return run_again(job, seen)[0], "rerun", "completed and unchanged; run again because of --force"
         return Noop(state.version), "noop", "completed, unchanged"
-    missing = sum(group.get("place", 0) for group in (seen.dry_run.updates.values() if seen.dry_run else ()))
+    missing = sum(_missing(job, numbers) for numbers in (seen.dry_run.updates.values() if seen.dry_run else ()))
     if missing:
         return Evaluate(state.version), "evaluate", f"unchanged, but {missing} allocation{'s are' if missing > 1 else ' is'} missing"
     if force:
@@ -338,15 +339,29 @@ def _decide_unchanged(job: RenderedJob, seen: ObservedJob, state: JobState, *, f
 
 
 def _ignores_dead(seen: ObservedJob, job: RenderedJob) -> bool:
-    """Nomad leaves a failed allocation whose rescheduling is off in its place, also under an in-place change or after a stop."""
-    if job.type in ("batch", "sysbatch") or job.is_parent or seen.dry_run is None:
+    """Nomad leaves a failed allocation whose rescheduling is off in its place, also under an in-place change or after a stop.
+
+    So it does with whatever has ended of a sysbatch job.
+    """
+    if job.type == "batch" or job.is_parent or seen.dry_run is None:
         return False
     if any(not allocation.is_over for allocation in seen.snapshot.allocations):
         return False
+    if job.type == "sysbatch":
+        return any("in_place" in numbers and not {"place", "destructive"} & set(numbers) for numbers in seen.dry_run.updates.values())
     failed = {allocation.group for allocation in seen.snapshot.allocations if allocation.client == "failed" and allocation.desired == "run"}
     acts = ("place", "destructive", "in_place", "canary", "migrate", "reschedule_now", "reschedule_later")
     stuck = [group for group, numbers in seen.dry_run.updates.items() if group in failed and not any(numbers.get(act) for act in acts)]
     return bool(stuck) and len(stuck) == len(seen.dry_run.updates)
+
+
+def _missing(job: RenderedJob, numbers: Mapping[str, int]) -> int:
+    """Count the allocations of a group that Nomad would add to an unchanged job.
+
+    Source: Nomad 1.11.3's system scheduler: `place` of a system job counts every eligible node, those where it runs already too.
+    """
+    there = sum(numbers.get(act, 0) for act in ("ignore", "in_place", "destructive")) if job.type == "system" else 0
+    return max(numbers.get("place", 0) - there, 0)
 
 
 def _difference(dry_run: DryRun) -> str:

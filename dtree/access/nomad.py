@@ -15,8 +15,8 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import parse_qs, quote, urlsplit
 
-from dtree.access.refusals import reasons
 from dtree.access import tls
+from dtree.access.refusals import reasons
 from dtree.errors import ClusterError, Conflict, Denied, Invalid, NotFound, Unavailable, Unreachable
 
 if TYPE_CHECKING:
@@ -37,6 +37,9 @@ _TRANSIENT: Final = re.compile(
     re.IGNORECASE,
 )
 """Texts of answers with status 500 that another try may cure; Nomad uses 500 for users' errors as well."""
+
+_ELSEWHERE: Final = re.compile(r'(?:Get|Put|Post|Delete) "(https?://[^/"]+)[^"]*": ')
+"""Nomad's own request to another server broke."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -165,7 +168,7 @@ class NomadClient:
             raise self._unreachable(error) from error
         except nomad.api.exceptions.BaseNomadException as error:
             if isinstance(error.nomad_resp, requests.Response):
-                refusal = self._refusal(error.nomad_resp)
+                refusal = self._refusal(error.nomad_resp, method, parts, params or {})
                 self._answered = self._answered or not isinstance(refusal, Unreachable)
                 raise refusal from error
             raise self._unreachable(error.nomad_resp) from error
@@ -174,11 +177,16 @@ class NomadClient:
         self._answered = True
         return response
 
-    def _refusal(self, response: Response) -> ClusterError:
+    def _refusal(self, response: Response, method: str, parts: tuple[str, ...], params: Mapping[str, str]) -> ClusterError:
         if "HTTP request to an HTTPS server" in response.text:
             secure = self.connection.url.replace("http://", "https://", 1)
             return Unreachable(f"what listens at {self.connection.url} wants https", hint=f"use {secure}", code=tls.CODE)
-        return _refusal(response)
+        refusal = _refusal(response)
+        if isinstance(refusal, Denied):
+            namespace = params.get("namespace") or self.connection.namespace or "default"
+            given = "the token has to exist and" if self.connection.token else "give a token (NOMAD_TOKEN, --token-file), which has to"
+            refusal.hint = f"{given} have the capability {_capability(method, parts)} in namespace '{namespace}'"
+        return refusal
 
     def _unreachable(self, error: object) -> ClusterError:
         import requests
@@ -245,6 +253,11 @@ def _check(connection: Connection) -> None:
             hint="give a URL like https://nomad.example:4646",
             code="bad-address",
         )
+    # It would not fit a header, and the library's error for that quotes it.
+    if not connection.token.isascii() or any(char.isspace() or not char.isprintable() for char in connection.token):
+        raise Denied(
+            "the ACL token holds characters that no token has", hint="check NOMAD_TOKEN, --token-file or --token: one token, nothing else"
+        )
     tls.check_files(
         ca_file=connection.ca_cert, ca_path=connection.ca_path, cert_file=connection.client_cert, key_file=connection.client_key
     )
@@ -299,8 +312,8 @@ def _json(response: Response, doing: str) -> Any:  # noqa: ANN401 - JSON
 
 def _refusal(response: Response) -> ClusterError:
     status, text = response.status_code, _clean(response.text)
-    if status in (401, 403):
-        return Denied(f"Nomad denies it: {text or 'permission denied'}", hint="give a token that may (--token or NOMAD_TOKEN)")
+    if status in (401, 403) or text.startswith("ACL token"):  # not found, expired
+        return Denied(f"Nomad denies it: {text or 'permission denied'}")
     if status == 404:  # noqa: PLR2004 - HTTP
         return NotFound(f"Nomad does not know it: {text}")
     if status == 429:  # noqa: PLR2004 - HTTP
@@ -311,11 +324,27 @@ def _refusal(response: Response) -> ClusterError:
         return Conflict(f"the job was changed in between: {text}", hint="run again: the plan will be made from what is there now")
     if "No path to region" in text:
         region = "".join(parse_qs(urlsplit(response.url).query).get("region", ()))
-        where = f"the region '{region}'" if region else "the job's regions"
-        return Invalid(f"it has no way to {where}", hint="`nomad server members` lists the regions; check the job file and --region")
+        known = "`nomad server members -detailed` lists those there are; check the job file and --region"
+        return Invalid(f"No path to region '{region}'" if region else text, hint=known)
+    if elsewhere := _ELSEWHERE.search(text):
+        hint = "is that server (Consul or Vault) up, and named right in the configuration of Nomad's servers?"
+        return Unavailable(f"Nomad itself cannot reach {elsewhere[1]}: {text}", hint=hint)
     if status >= 500 and (status != 500 or _TRANSIENT.search(text)):  # noqa: PLR2004 - HTTP
         return Unavailable(f"Nomad cannot do it now ({status}): {text}", hint="has the cluster a leader? `nomad server members`")
     return Invalid(";\n".join(reasons(text or f"Nomad answered {status}")))
+
+
+def _capability(method: str, parts: tuple[str, ...]) -> str:
+    """Name what Nomad wants of a token for a request. Source: docs/reference/acl.md."""
+    match method, *parts:
+        case "get", "jobs":
+            return "list-jobs"
+        case _, "client", "fs", *_:
+            return "read-logs"
+        case ("get", *_) | (_, "job", _, "evaluate"):
+            return "read-job"
+        case _:
+            return "submit-job"
 
 
 def _while(error: ClusterError, doing: str) -> ClusterError:

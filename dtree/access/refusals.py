@@ -69,7 +69,7 @@ def diagnostics(text: str, *, file: str) -> tuple[Diagnostic, ...]:
         file: the name to put where Nomad names its own input.
 
     Returns:
-        at least one, in Nomad's order; without those that only follow from another one.
+        at least one, by place, because Nomad's own order is a map's; without those that only follow from another one.
     """
     text = text.removeprefix("Failed to parse job:").strip()
     marks = list(_PLACE.finditer(text))
@@ -78,6 +78,7 @@ def diagnostics(text: str, *, file: str) -> tuple[Diagnostic, ...]:
         Diagnostic(_sentence(text[mark.end() : end], file), *(int(part) if part else None for part in mark.groups()))
         for mark, end in zip(marks, ends, strict=False)  # without a mark there is an end all the same
     ] or [Diagnostic(_sentence(text, file))]
+    found.sort(key=lambda one: (one.line or 0, one.column or 0, one.text))
     return tuple(one for one in found if not one.text.endswith(_CONSEQUENCE)) or tuple(found)
 
 

@@ -121,7 +121,7 @@ class Invocation:
         # Whichever was said more plainly: --token-file beats NOMAD_TOKEN, and that a token file named in nomad-dtree.toml.
         if file.value is not None and (token.value is None or config.RANK[file.source] > config.RANK[token.source]):
             return _read_token(file.value)
-        return str(token.value or "")
+        return str(token.value or "").strip()
 
 
 def asked_for(names: Sequence[str] | None, options: Sequence[str] | None, *, everything: bool, verb: str) -> tuple[str, ...]:

@@ -152,7 +152,7 @@ def dry_run(raw: Json) -> DryRun:
     diff = raw.get("Diff") or {}
     desired = (raw.get("Annotations") or {}).get("DesiredTGUpdates") or {}
     return DryRun(
-        diff=diff.get("Type") or "None",
+        diff=diff["Type"] if diff.get("Type") and _says_more(diff) else "None",
         updates={
             group: {ours: numbers[theirs] for theirs, ours in _UPDATES.items() if numbers.get(theirs)}
             for group, numbers in sorted(desired.items())
@@ -162,6 +162,20 @@ def dry_run(raw: Json) -> DryRun:
         warnings=warnings(raw),
         failed_groups=_placements(raw.get("FailedTGAllocs"), {}),
     )
+
+
+def _says_more(diff: Json) -> bool:
+    """Tell a change from none that Nomad calls one.
+
+    A group's scaling policy counts as edited until it is registered a second time, because Nomad compares indexes that it then leaves out
+    of what it lists. Any other edit without a word on what it is stays one: better a needless update than a lost one.
+    """
+    if diff["Type"] != "Edited":
+        return bool(diff["Type"] != "None")
+    if any(field["Type"] != "None" for field in diff.get("Fields") or ()):
+        return True
+    parts = [part for table in ("Objects", "TaskGroups", "Tasks") for part in diff.get(table) or () if part["Type"] != "None"]
+    return any(map(_says_more, parts)) if parts else diff.get("Name") != "Scaling"
 
 
 def checks(raw: Json | None) -> tuple[CheckResult, ...]:

@@ -189,7 +189,8 @@ class Agent:
             "disable_update_check": True,
             "limits": {"http_max_conns_per_client": 0},
             "telemetry": {"collection_interval": "1m"},
-            "consul": {"auto_advertise": False, "client_auto_join": False, "server_auto_join": False},
+            # Gateways would be written to whatever Consul this machine has; at this port there is none.
+            "consul": {"address": "127.0.0.1:9", "auto_advertise": False, "client_auto_join": False, "server_auto_join": False},
             "client": {
                 # In a dev agent both would lie in folders that only its own user may enter.
                 "alloc_dir": str(self.folder / "allocs"),

@@ -48,6 +48,8 @@ class FakeCluster:
         self.log_lines: dict[str, tuple[str, ...]] = {}
         self.check_results: dict[str, tuple[CheckResult, ...]] = {}
         self.warnings: dict[str, str] = {}
+        self.plans: dict[str, DryRun] = {}
+        self.parsed: dict[str, Spec] = {}
         self.stop_s: dict[str, float] = {}
         self.bodies: list[Spec] = []
         self._scripts = {name: [one] if callable(one) else list(one) for name, one in (scripts or {}).items()}
@@ -124,13 +126,19 @@ class FakeCluster:
 
     # -- ports.Cluster ------------------------------------------------------------------------------------------------
 
-    def parse(self, text: str, *, file: str, namespace: str) -> Spec:
+    def parse(self, text: str, *, file: str, namespace: str) -> Spec:  # noqa: ARG002 - as the port has it
         self._answer("parse", file)
+        if file in self.parsed:
+            return self.parsed[file]
         match = re.search(r'job "([^"]*)"', text)
         if match is None:
             raise Invalid("input.hcl:1,1-4: Missing job block; the file has none.")
         kind = re.search(r'type *= *"(\w+)"', text)
-        spec = {"ID": match[1], "Type": kind[1] if kind else None, "TaskGroups": [{"Name": "main", "Count": 1, "Tasks": [{"Name": "work"}]}]}
+        spec = {
+            "ID": match[1],
+            "Type": kind[1] if kind else None,
+            "TaskGroups": [{"Name": "main", "Count": 1, "Tasks": [{"Name": "work"}]}],
+        }
         where = re.search(r'namespace *= *"(\w+)"', text)
         return {**spec, "Namespace": where[1]} if where else spec
 
@@ -140,6 +148,8 @@ class FakeCluster:
 
     def dry_run(self, job: RenderedJob) -> DryRun:
         self._answer("dry_run", job.ref.id)
+        if job.ref.id in self.plans:
+            return self.plans[job.ref.id]
         stored = self.jobs.get(job.ref)
         warnings = self.warnings.get(job.ref.id, "")
         wanted = canonical(job.spec)
@@ -219,7 +229,7 @@ class FakeCluster:
         mine = (other for other, stored in self.jobs.items() if stored.spec.get("ParentID") == ref.id)
         return tuple(sorted(other for other in mine if is_alive(self.peek(other))))
 
-    def logs(self, alloc_id: str, task: str, *, stream: Literal["stdout", "stderr"], lines: int) -> Sequence[str]:
+    def logs(self, alloc_id: str, task: str, *, stream: Literal["stdout", "stderr"], lines: int) -> Sequence[str]:  # noqa: ARG002 - one task
         self._answer("logs", _owner(alloc_id))
         return self.log_lines.get(_owner(alloc_id), ())[-lines:] if stream == "stderr" else ()
 

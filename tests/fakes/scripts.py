@@ -40,7 +40,9 @@ def never(life: Life) -> None:
 
 def filtered(life: Life) -> None:
     """Find no eligible node."""
-    life.find_no_place(Placement(nodes_evaluated=2, nodes_filtered=2, nodes_in_pool=2, constraint_filtered={"${attr.kernel.name} = windows": 2}))
+    life.find_no_place(
+        Placement(nodes_evaluated=2, nodes_filtered=2, nodes_in_pool=2, constraint_filtered={"${attr.kernel.name} = windows": 2})
+    )
 
 
 def filtered_until(after_s: float) -> Script:

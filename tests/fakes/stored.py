@@ -187,7 +187,8 @@ class StoredJob:
         for one in fresh:
             self._allocations[one.id] = one
         self._deploy()
-        life.after(after_s, lambda: (life.run(), life.become_healthy()) and None)
+        life.after(after_s, life.run)
+        life.after(after_s, life.become_healthy)
         self.nomad.tell(self.ref)
 
     def dry_run(self, wanted: dict[str, Any]) -> DryRun:
@@ -197,7 +198,9 @@ class StoredJob:
         if wanted == self.spec and not state.stopped:
             lost = {name: sum(one.client == "lost" and one.group == name for one in self.current()) for name in numbers}
             return DryRun(
-                "None", {name: {"place": lost[name]} if lost[name] else {"ignore": count} for name, count in numbers.items()}, state.modify_index
+                "None",
+                {name: {"place": lost[name]} if lost[name] else {"ignore": count} for name, count in numbers.items()},
+                state.modify_index,
             )
         changed = tuple(key for key in sorted({*wanted, *self.spec}) if wanted.get(key) != self.spec.get(key)) or ("Stop",)
         way = "place" if state.stopped else "in_place" if set(changed) <= {"Priority"} else "destructive"
@@ -284,7 +287,9 @@ class StoredJob:
         return one.id
 
     def _deploy(self, *, canaries: bool = False) -> None:
-        groups = {group.name: _numbers(group.count, canaries=canaries) for group in self.state.groups if self.deploys(group.name) and group.count}
+        groups = {
+            group.name: _numbers(group.count, canaries=canaries) for group in self.state.groups if self.deploys(group.name) and group.count
+        }
         open_already = any(one.status == "running" for one in self._own_deployments())
         if groups and not open_already:
             index = self.nomad.next_index()

@@ -19,7 +19,6 @@ from tests.fakes.jobs import job_spec, rendered_from
 from tests.fakes.store import MemorySnapshot
 from tests.fakes.stored import Script
 
-
 T = TypeVar("T")
 
 
@@ -76,7 +75,9 @@ class World:
 
     def carry_out(self, plan: Plan, **limits: Any) -> RunRecord:
         self.cluster.calls.clear()
-        return pipeline.carry_out(plan, self.cluster, self.clock, self._emit, limits=replace(Limits(), **limits), interrupts=self._subscribe)
+        return pipeline.carry_out(
+            plan, self.cluster, self.clock, self._emit, limits=replace(Limits(), **limits), interrupts=self._subscribe
+        )
 
     def when(self, matches: Callable[[Event], bool], action: Callable[[], None]) -> None:
         """Do something as soon as an event comes."""

@@ -1,10 +1,10 @@
 """Golden plans: each folder here is a case, and its plan.txt is what `nomad-dtree plan` shows.
 
-    dependency.json   the dependency file
-    jobs/NAME.json    job files, short: type, count and any field of Nomad's
-    state.json        by job, in the words of `STATES`, what Nomad has; nothing for a job that it does not know
-    intent.json       verb, goals and options
-    plan.txt          the plan; written anew by `DTREE_WRITE_GOLDEN=1 pytest tests/plans`, then read by people
+dependency.json   the dependency file
+jobs/NAME.json    job files, short: type, count and any field of Nomad's
+state.json        by job, in the words of `STATES`, what Nomad has; nothing for a job that it does not know
+intent.json       verb, goals and options
+plan.txt          the plan; written anew by `DTREE_WRITE_GOLDEN=1 pytest tests/plans`, then read by people
 """
 
 from __future__ import annotations

@@ -115,7 +115,7 @@ def test_a_change_that_replaces_allocations_is_a_replacement(scenario: Scenario)
     scenario.mock("db")
     bring_up(scenario, "db")
     scenario.mock("db", 'run_for = "2h"')
-    assert steps(planned(scenario, "db")) == [("db", "replace", "changed: group main.task main.Config[run_for]")]
+    assert steps(planned(scenario, "db")) == [("db", "replace", "changed: group main.task main.Config.run_for")]
     assert lines(scenario, "db")[-1] == "Plan: 1 to replace."
     assert exit_code(scenario, "db") == 2
 
@@ -145,7 +145,7 @@ def test_what_cannot_be_done_is_said_beforehand(scenario: Scenario) -> None:
     scenario.shell("db", '[ "$NOMAD_ALLOC_INDEX" = 0 ] || exit 1; exec sleep 3600', count=2)
     assert scenario.dtree("run", "db").code == 3
     (step,) = planned(scenario, "db")["steps"]
-    assert "no earlier version was stable, and 1 allocation of it still runs" in step["refused"]["why"]
+    assert "no version before 0 was stable, and 1 allocation of it still runs" in step["refused"]["why"]
     assert "nomad-dtree stop db --purge" in step["refused"]["hint"]
     assert lines(scenario, "db")[-1] == "Plan: 1 that cannot be done."
 

@@ -45,9 +45,7 @@ def test_a_place_reads_as_an_editor_takes_it(place: Place, text: str) -> None:
 
 def test_a_fault_says_what_where_and_one_hint() -> None:
     fault = Fault("unknown-key", "'pree' is not a key of an entry", Place("dependency.json", 3, 7), "did you mean 'pre'?")
-    assert str(fault) == (
-        "error[unknown-key]: 'pree' is not a key of an entry\n  --> dependency.json:3:7\n  hint: did you mean 'pre'?"
-    )
+    assert str(fault) == ("error[unknown-key]: 'pree' is not a key of an entry\n  --> dependency.json:3:7\n  hint: did you mean 'pre'?")
 
 
 def test_a_fault_without_place_and_hint_is_one_line() -> None:

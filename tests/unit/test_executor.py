@@ -522,6 +522,26 @@ def test_checks_decide_where_there_is_no_deployment() -> None:
     assert 8.0 <= record.elapsed_s < 10.0
 
 
+def test_the_output_of_a_failing_check_explains_a_wait_that_took_too_long() -> None:
+    spec = job_spec("db", Update={"MaxParallel": 0})
+    spec["TaskGroups"][0]["Services"] = [{"Name": "db", "Provider": "nomad", "Checks": [{"Type": "tcp"}]}]
+    world = World({"db": {"timeout": 30}}, specs={"db": spec})
+    world.cluster.check_results["db"] = (CheckResult("tcp", "failure", "dial tcp: connection refused"),)
+    record = world.run("db")
+    assert record.exit_code == 6
+    assert "tcp" in record.steps["db"].reason
+    assert any("dial tcp: connection refused" in line for line in record.steps["db"].details)
+
+
+def test_a_late_answer_about_a_step_that_is_over_is_ignored() -> None:
+    spec = job_spec("db", Update={"MaxParallel": 0})
+    spec["TaskGroups"][0]["Services"] = [{"Name": "db", "Provider": "nomad", "Checks": [{"Type": "tcp"}]}]
+    world = World({"db": {}, "slow": {}}, {"slow": well(30.0), "db": fails(1.0)}, specs={"db": spec})
+    world.cluster.latency_s["checks db"] = 5.0
+    record = world.run("db", "slow")
+    assert (states(record), world.at_s(StepFailed, "db")) == ({"db": "failed", "slow": "ready"}, 1.0)
+
+
 def test_addresses_of_the_ports_are_told() -> None:
     spec = job_spec("db")
     spec["TaskGroups"][0]["Networks"] = [{"DynamicPorts": [{"Label": "http"}]}]
@@ -671,6 +691,15 @@ def test_after_an_interrupt_an_answer_is_awaited_for_a_second_and_no_longer() ->
     assert record.steps["db"].state == "acting"
 
 
+def test_after_an_interrupt_news_of_other_jobs_are_not_taken_for_answers() -> None:
+    world = World({"db": {}, "other": {}}, {"other": well(0.4)})
+    plan = world.plan("db", "other")
+    world.cluster.latency_s["register db"] = 0.5
+    world.clock.after(0.25, world.interrupt)
+    record = world.carry_out(plan)
+    assert (record.exit_code, record.elapsed_s, states(record)) == (130, 0.5, {"db": "waiting", "other": "waiting"})
+
+
 def test_after_an_interrupt_a_refusal_is_taken_too() -> None:
     world = World({"db": {}})
     plan = world.plan("db")
@@ -737,9 +766,7 @@ def test_a_purge_comes_only_after_the_allocations_have_ended_and_before_the_next
     world = shop(nginx=3.0, api=2.0, postgres=1.0)
     record = world.stop("nginx", deep=True, purge=True)
     assert record.exit_code == 0
-    assert world.cluster.changes == [
-        (what, name) for name in ("nginx", "api", "postgres_setup", "postgres") for what in ("stop", "purge")
-    ]
+    assert world.cluster.changes == [(what, name) for name in ("nginx", "api", "postgres_setup", "postgres") for what in ("stop", "purge")]
     assert world.cluster.jobs == {}
 
 
@@ -833,4 +860,3 @@ def test_a_job_that_nomad_refuses_at_registration_is_told() -> None:
     world.cluster.refuse("register", "db", Invalid("group has no task", notes=["1 error occurred"]))
     step = world.run("db").steps["db"]
     assert (step.kind, step.reason, step.details) == ("error", "group has no task", ("1 error occurred",))
-

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Collection, Mapping
+from itertools import pairwise
 from typing import Any
 
 import pytest
@@ -88,6 +89,13 @@ def test_a_post_job_of_a_post_job_may_name_the_first_owner() -> None:
     assert graph.needs["seed"] == ("db", "setup")
 
 
+def test_a_post_job_that_two_post_jobs_share_is_in_the_barrier_once() -> None:
+    graph = graph_of(
+        {"api": {"pre": "db"}, "db": {"post": ["fill", "index"]}, "fill": {"post": "check"}, "index": {"post": "check"}, "check": {}}
+    )
+    assert graph.needs["api"] == ("check", "db", "fill", "index")
+
+
 def test_a_post_job_of_two_owners_waits_for_both() -> None:
     graph = graph_of({"a": {"post": "check"}, "b": {"post": "check"}, "check": {}})
     assert graph.needs["check"] == ("a", "b")
@@ -123,9 +131,11 @@ def test_a_job_that_only_an_edge_names_takes_the_defaults() -> None:
 def test_a_job_named_nowhere_is_a_fault_at_its_edge() -> None:
     text = '{"dependencies": {\n  "api": {"pre": ["dbb"]}, "db": {}}}'
     assert [str(fault) for fault in faults_of(text)] == [
-        "error[job-named-nowhere]: 'api' needs 'dbb', which has neither an entry nor a job file\n"
-        "  --> dependency.json:2:19, dependencies.api.pre[0]\n"
-        "  hint: did you mean 'db'?"
+        (
+            "error[job-named-nowhere]: 'api' needs 'dbb', which has neither an entry nor a job file\n"
+            "  --> dependency.json:2:19, dependencies.api.pre[0]\n"
+            "  hint: did you mean 'db'?"
+        )
     ]
 
 
@@ -144,9 +154,11 @@ def test_all_faults_come_at_once_in_the_order_of_the_file() -> None:
 def test_a_cycle_is_drawn_from_the_smallest_name_with_its_whole_path_and_place() -> None:
     text = '{"dependencies": {\n "web": {"pre": "api"},\n "api": {"pre": "db"},\n "db": {"pre": "web"}}}'
     assert [str(fault) for fault in faults_of(text)] == [
-        "error[cycle]: jobs wait for each other: api -> db -> web -> api\n"
-        "  --> dependency.json:3:17, dependencies.api.pre\n"
-        "  hint: take one of these edges out"
+        (
+            "error[cycle]: jobs wait for each other: api -> db -> web -> api\n"
+            "  --> dependency.json:3:17, dependencies.api.pre\n"
+            "  hint: take one of these edges out"
+        )
     ]
 
 
@@ -166,7 +178,10 @@ def test_a_post_job_that_needs_something_which_needs_its_owner_is_a_cycle() -> N
 def test_a_job_that_needs_its_own_post_job_is_a_cycle_and_the_hint_names_the_owner() -> None:
     text = '{"dependencies": {"db": {"post": "setup", "pre": "setup"}, "setup": {}}}'
     assert [(fault.problem, fault.hint) for fault in faults_of(text)] == [
-        ("jobs wait for each other: db -> setup -> db", "take one of these edges out ('setup' is a post job of 'db'; 'setup' is a post job of 'db')"),
+        (
+            "jobs wait for each other: db -> setup -> db",
+            "take one of these edges out ('setup' is a post job of 'db'; 'setup' is a post job of 'db')",
+        ),
     ]
 
 
@@ -195,15 +210,19 @@ def test_a_job_that_only_needs_a_cycle_is_not_drawn_into_it() -> None:
 
 
 @given(acyclic(), st.data())
-def test_every_graph_with_one_edge_back_is_told_as_a_cycle_that_exists(dependencies: dict[str, dict[str, list[str]]], data: st.DataObject) -> None:
+def test_every_graph_with_one_edge_back_is_told_as_a_cycle_that_exists(
+    dependencies: dict[str, dict[str, list[str]]], data: st.DataObject
+) -> None:
     graph = graph_of(dependencies)
     low = data.draw(st.sampled_from(sorted(dependencies)))
     high = data.draw(st.sampled_from(sorted(name for name in dependencies if low in select(graph, [name]))))
     changed = {**dependencies, low: {"pre": [*dependencies[low]["pre"], high]}}
-    drawn = [fault.problem.removeprefix("jobs wait for each other: ").split(" -> ") for fault in faults_of(json.dumps({"dependencies": changed}))]
+    drawn = [
+        fault.problem.removeprefix("jobs wait for each other: ").split(" -> ") for fault in faults_of(json.dumps({"dependencies": changed}))
+    ]
     for path in drawn:
         assert path[0] == path[-1]
-        assert all(other in changed[name]["pre"] for name, other in zip(path, path[1:], strict=False))
+        assert all(other in changed[name]["pre"] for name, other in pairwise(path))
     assert len(drawn) == 1
 
 
@@ -257,7 +276,9 @@ def test_every_job_comes_after_its_needs(dependencies: dict[str, dict[str, list[
 
 @given(acyclic(), st.data())
 def test_the_order_of_the_file_changes_nothing(dependencies: dict[str, dict[str, list[str]]], data: st.DataObject) -> None:
-    shuffled = {name: {"pre": data.draw(st.permutations(dependencies[name]["pre"]))} for name in data.draw(st.permutations(sorted(dependencies)))}
+    shuffled = {
+        name: {"pre": data.draw(st.permutations(dependencies[name]["pre"]))} for name in data.draw(st.permutations(sorted(dependencies)))
+    }
     first, second = graph_of(dependencies), graph_of(shuffled)
     assert list(first.needs.items()) == list(second.needs.items())
     assert order(first, set(dependencies)) == order(second, set(dependencies))

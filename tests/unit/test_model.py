@@ -14,7 +14,14 @@ from tests.fakes.jobs import job_spec, rendered, rendered_from
 
 def job_state(type_: str = "service", **changes: Any) -> JobState:
     values: dict[str, Any] = {"stopped": False, "periodic": False, "parameterized": False, "stable": False}
-    values |= {"version": 0, "modify_index": 1, "status": "running", "type": type_, "shape": "s", "groups": (GroupState("main", 1, deploys=True),)}
+    values |= {
+        "version": 0,
+        "modify_index": 1,
+        "status": "running",
+        "type": type_,
+        "shape": "s",
+        "groups": (GroupState("main", 1, deploys=True),),
+    }
     return JobState(**{**values, **changes})
 
 
@@ -74,7 +81,12 @@ def test_a_job_file_without_a_type_is_a_service(given: str | None, read: str) ->
 
 @pytest.mark.parametrize(
     ("more", "is_parent"),
-    [({}, False), ({"Periodic": {"Spec": "@daily"}}, True), ({"ParameterizedJob": {"Payload": "optional"}}, True), ({"Periodic": None}, False)],
+    [
+        ({}, False),
+        ({"Periodic": {"Spec": "@daily"}}, True),
+        ({"ParameterizedJob": {"Payload": "optional"}}, True),
+        ({"Periodic": None}, False),
+    ],
 )
 def test_periodic_and_parameterized_job_files_are_parents(more: dict[str, Any], *, is_parent: bool) -> None:
     assert rendered("nightly", "batch", **more).is_parent is is_parent
@@ -91,7 +103,8 @@ def test_batch_and_sysbatch_jobs_end(type_: str, *, is_batch: bool) -> None:
 
 
 @pytest.mark.parametrize(
-    ("client", "is_over"), [("pending", False), ("running", False), ("unknown", False), ("complete", True), ("failed", True), ("lost", True)]
+    ("client", "is_over"),
+    [("pending", False), ("running", False), ("unknown", False), ("complete", True), ("failed", True), ("lost", True)],
 )
 def test_an_allocation_is_over_when_nothing_of_it_runs(client: str, *, is_over: bool) -> None:
     assert allocation(client).is_over is is_over

@@ -137,7 +137,7 @@ def test_a_chain_of_ten_thousand_steps_is_lost_at_once() -> None:
 
 
 def test_ten_thousand_steps_side_by_side_cost_what_their_edges_cost() -> None:
-    wide = {f"s{number}": [] for number in range(9_999)} | {"top": [f"s{number}" for number in range(9_999)]}
+    wide: dict[str, list[str]] = {f"s{number}": [] for number in range(9_999)} | {"top": [f"s{number}" for number in range(9_999)]}
     schedule = Schedule(plan_of(wide))
     began_s = time.process_time()
     for name in take_all(schedule):

@@ -1,4 +1,4 @@
-job "good" {
+job "bad" {
   group "g" {
     task "t" {
       driver = "mock_driver"

@@ -1,7 +1,6 @@
 job "bad" {
-  id       = "${join("-", range(200))}"
-  priority = 1000
   type     = "cronjob"
+  priority = 1000
   group "g" {
     task "t" {
       driver = "mock_driver"

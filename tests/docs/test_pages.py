@@ -1,0 +1,84 @@
+"""Pages do what they say: their commands run, their links lead somewhere."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from urllib.parse import unquote
+
+import pytest
+
+from tests.docs.pages import ROOT, Fence, all_pages, fences, prose, run_page
+
+_LANGUAGES = {"console", "hcl", "json", "python", "text", "toml", "yaml"}
+
+
+def _name(page: Path) -> str:
+    return str(page.relative_to(ROOT))
+
+
+def _all_fences() -> list[Fence]:
+    return [fence for page in all_pages() for fence in fences(page)]
+
+
+@pytest.mark.parametrize("page", [page for page in all_pages() if any(one.runs and not one.needs_nomad for one in fences(page))], ids=_name)
+def test_commands_that_need_no_nomad_do_what_the_page_says(page: Path, tmp_path: Path) -> None:
+    folder = tmp_path / "page"
+    folder.mkdir()
+    assert run_page(page, folder, nomad=False, environ={}) == []
+
+
+def test_every_block_is_of_a_known_kind() -> None:
+    unknown = [f"{_name(one.page)}:{one.line}: {one.language} {one.what}" for one in _all_fences() if not _is_known(one)]
+    assert unknown == []
+
+
+def _is_known(fence: Fence) -> bool:
+    if fence.language == "console":
+        return fence.what in ("", "nomad") or bool(re.fullmatch(r"not-run: \w.+", fence.what))
+    return fence.language in _LANGUAGES and (not fence.what or bool(fence.file))
+
+
+def test_links_within_the_documentation_lead_somewhere() -> None:
+    broken = []
+    for page in all_pages():
+        for target in re.findall(r"\]\(([^)\s]+)\)", prose(page)):
+            if not re.match(r"https?://", target) and not _leads_somewhere(page, unquote(target)):
+                broken.append(f"{_name(page)}: {target}")
+    assert broken == []
+
+
+def _leads_somewhere(page: Path, target: str) -> bool:
+    path, _, anchor = target.partition("#")
+    file = (page.parent / path).resolve() if path else page
+    if not file.exists():
+        return False
+    return not anchor or anchor in _anchors(file)
+
+
+def _anchors(page: Path) -> set[str]:
+    """Return the anchors that a page's headings get."""
+    titles = re.findall(r"^#+ (.+)$", prose(page), re.MULTILINE)
+    return {re.sub(r"[^\w\- ]", "", title.lower()).replace(" ", "-") for title in titles}
+
+
+def test_every_page_can_be_reached_from_the_readme() -> None:
+    reached: set[Path] = set()
+    todo = [ROOT / "README.md"]
+    while todo:
+        page = todo.pop()
+        if page in reached:
+            continue
+        reached.add(page)
+        targets = [(page.parent / target).resolve() for target in re.findall(r"\]\(([^)\s#]+\.md)(?:#[^)]*)?\)", page.read_text())]
+        todo.extend(target for target in targets if target.exists())
+    assert sorted(_name(page) for page in set(all_pages()) - reached) == []
+
+
+def test_no_line_of_a_page_is_wider_than_the_code() -> None:
+    wide = [f"{_name(page)}:{number}" for page in all_pages() for number, line in enumerate(prose(page).splitlines(), 1) if _is_wide(line)]
+    assert wide == []
+
+
+def _is_wide(line: str) -> bool:
+    return len(line) > 140 and not line.startswith(("|", "- `", "[")) and "](" not in line

@@ -1,0 +1,282 @@
+"""Nomad with ACLs on: which token will do, what is said where it will not, and that its value is shown nowhere; and namespaces."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+from uuid import uuid4
+
+import pytest
+
+from dtree.demo.agent import Agent
+from tests.servers.conftest import purge_jobs
+from tests.servers.eventually import eventually
+from tests.servers.scenario import Done, Scenario
+
+_DOCUMENT = Path(__file__).parents[2] / "docs" / "reference" / "acl.md"
+_ELSEWHERE = "elsewhere"
+
+
+@pytest.fixture(scope="module")
+def elsewhere(acl_agent: Agent) -> Iterator[str]:
+    """A second namespace on the agent with ACLs."""
+    acl_agent.api.put(f"/v1/namespace/{_ELSEWHERE}", {"Name": _ELSEWHERE})
+    return _ELSEWHERE
+
+
+@pytest.fixture
+def guarded(acl_agent: Agent, tmp_path: Path) -> Iterator[Scenario]:
+    """`api` that needs `db`, on the agent with ACLs; no token is given unless a test does."""
+    prefix = f"t{uuid4().hex[:8]}-"
+    scenario = Scenario(acl_agent, prefix, tmp_path)
+    scenario.mock("db")
+    scenario.mock("api", pre="db")
+    yield scenario
+    purge_jobs(acl_agent.api, prefix)
+
+
+@pytest.fixture
+def token_with(acl_agent: Agent) -> Callable[[str], str]:
+    """Make a token from the text of a policy."""
+
+    def make(rules: str) -> str:
+        name = f"policy-{uuid4().hex[:8]}"
+        acl_agent.api.put(f"/v1/acl/policy/{name}", {"Name": name, "Rules": rules})
+        token = acl_agent.api.put("/v1/acl/token", {"Name": name, "Type": "client", "Policies": [name]})
+        return str(token["SecretID"])
+
+    return make
+
+
+TokenWith = Callable[[str], str]
+
+
+def policy(*capabilities: str, namespace: str = "default") -> str:
+    return f'namespace "{namespace}" {{\n  capabilities = {json.dumps(capabilities)}\n}}'
+
+
+def documented_policy() -> str:
+    """The policy that users are told to write."""
+    (text,) = re.findall(r"```hcl\n(.*?)```", _DOCUMENT.read_text(), flags=re.DOTALL)
+    return str(text)
+
+
+def run_with(scenario: Scenario, token: str, *argv: str) -> Done:
+    """Run a command with a token in the environment; its value must not come back."""
+    done = scenario.dtree(*argv, env={"NOMAD_TOKEN": token})
+    assert token == "" or token not in done.stdout + done.stderr
+    return done
+
+
+# -- the least policy --------------------------------------------------------------------------------------------------
+
+
+def test_the_documented_policy_is_enough_for_every_command(guarded: Scenario, token_with: TokenWith) -> None:
+    token = token_with(documented_policy())
+    guarded.mock("nightly", type="batch", job='periodic {\n crons = ["0 3 * * *"]\n}')
+    for argv in (
+        ["validate", "--nomad"],
+        ["plan", "--all"],
+        ["run", "--all", "-v"],
+        ["run", "--all", "--force"],
+        ["status", "--all"],
+        ["stop", "--all", "--purge"],
+    ):
+        done = run_with(guarded, token, *argv)
+        assert done.code == 0, f"{argv}: {done.stderr}"
+
+
+def test_the_documented_policy_shows_the_log_of_a_task_that_failed(guarded: Scenario, token_with: TokenWith) -> None:
+    guarded.shell("db", "echo no such table >&2; exit 1", type="batch", logged=True)
+    done = run_with(guarded, token_with(documented_policy()), "run", "api")
+    assert done.code == 3, done.stderr
+    assert "stderr | no such table" in done.stderr
+    again = run_with(guarded, token_with(documented_policy()), "run", "api")
+    assert again.code == 3, again.stderr
+    assert [row["ClientStatus"] for row in guarded.allocations("db")] == ["failed", "failed"]
+
+
+@pytest.mark.parametrize(
+    ("missing", "doing"),
+    [("submit-job", "while parsing jobs/api.nomad"), ("read-job", "while reading job 'PREFIXapi'")],
+)
+def test_a_missing_capability_is_named_and_nothing_is_registered(
+    guarded: Scenario, token_with: TokenWith, missing: str, doing: str
+) -> None:
+    done = run_with(guarded, token_with(documented_policy().replace(f'"{missing}", ', "")), "run", "api")
+    assert_denied(done, doing.replace("PREFIX", guarded.prefix), f"have the capability {missing} in namespace 'default'")
+    assert guarded.names() == []
+
+
+def test_a_token_that_may_only_parse_and_read_is_denied_the_plan(guarded: Scenario, token_with: TokenWith) -> None:
+    done = run_with(guarded, token_with(policy("parse-job", "read-job")), "run", "api")
+    assert_denied(done, "while asking Nomad for its plan of job 'api'", "capability submit-job")
+    assert run_with(guarded, token_with(policy("parse-job", "read-job")), "status", "api").code == 0
+
+
+def test_without_the_right_to_logs_the_failure_is_told_all_the_same(guarded: Scenario, token_with: TokenWith) -> None:
+    guarded.shell("db", "echo no such table >&2; exit 1", type="batch", logged=True)
+    token = token_with(documented_policy().replace(', "read-logs"', ""))
+    done = run_with(guarded, token, "run", "api")
+    assert done.code == 3, done.stderr
+    assert "task main: exit code 1" in done.stderr
+    assert "its logs cannot be read: Nomad denies it: Permission denied" in done.stderr
+    assert "have the capability read-logs in namespace 'default'" in done.stderr
+
+
+def test_without_the_right_to_list_only_the_stop_of_a_parent_is_denied(guarded: Scenario, token_with: TokenWith) -> None:
+    guarded.mock("nightly", type="batch", job='periodic {\n crons = ["0 3 * * *"]\n}')
+    token = token_with(documented_policy().replace(', "list-jobs"', ""))
+    assert run_with(guarded, token, "run", "--all").code == 0
+    assert run_with(guarded, token, "stop", "api", "--deep").code == 0
+    done = run_with(guarded, token, "stop", "nightly")
+    assert "capability list-jobs in namespace 'default'" in done.stderr
+    assert done.code in (1, 3), done.stderr
+
+
+# -- tokens ------------------------------------------------------------------------------------------------------------
+
+
+def test_without_a_token_one_is_asked_for(guarded: Scenario) -> None:
+    done = guarded.dtree("run", "api")
+    assert_denied(done, "give a token (NOMAD_TOKEN, --token-file)", "capability submit-job")
+    assert guarded.names() == []
+
+
+@pytest.mark.parametrize("token", [str(uuid4()), "not-even-a-uuid"])
+def test_an_unknown_token_is_denied(guarded: Scenario, token: str) -> None:
+    done = run_with(guarded, token, "run", "api")
+    assert_denied(done, "the token has to exist")
+
+
+def test_a_token_is_taken_from_the_option_the_file_and_the_variable(guarded: Scenario, token_with: TokenWith) -> None:
+    good, bad = token_with(documented_policy()), str(uuid4())
+    (guarded.folder / "token").write_text(f"{good}\n")
+    for argv, env in (
+        (["--token", good], {}),
+        (["--token", good], {"NOMAD_TOKEN": bad}),
+        (["--token-file", "token"], {}),
+        (["--token-file", "token"], {"NOMAD_TOKEN": bad}),
+        ([], {"NOMAD_DTREE_TOKEN_FILE": "token"}),
+        ([], {"NOMAD_TOKEN": good}),
+    ):
+        done = guarded.dtree("plan", "api", *argv, env=env)
+        assert done.code == 0, f"{argv} {env}: {done.stderr}"
+
+
+def test_a_missing_token_file_is_named(guarded: Scenario) -> None:
+    done = guarded.dtree("plan", "api", "--token-file", "gone")
+    assert done.code == 1
+    assert "gone cannot be read" in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_a_token_that_no_header_can_carry_is_refused_without_showing_it(guarded: Scenario) -> None:
+    for token in ("two\nlines-of-secret", "sch\u00fcssel-secret"):
+        done = guarded.dtree("plan", "api", env={"NOMAD_TOKEN": token})
+        assert done.code == 1, done.stderr
+        assert "error[" in done.stderr
+        assert "secret" not in done.stderr
+        assert "Traceback" not in done.stderr
+
+
+@pytest.mark.parametrize(
+    "argv",
+    [
+        ["run", "api", "-v"],
+        ["run", "api", "--output", "json"],
+        ["run", "api", "--server-addr", "http://127.0.0.1:1"],
+        ["run", "api", "--server-addr", "not an address"],
+        ["run", "nothing"],
+        ["run", "api", "--tokem", "x"],
+        ["plan", "api", "--output", "json"],
+        ["status", "api", "--output", "json"],
+        ["stop", "api", "--deep", "-v"],
+        ["validate", "--nomad", "--output", "json"],
+        ["version"],
+    ],
+    ids=" ".join,
+)
+def test_no_command_shows_the_token(guarded: Scenario, acl_agent: Agent, argv: Sequence[str]) -> None:
+    for where, env in (([], {"NOMAD_TOKEN": acl_agent.token}), (["--token", acl_agent.token], {})):
+        done = guarded.dtree(*argv, *(where if argv != ["version"] else []), env=env)
+        assert acl_agent.token not in done.stdout + done.stderr
+        assert done.code != 70, done.stderr
+
+
+def test_a_token_taken_away_in_mid_run_ends_the_run_with_the_reason(guarded: Scenario, acl_agent: Agent, token_with: TokenWith) -> None:
+    guarded.mock("db", update='update {\n min_healthy_time = "20s"\n healthy_deadline = "1m"\n progress_deadline = "2m"\n}')
+    token = token_with(documented_policy())
+    accessor = next(row["AccessorID"] for row in acl_agent.api.get("/v1/acl/tokens") if is_token(acl_agent, row["AccessorID"], token))
+    with guarded.running("run", "api", "--token", token) as running:
+        running.until("step-waiting", "db")
+        acl_agent.api.delete(f"/v1/acl/token/{accessor}")
+        # A standing query is judged when it is asked; a change makes the next one be asked.
+        acl_agent.api.put(f"/v1/job/{guarded.id('db')}/evaluate", {"JobID": guarded.id("db")})
+        done = running.finish()
+    assert done.code == 3, done.stdout + done.stderr
+    (failed,) = done.of("step-failed")
+    assert failed["job"] == "db"
+    assert failed["kind"] == "error"
+    assert "Nomad denies it" in failed["reason"]
+    assert token not in done.stdout + done.stderr
+
+
+def is_token(agent: Agent, accessor: str, secret: str) -> bool:
+    return bool(agent.api.get(f"/v1/acl/token/{accessor}")["SecretID"] == secret)
+
+
+# -- namespaces --------------------------------------------------------------------------------------------------------
+
+
+def test_a_token_for_one_namespace_runs_jobs_there_only(guarded: Scenario, token_with: TokenWith, elsewhere: str) -> None:
+    rules = documented_policy().replace("default", elsewhere)
+    token = token_with(rules)
+    assert_denied(run_with(guarded, token, "run", "api"), "capability submit-job in namespace 'default'")
+    done = run_with(guarded, token, "run", "api", "--namespace", elsewhere, "--output", "json")
+    assert done.code == 0, done.stderr
+    assert namespaces(guarded) == {"db": elsewhere, "api": elsewhere}
+    assert run_with(guarded, token, "stop", "api", "--deep", "--namespace", elsewhere).code == 0
+
+
+def test_file_beats_entry_beats_option(guarded: Scenario, acl_agent: Agent, elsewhere: str) -> None:
+    acl_agent.api.put("/v1/namespace/third", {"Name": "third"})
+    guarded.mock("by_file", job=f'namespace = "{elsewhere}"', namespace="default", pre=["by_entry", "by_option"])
+    guarded.mock("by_entry", namespace="third")
+    guarded.mock("by_option")
+    done = run_with(guarded, acl_agent.token, "run", "by_file", "--namespace", "default", "--output", "json")
+    assert done.code == 0, done.stderr
+    assert namespaces(guarded) == {"by_file": elsewhere, "by_entry": "third", "by_option": "default"}
+    assert {step["job"]: step["namespace"] for step in done.of("run-started")[0]["steps"]} == namespaces(guarded)
+    assert run_with(guarded, acl_agent.token, "run", "by_file").code == 0
+    assert run_with(guarded, acl_agent.token, "stop", "by_file", "--deep", "--purge").code == 0
+    assert eventually(lambda: namespaces(guarded) == {})
+
+
+def test_a_failure_in_another_namespace_shows_its_log(guarded: Scenario, acl_agent: Agent, elsewhere: str) -> None:
+    guarded.shell("db", "echo no such table >&2; exit 1", type="batch", logged=True, namespace=elsewhere)
+    done = run_with(guarded, acl_agent.token, "run", "api")
+    assert done.code == 3, done.stderr
+    assert "stderr | no such table" in done.stderr
+
+
+def test_a_namespace_that_does_not_exist_is_named(guarded: Scenario, acl_agent: Agent) -> None:
+    done = run_with(guarded, acl_agent.token, "run", "api", "--namespace", "nowhere")
+    assert done.code == 1, done.stderr
+    assert "nowhere" in done.stderr
+    assert guarded.names() == []
+
+
+def namespaces(scenario: Scenario) -> dict[str, str]:
+    rows = scenario.api.get("/v1/jobs", namespace="*", prefix=scenario.prefix)
+    return {row["ID"].removeprefix(scenario.prefix): row["Namespace"] for row in rows}
+
+
+def assert_denied(done: Done, *words: str) -> None:
+    """One calm error before anything was changed."""
+    assert done.code == 1, done.stdout + done.stderr
+    assert done.stderr.count("error[nomad-denied]: Nomad denies it: ") == 1, done.stderr
+    missing = [word for word in words if word not in done.stderr]
+    assert not missing, done.stderr

@@ -1,0 +1,230 @@
+"""dtree.pipeline: the stages as one program."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from dtree import pipeline
+from dtree.errors import DeclarationError, Denied, GoalError, Invalid, StoreError, UsageError
+from dtree.model import CheckResult
+from dtree.pipeline import Sources
+from dtree.plan import Intent
+from dtree.record import StatusRow
+from tests.fakes.clock import FakeClock
+from tests.fakes.cluster import FakeCluster
+from tests.fakes.jobs import job_file, job_spec
+from tests.fakes.scripts import canary, fails, never
+from tests.fakes.store import MemorySnapshot
+from tests.fakes.world import World
+
+SHOP = {"web": {"pre": "api"}, "api": {"pre": "db"}, "db": {"post": "setup"}}
+
+
+def sources_of(snapshot: MemorySnapshot) -> Sources:
+    return pipeline.read(snapshot, store="memory")
+
+
+def world(**scripts: Any) -> World:
+    return World(SHOP, scripts, kinds={"setup": "batch"})
+
+
+def status(of: World, *names: str) -> dict[str, StatusRow]:
+    rows = pipeline.status(sources_of(of.snapshot()), of.cluster, names, namespace="")
+    return {row.job: row for row in rows}
+
+
+# -- reading -----------------------------------------------------------------------------------------------------------
+
+
+def test_reading_takes_the_dependency_file_and_no_job_file() -> None:
+    snapshot = world().snapshot()
+    sources = sources_of(snapshot)
+    assert snapshot.reads == ["dependency.json"]
+    assert (sources.store, sources.declaration.stack, sorted(sources.graph.entries)) == ("memory", "memory", ["api", "db", "setup", "web"])
+
+
+def test_a_store_without_a_dependency_file_is_told() -> None:
+    with pytest.raises(StoreError):
+        sources_of(MemorySnapshot(None))
+
+
+def test_only_the_job_files_that_the_goal_needs_are_read() -> None:
+    snapshot = world().snapshot()
+    sources = sources_of(snapshot)
+    pipeline.prepare(sources, FakeCluster(FakeClock()), Intent("run", ("api",)), namespace="")
+    assert sorted(snapshot.reads) == ["dependency.json", "jobs/api.json", "jobs/db.json", "jobs/setup.json"]
+
+
+def test_a_job_file_may_stand_where_its_entry_says() -> None:
+    snapshot = MemorySnapshot({"dependencies": {"api": {"file": "elsewhere/a.json"}}}, files={"elsewhere/a.json": job_file("api")})
+    plan = pipeline.prepare(sources_of(snapshot), FakeCluster(FakeClock()), Intent("run", ("api",)), namespace="")
+    assert plan.steps[0].job.file == "elsewhere/a.json"
+
+
+# -- goals -------------------------------------------------------------------------------------------------------------
+
+
+def test_goals_are_sorted_and_each_once() -> None:
+    assert pipeline.goals(sources_of(world().snapshot()), ["web", "api", "web"], everything=False) == ("api", "web")
+
+
+def test_everything_is_every_job_of_the_file() -> None:
+    assert pipeline.goals(sources_of(world().snapshot()), [], everything=True) == ("api", "db", "setup", "web")
+
+
+def test_no_goal_is_a_usage_error_and_never_everything() -> None:
+    with pytest.raises(UsageError, match="no job is named"):
+        pipeline.goals(sources_of(world().snapshot()), [], everything=False)
+
+
+def test_everything_goes_with_no_job_name() -> None:
+    with pytest.raises(UsageError, match="--all"):
+        pipeline.goals(sources_of(world().snapshot()), ["web"], everything=True)
+
+
+def test_an_unknown_goal_is_told() -> None:
+    with pytest.raises(GoalError):
+        pipeline.goals(sources_of(world().snapshot()), ["wbe"], everything=False)
+
+
+# -- preparing ---------------------------------------------------------------------------------------------------------
+
+
+def test_a_plan_carries_where_it_came_from() -> None:
+    plan = world().plan("web")
+    assert (plan.verb, plan.stack, plan.store, plan.revision, plan.goals) == ("run", "memory", "memory", "memory", ("web",))
+
+
+def test_all_faults_of_all_job_files_are_told_before_anything_is_changed() -> None:
+    files = {"api.json": job_file(""), "db.json": b"\xff", "setup.nomad": "no job at all", "web.json": job_file("web")}
+    cluster = FakeCluster(FakeClock())
+    with pytest.raises(DeclarationError) as caught:
+        pipeline.prepare(sources_of(MemorySnapshot({"dependencies": SHOP}, files)), cluster, Intent("run", ("web",)), namespace="")
+    assert [fault.place.file for fault in caught.value.faults if fault.place] == ["jobs/api.json", "jobs/db.json", "jobs/setup.nomad"]
+    assert cluster.changes == []
+
+
+def test_missing_and_ambiguous_job_files_are_told_at_once() -> None:
+    snapshot = MemorySnapshot({"dependencies": {"api": {}, "db": {}}}, {"db.json": job_file("db"), "db.nomad": job_file("db")})
+    with pytest.raises(DeclarationError) as caught:
+        pipeline.prepare(sources_of(snapshot), FakeCluster(FakeClock()), Intent("run", ("api", "db")), namespace="")
+    assert [fault.code for fault in caught.value.faults] == ["job-file-missing", "job-file-ambiguous"]
+
+
+def test_what_nomad_denies_ends_the_planning() -> None:
+    denied = world()
+    denied.cluster.refuse("dry_run", "db", Denied("the token may not plan"))
+    with pytest.raises(Denied):
+        denied.plan("web")
+
+
+# -- check and validate ------------------------------------------------------------------------------------------------
+
+
+def test_a_check_finds_everything_without_nomad() -> None:
+    snapshot = MemorySnapshot(
+        {"dependencies": {"api": {}, "db": {}, "web": {"file": "nowhere.json"}, "good": {"file": "good.json"}}},
+        {"db.json": job_file("db"), "db.nomad": job_file("db")},
+        files={"good.json": job_file("good")},
+    )
+    with pytest.raises(DeclarationError) as caught:
+        pipeline.check(snapshot, store="memory")
+    assert [fault.code for fault in caught.value.faults] == ["job-file-missing", "job-file-ambiguous", "store-error"]
+
+
+def test_a_check_without_a_fault_gives_the_sources() -> None:
+    assert sorted(pipeline.check(world().snapshot(), store="memory").graph.entries) == ["api", "db", "setup", "web"]
+
+
+def test_validating_gives_nomads_warnings_by_job() -> None:
+    good = world()
+    good.cluster.warnings["db"] = "old field"
+    assert pipeline.validate(sources_of(good.snapshot()), good.cluster, namespace="") == ("db: old field",)
+    assert sorted(good.cluster.called("validate")) == ["api", "db", "setup", "web"]
+
+
+def test_validating_tells_every_job_that_nomad_refuses() -> None:
+    bad = world()
+    bad.cluster.refuse("validate", "api", Invalid("no group"))
+    bad.cluster.refuse("validate", "db", Invalid("no task"))
+    with pytest.raises(DeclarationError) as caught:
+        pipeline.validate(sources_of(bad.snapshot()), bad.cluster, namespace="")
+    assert [fault.problem for fault in caught.value.faults] == ["Nomad refuses job 'api': no group", "Nomad refuses job 'db': no task"]
+
+
+# -- status ------------------------------------------------------------------------------------------------------------
+
+
+def test_the_status_of_a_tree_stands_each_job_before_what_it_needs() -> None:
+    assert list(status(world(), "web")) == ["web", "api", "setup", "db"]
+
+
+def test_a_job_that_nomad_does_not_know_is_missing() -> None:
+    row = status(world(), "db")["db"]
+    assert (row.health, row.state, row.version, row.running, row.desired) == ("Missing", "", None, 0, 0)
+
+
+def test_a_healthy_service_has_its_addresses() -> None:
+    good = world()
+    good.cluster.has(good.job("db"))
+    row = status(good, "db")["db"]
+    assert (row.health, row.reason, row.state, row.version, row.running, row.desired) == ("Healthy", "", "running", 0, 1, 1)
+    assert [address.label for address in row.addresses] == ["http"]
+
+
+def test_a_failed_service_is_degraded_and_says_why() -> None:
+    bad = world()
+    bad.cluster.has(bad.job("db"), fails())
+    row = status(bad, "db")["db"]
+    assert (row.health, row.running, row.desired) == ("Degraded", 0, 1)
+    assert row.reason
+
+
+def test_a_service_that_comes_up_is_progressing() -> None:
+    slow = world()
+    slow.cluster.has(slow.job("db"), never)
+    row = status(slow, "db")["db"]
+    assert row.health == "Progressing"
+    assert row.reason.startswith("0 of 1 allocation healthy")
+
+
+def test_a_stopped_job_is_suspended_and_wants_nothing() -> None:
+    stopped = world()
+    stopped.cluster.has(stopped.job("db"))
+    stopped.cluster.stop(stopped.ref("db"))
+    row = status(stopped, "db")["db"]
+    assert (row.health, row.reason, row.desired, row.state) == ("Suspended", "stopped", 0, "dead")
+
+
+def test_a_canary_that_waits_for_somebody_is_suspended() -> None:
+    waiting = world()
+    waiting.cluster.has(waiting.job("db"), canary)
+    row = status(waiting, "db")["db"]
+    assert row.health == "Suspended"
+    assert "promote" in row.reason
+
+
+def test_a_completed_batch_job_is_healthy() -> None:
+    done = world()
+    done.cluster.has(done.job("setup"))
+    assert status(done, "setup")["setup"].health == "Healthy"
+
+
+def test_a_periodic_job_is_healthy_and_wants_nothing() -> None:
+    nightly = World({"nightly": {}}, specs={"nightly": job_spec("nightly", "batch", Periodic={"Spec": "@daily"})})
+    nightly.cluster.has(nightly.job("nightly"))
+    row = status(nightly, "nightly")["nightly"]
+    assert (row.health, row.desired) == ("Healthy", 0)
+
+
+def test_checks_decide_the_health_where_there_is_no_deployment() -> None:
+    spec = job_spec("db", Update={"MaxParallel": 0})
+    spec["TaskGroups"][0]["Services"] = [{"Name": "db", "Provider": "nomad", "Checks": [{"Type": "tcp"}]}]
+    checked = World({"db": {}}, specs={"db": spec})
+    checked.cluster.has(checked.job("db"))
+    checked.cluster.check_results["db"] = (CheckResult("tcp", "failure", "connection refused"),)
+    assert status(checked, "db")["db"].health == "Progressing"
+    checked.cluster.check_results["db"] = (CheckResult("tcp", "success", ""),)
+    assert status(checked, "db")["db"].health == "Healthy"
