@@ -268,8 +268,8 @@ def run_again(job: RenderedJob, seen: ObservedJob) -> tuple[Action, str]:
         return Rerun("purge", state.version), "purged first: no version of it was ever stable and nothing of it runs"
     return (
         Refuse(
-            f"'{job.name}' cannot be run again: Nomad does not do that with an unchanged job by itself, no version before "
-            f"{state.version} was stable, and {running} allocation{'s' if running > 1 else ''} of it still run{'s' if running == 1 else ''}",
+            f"'{job.name}' cannot be run again: Nomad does not do that with an unchanged job, no earlier version was stable, and "
+            f"{running} allocation{'s' if running > 1 else ''} of it still run{'s' if running == 1 else ''}",
             f"look at it; then change the job file, or `nomad-dtree stop {job.name} --purge` and run again",
         ),
         "it cannot be run again as long as something of it runs",

@@ -41,7 +41,7 @@ CHANGES: Final[Mapping[str, ChangeWords]] = {
     "stop": ChangeWords("-", "bad", "to stop", "stopping", "stopped"),
     "purge": ChangeWords("x", "bad", "to purge", "stopping", "purged"),
     "keep": ChangeWords("=", "dim", "kept", "keeping", "kept"),
-    "absent": ChangeWords(".", "dim", "with nothing to stop", "looking", "nothing to stop"),
+    "absent": ChangeWords(".", "dim", "not running", "looking", "not running"),
     "noop": ChangeWords("=", "dim", "unchanged", "checking"),
 }
 

@@ -145,7 +145,7 @@ def test_what_cannot_be_done_is_said_beforehand(scenario: Scenario) -> None:
     scenario.shell("db", '[ "$NOMAD_ALLOC_INDEX" = 0 ] || exit 1; exec sleep 3600', count=2)
     assert scenario.dtree("run", "db").code == 3
     (step,) = planned(scenario, "db")["steps"]
-    assert "no version before 0 was stable, and 1 allocation of it still runs" in step["refused"]["why"]
+    assert "no earlier version was stable, and 1 allocation of it still runs" in step["refused"]["why"]
     assert "nomad-dtree stop db --purge" in step["refused"]["hint"]
     assert lines(scenario, "db")[-1] == "Plan: 1 that cannot be done."
 

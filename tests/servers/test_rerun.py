@@ -10,11 +10,13 @@ import pytest
 from tests.servers.eventually import eventually
 from tests.servers.scenario import Done, Scenario
 
-NO_SECOND_CHANCE = """
+NO_RESTART = """
 restart {
   attempts = 0
   mode     = "fail"
 }
+"""
+NO_RESCHEDULE = """
 reschedule {
   attempts  = 0
   unlimited = false
@@ -67,7 +69,7 @@ def test_a_completed_unchanged_batch_job_is_done(scenario: Scenario) -> None:
 
 @pytest.mark.parametrize("kind", ["batch", "sysbatch"])
 def test_a_failed_unchanged_job_that_completes_is_run_again(scenario: Scenario, tmp_path: Path, kind: str) -> None:
-    scenario.shell("seed", unless(tmp_path / "fixed"), type=kind, group=NO_SECOND_CHANCE if kind == "batch" else "")
+    scenario.shell("seed", unless(tmp_path / "fixed"), type=kind, group=NO_RESTART if kind == "sysbatch" else NO_RESTART + NO_RESCHEDULE)
     scenario.mock("api", pre="seed")
     run(scenario, "api", code=3)
     (tmp_path / "fixed").touch()
@@ -114,7 +116,7 @@ def test_a_failed_service_of_which_something_runs_is_refused_and_left_alone(scen
     before = stored(scenario, "db"), scenario.allocations("db")
     done = run(scenario, "api", code=3)
     (failed,) = done.of("step-failed")
-    assert "no version before 0 was stable, and 1 allocation of it still runs" in failed["reason"]
+    assert "no earlier version was stable, and 1 allocation of it still runs" in failed["reason"]
     assert "nomad-dtree stop db --purge" in failed["hint"]
     assert (stored(scenario, "db"), scenario.allocations("db")) == before
     assert scenario.names() == ["db"]

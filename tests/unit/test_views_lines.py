@@ -88,11 +88,11 @@ def test_a_stop_speaks_of_stopping() -> None:
         07:32:01 postgres  keeping: still needed by search
         07:32:01 postgres  kept: still needed by search
         07:32:01 redis     looking: not in Nomad
-        07:32:01 redis     not in Nomad in 0.0 s: not in Nomad
+        07:32:01 redis     not running in 0.0 s: not in Nomad
 
         = postgres kept: still needed by search
 
-        Done: 1 stopped, 1 purged, 1 not in Nomad, 1 kept in 3.0 s
+        Done: 1 stopped, 1 purged, 1 not running, 1 kept in 3.0 s
     """)
     assert expected == lines_of(STOP, "verbose")
 

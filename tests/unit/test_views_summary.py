@@ -78,7 +78,7 @@ def test_a_stop_names_what_was_kept() -> None:
     expected = text("""
         = postgres kept: still needed by search
 
-        Done: 1 stopped, 1 purged, 1 not in Nomad, 1 kept in 3.0 s
+        Done: 1 stopped, 1 purged, 1 not running, 1 kept in 3.0 s
     """)
     assert expected == summary_text(fold(STOP))
 

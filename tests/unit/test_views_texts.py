@@ -81,14 +81,14 @@ def test_a_plan_to_stop_counts_what_is_kept_and_what_is_not_there() -> None:
         |  3  =  db     keep    after api    still needed by search
         |  4  .  redis  absent               not in Nomad
         |
-        |Plan: 1 to stop, 1 to purge, 1 kept, 1 not in Nomad.
+        |Plan: 1 to stop, 1 to purge, 1 kept, 1 not running.
     """)
     assert expected == shown
 
 
 def test_a_plan_with_nothing_to_stop_says_so() -> None:
     shown = plan_text(plan(step("redis", change="absent", cause="not in Nomad", action=Nothing()), verb="stop"))
-    assert shown.splitlines()[-1] == "Nothing to stop: 1 not in Nomad."
+    assert shown.splitlines()[-1] == "Nothing to stop: 1 not running."
 
 
 def test_an_empty_plan_says_so() -> None:

@@ -1,0 +1,38 @@
+"""The pages whose commands need a Nomad, on a real one."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from dtree.demo.agent import Agent
+from tests.docs.pages import ROOT, all_pages, fences, run_page
+from tests.servers.conftest import purge_jobs
+
+PAGES = [page for page in all_pages() if any(fence.needs_nomad for fence in fences(page))]
+
+
+def _name(page: Path) -> str:
+    return str(page.relative_to(ROOT))
+
+
+@pytest.fixture
+def clean_agent(agent: Agent, request: pytest.FixtureRequest) -> Iterator[Agent]:
+    """The session's agent, without the jobs of the page's files before and after."""
+    page: Path = request.node.callspec.params["page"]
+    names = {name for fence in fences(page) for name in re.findall(r'^job "([^"]+)"', fence.body, re.MULTILINE)}
+    for name in sorted(names):
+        purge_jobs(agent.api, name)
+    yield agent
+    for name in sorted(names):
+        purge_jobs(agent.api, name)
+
+
+@pytest.mark.parametrize("page", PAGES, ids=_name)
+def test_commands_do_what_the_page_says(page: Path, clean_agent: Agent, tmp_path: Path) -> None:
+    folder = tmp_path / "page"
+    folder.mkdir()
+    assert run_page(page, folder, nomad=True, environ={"NOMAD_ADDR": clean_agent.address}) == []
