@@ -9,4 +9,6 @@
     layers.py     two hundred jobs in ten layers on a real Nomad
     large.py      a file of ten thousand jobs, without Nomad; planning.py is the process that it measures
     startup.py    commands that do little, against bare Python and an empty typer program (empty.py)
+
+All of it stays on loopback, is bounded in number and time, and ends what it started.
 """

@@ -6,6 +6,7 @@ import os
 import platform
 import sys
 from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 
 from bench import floor, large, layers, seed, startup
@@ -33,7 +34,7 @@ def main(wanted: Sequence[str]) -> int:
     if any(name in names for name in _ON_NOMAD):
         with floor.roomy_agent(find_nomad()) as agent:
             version = str(agent.api.get("/v1/agent/self")["config"]["Version"]["Version"])
-            sections += [_told(name, lambda measure=measure: measure(agent)) for name, measure in _ON_NOMAD.items() if name in names]
+            sections += [_told(name, partial(measure, agent)) for name, measure in _ON_NOMAD.items() if name in names]
     machine = (
         f"{os.cpu_count()} cores ({platform.machine()}), Python {platform.python_version()}, Nomad {version}; "
         f"load average {load:.1f} before the first measurement."

@@ -75,11 +75,9 @@ def clear(api: Api, ids: Collection[str]) -> None:
     for job_id in ids:
         api.delete(f"/v1/job/{job_id}")
     deadline_s = time.perf_counter() + _TIMEOUT_S
-    while any(row["ClientStatus"] not in _OVER for row in api.get("/v1/allocations", task_states="false")) or any(
-        row["Status"] == "pending" for row in api.get("/v1/evaluations")
-    ):
+    while left := _left(api):
         if time.perf_counter() > deadline_s:
-            raise RuntimeError("jobs that were stopped still run")
+            raise RuntimeError(f"stopped, but not at rest: {left[:5]}")
         time.sleep(0.1)
     api.put("/v1/system/gc")
 
@@ -87,6 +85,13 @@ def clear(api: Api, ids: Collection[str]) -> None:
 def requests_so_far(agent: Agent) -> int:
     """Count the HTTP requests that the agent has answered since it started, by its log."""
     return (agent.folder / "agent.log").read_bytes().count(_REQUEST_LINE)
+
+
+def _left(api: Api) -> list[tuple[str, str]]:
+    """Return what is still to be done, as (job, state)."""
+    allocations = api.get("/v1/allocations", task_states="false")
+    running = [(row["JobID"], row["ClientStatus"]) for row in allocations if row["ClientStatus"] not in _OVER]
+    return running + [(row["JobID"], "evaluation pending") for row in api.get("/v1/evaluations") if row["Status"] == "pending"]
 
 
 def _good(api: Api, ids: Collection[str]) -> set[str]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
+from itertools import pairwise
 from pathlib import Path
 
 Needs = Mapping[str, Sequence[str]]
@@ -59,7 +60,7 @@ def layered(layers: int, width: int, *, needs: int = 3) -> Needs:
     """Return a graph of layers in which each job needs some of the layer above it, spread evenly."""
     names = [[f"l{layer:02}-{place:03}" for place in range(width)] for layer in range(layers)]
     graph: dict[str, Sequence[str]] = dict.fromkeys(names[0], ())
-    for above, here in zip(names, names[1:], strict=False):
+    for above, here in pairwise(names):
         for place, name in enumerate(here):
             graph[name] = sorted({above[(place * 7 + step * 5) % width] for step in range(needs)})
     return graph

@@ -12,7 +12,7 @@ from dtree.demo.agent import Agent
 
 _LAYERS = 10
 _WIDTH = 20
-_ROUNDS = 3
+_ROUNDS = 2
 _IN_FLIGHT = (10, 50)
 
 

@@ -16,7 +16,7 @@ def main(path: Path) -> None:
     known = graph.build(declaration, ())
     goals = tuple(sorted(known.entries))
     names = graph.select(known, goals)
-    jobs = {name: RenderedJob(name, JobRef("default", name), f"{name}.nomad", "", "hcl2", {"ID": name, "Type": "service"}) for name in names}
+    jobs = {name: RenderedJob(name, JobRef("default", name), f"{name}.nomad", "", "hcl2", {"ID": name}) for name in names}
     observed = {name: ObservedJob(JobSnapshot(job.ref, None), DryRun("Added", {"main": {"place": 1}}, 0)) for name, job in jobs.items()}
     steps = plan.make_run(known, names, jobs, observed, Intent("run", goals))
     print(f"{len(steps)} steps")

@@ -37,8 +37,15 @@ class Standing:
 
     @property
     def lasts(self) -> bool:
-        """Whether it is meant to run on, so that it can fall over."""
-        return self.step.job.type not in ("batch", "sysbatch") and not self.step.job.is_parent
+        """Whether it may fall over: it is meant to run on, or was ready as soon as it ran."""
+        if self.step.job.is_parent:
+            return False
+        return not self.is_batch or self.awaited.condition.name == "started"
+
+    @property
+    def is_batch(self) -> bool:
+        """Whether it is meant to end."""
+        return self.step.job.type in ("batch", "sysbatch")
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,6 +110,14 @@ class Explained:
     again: Step | None
 
 
+@dataclass(frozen=True, slots=True)
+class JudgedAgain:
+    """What the last look at the services of a run found: (name, why, details) of those that fell over, or why nobody can tell."""
+
+    fallen: tuple[tuple[str, str, tuple[str, ...]], ...] = ()
+    error: ClusterError | None = None
+
+
 Outcome = Acted | Refused | Checked | Doubted | Explained
 
 
@@ -122,8 +137,8 @@ def act(step: Step, needs: Sequence[Standing], cluster: Cluster, halt: Halt) -> 
 def fallen(stands: Sequence[Standing], cluster: Cluster) -> list[tuple[str, str, tuple[str, ...]]]:
     """Judge steps that were ready once more.
 
-    A batch job that completed cannot fall over (Nomad may even have forgotten it). A service that waits again, but with as many good
-    allocations as then, grew; it did not fall.
+    A batch job that completed cannot fall over (Nomad may even have forgotten it), one that was ready once it ran can. A service that waits
+    again, but with as many good allocations as then, grew; it did not fall.
 
     Returns:
         (name, why, details) of those that fell, sorted by name.
@@ -135,6 +150,8 @@ def fallen(stands: Sequence[Standing], cluster: Cluster) -> list[tuple[str, str,
     found = []
     for one in sorted(lasting, key=lambda one: one.step.name):
         snapshot = snapshots[one.step.ref]
+        if one.is_batch and snapshot.job is None:
+            continue
         verdict = judge(snapshot, one.awaited, waited_s=one.step.timeout_s, unplaceable_s=0.0, placement_timeout_s=float("inf"))
         fell = isinstance(verdict, Broken) or (isinstance(verdict, Waiting) and standing(snapshot, one.awaited) < one.good)
         if fell:
@@ -145,6 +162,14 @@ def fallen(stands: Sequence[Standing], cluster: Cluster) -> list[tuple[str, str,
 def standing(snapshot: JobSnapshot, awaited: Awaited) -> int:
     """Count the allocations that stand: running, and not found unhealthy."""
     return sum(one.client == "running" and one.healthy is not False for one in current_allocations(snapshot, awaited))
+
+
+def judge_again(stands: Sequence[Standing], cluster: Cluster) -> JudgedAgain:
+    """Judge all steps that were ready once more, at the end of a run. Effects: reads Nomad."""
+    try:
+        return JudgedAgain(tuple(fallen(stands, cluster)))
+    except ClusterError as error:
+        return JudgedAgain(error=error)
 
 
 def finish(
@@ -191,7 +216,8 @@ def explain(step: Step, awaited: Awaited | None, broken: Broken, snapshot: JobSn
             if not is_confirmed(broken, second):
                 return Doubted(step.name, first, snapshot)
         if awaited is not None and snapshot is not None:
-            details = _details(snapshot, awaited, cluster)
+            # What the reason says already is not said again.
+            details = tuple(line for line in _details(snapshot, awaited, cluster) if broken.reason not in line)
         if not again:
             return Explained(step.name, details, None)
         action, cause = run_again(step.job, look_again(step.job, cluster))

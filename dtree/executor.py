@@ -8,10 +8,10 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Final
+from typing import Final, TypeVar
 
 from dtree import acting, diagnose
-from dtree.acting import Acted, Checked, Doubted, Explained, Outcome, Refused
+from dtree.acting import Acted, Checked, Doubted, Explained, JudgedAgain, Outcome, Refused
 from dtree.errors import (
     EXIT_AWAITING_PROMOTION,
     EXIT_ERROR,
@@ -46,6 +46,8 @@ from dtree.record import Recorder, RunRecord
 from dtree.schedule import Schedule
 
 _LAST_ANSWERS_S: Final = 1.0
+
+Result = TypeVar("Result")
 
 Interrupts = Callable[[Callable[[str], None]], None]
 """Subscribe to signals: the function handed over is called with a signal's name."""
@@ -101,6 +103,7 @@ class _Flight:
     unplaceable_s: float | None = None
     next_look_s: float = 0.0
     reason: str = ""
+    told: str = ""
     checks: Mapping[str, Sequence[CheckResult]] = field(default_factory=dict)
     checks_due_s: float = 0.0
     broken: Broken | None = None
@@ -139,6 +142,7 @@ class _Run:
         self._ready: dict[str, acting.Standing] = {}
         self._halted = acting.Halt()
         self._denied: Denied | None = None
+        self._trouble: ClusterError | None = None
 
     def run(self, interrupts: Interrupts) -> RunRecord:
         started_s = self._clock.now_s()
@@ -148,8 +152,7 @@ class _Run:
         on_trouble = lambda error: self._inbox.put(_Trouble(error))  # noqa: E731 - as above
         with self._cluster.watch(on_change, on_trouble) as watch:
             self._loop(watch)
-        if not self._halted:
-            self._judge_at_the_end()
+            self._judge_at_the_end(watch)
         code = self._exit_code()
         self._emit(RunFinished(self._clock.unix_s(), code, self._clock.now_s() - started_s))
         return self._recorder.record()
@@ -184,6 +187,7 @@ class _Run:
     def _handle(self, item: object, watch: Watch) -> None:
         match item:
             case _Changed(snapshot=snapshot):
+                self._trouble = None
                 name = self._by_ref.get(snapshot.ref)
                 if name is not None and name in self._flights:
                     self._flights[name].snapshots[snapshot.ref] = snapshot
@@ -266,7 +270,7 @@ class _Run:
                 self._say_why(flight, reason)
                 self._ask_checks(flight, now_s)
                 if now_s >= flight.since_s + flight.step.timeout_s:
-                    why = f"not {flight.step.condition} within {flight.step.timeout_s:g} s: {reason}"
+                    why = f"not {flight.step.condition} within {flight.step.timeout_s:g} s: {self._as_of(reason)}"
                     self._break(flight, Broken("timed-out", why))
 
     def _verdict(self, flight: _Flight, waited_s: float, now_s: float) -> Verdict:
@@ -298,7 +302,7 @@ class _Run:
                 if len(flight.snapshots) == len(flight.refs):
                     self._judge(flight, watch)
                 else:
-                    why = f"Nomad could not be asked for {flight.step.timeout_s:g} s: {flight.reason or 'no answer'}"
+                    why = f"Nomad could not be asked for {flight.step.timeout_s:g} s: {self._as_of(flight.reason) or 'no answer'}"
                     self._break(flight, Broken("timed-out", why))
 
     def _until_next_look_s(self) -> float | None:
@@ -373,28 +377,37 @@ class _Run:
             self._emit(StepReady(self._clock.unix_s(), step.name, step.cause, ()))
         self._schedule.done(step.name)
 
-    def _judge_at_the_end(self) -> None:
+    def _judge_at_the_end(self, watch: Watch) -> None:
         """Every service of the run once more: what fell over in between is a failure, and so is what cannot be asked any more."""
-        try:
-            fell = acting.fallen(list(self._ready.values()), self._cluster)
-        except ClusterError as error:
-            reason = f"was ready, but could not be judged again at the end: {error.problem}"
-            for name in sorted(one.step.name for one in self._ready.values() if one.lasts):
-                self._emit(StepFailed(self._clock.unix_s(), name, "error", reason, error.notes, error.hint))
-            return
-        for name, reason, details in fell:
+        stands = list(self._ready.values())
+        self._clock.start(lambda: self._inbox.put(_outcome(lambda: acting.judge_again(stands, self._cluster))))
+        while not self._halted:
+            item = self._inbox.get(None)
+            if isinstance(item, JudgedAgain):
+                self._take_last_look(item)
+                return
+            self._handle(item, watch)
+
+    def _take_last_look(self, look: JudgedAgain) -> None:
+        for name, reason, details in look.fallen:
             self._fall(name, reason, details)
+        if look.error is None:
+            return
+        reason = f"was ready, but could not be judged again at the end: {look.error.problem}"
+        for name in sorted(one.step.name for one in self._ready.values() if one.lasts):
+            self._emit(StepFailed(self._clock.unix_s(), name, "error", reason, look.error.notes, look.error.hint))
 
     # -- trouble ------------------------------------------------------------------------------------------------------
 
     def _meet_trouble(self, error: ClusterError | None, watch: Watch) -> None:
+        self._trouble = error
         for flight in list(self._flights.values()):
             if not flight.refs or flight.broken is not None:
                 continue
             if isinstance(error, Denied):
                 self._fail(flight, "error", error.problem, error.notes, error.hint, watch)
             elif error is not None:
-                self._say_why(flight, f"no contact with Nomad: {error.problem}")
+                self._say_why(flight, flight.reason)
             else:
                 self._judge(flight, watch)
         if isinstance(error, Denied):
@@ -419,9 +432,17 @@ class _Run:
         self._clock.start(lambda: self._inbox.put(_outcome(job)))
 
     def _say_why(self, flight: _Flight, reason: str) -> None:
-        if reason != flight.reason:
-            flight.reason = reason
-            self._emit(StepWaiting(self._clock.unix_s(), flight.step.name, reason))
+        flight.reason = reason
+        told = self._as_of(reason)
+        if told != flight.told:
+            flight.told = told
+            self._emit(StepWaiting(self._clock.unix_s(), flight.step.name, told))
+
+    def _as_of(self, reason: str) -> str:
+        """Say that a reason is not today's: there is no contact with Nomad."""
+        if self._trouble is None:
+            return reason
+        return f"no contact with Nomad: {self._trouble.problem}" + (f"; last seen: {reason}" if reason else "")
 
     def _unfollow(self, flight: _Flight, watch: Watch) -> None:
         for ref in flight.refs:
@@ -452,7 +473,7 @@ class _Run:
         return EXIT_ERROR if kinds or kept_goal else EXIT_OK
 
 
-def _outcome(job: Callable[[], Outcome]) -> Outcome | _Crashed:
+def _outcome(job: Callable[[], Result]) -> Result | _Crashed:
     try:
         return job()
     except Exception as error:  # noqa: BLE001 - the loop raises it where somebody sees it

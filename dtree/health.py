@@ -18,7 +18,19 @@ from dtree.evidence import SETTLE_S, Awaited
 from dtree.model import CheckResult, Condition, FailureKind, JobSnapshot, Placement
 from dtree.tally import Case
 
-__all__ = ["Awaited", "Broken", "Ready", "Verdict", "Waiting", "has_failed", "is_confirmed", "is_finished", "judge", "stopped"]
+__all__ = [
+    "Awaited",
+    "Broken",
+    "Ready",
+    "Verdict",
+    "Waiting",
+    "awaits_promotion",
+    "has_failed",
+    "is_confirmed",
+    "is_finished",
+    "judge",
+    "stopped",
+]
 
 
 CHECK_AGAIN_S: Final = 1.0
@@ -117,6 +129,15 @@ def has_failed(snapshot: JobSnapshot) -> bool:
         return False
     verdict = _as_stored(snapshot, evidence.as_found(job, Condition("ready")))
     return isinstance(verdict, Broken) and verdict.kind == "failed"
+
+
+def awaits_promotion(snapshot: JobSnapshot) -> bool:
+    """Whether the stored version waits for somebody to promote its canaries."""
+    job = snapshot.job
+    if job is None or job.stopped:
+        return False
+    verdict = _as_stored(snapshot, evidence.as_found(job, Condition("ready")))
+    return isinstance(verdict, Broken) and verdict.kind == "awaiting-promotion"
 
 
 def is_finished(snapshot: JobSnapshot) -> bool:

@@ -5,10 +5,10 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Callable, Iterable, Mapping
-from concurrent.futures import ThreadPoolExecutor
 from typing import Any, Final, TypeVar
 
 from dtree.access.refusals import diagnostics
+from dtree.clock import do_all
 from dtree.errors import DeclarationError, Fault, Invalid, Place
 from dtree.health import has_failed
 from dtree.model import Entry, JobRef, RenderedJob, Spec
@@ -224,8 +224,7 @@ def _all_of(names: list[str], read: Callable[[str], Result]) -> tuple[dict[str, 
 
     results: dict[str, Result] = {}
     faults: list[Fault] = []
-    with ThreadPoolExecutor(_AT_ONCE) as pool:
-        for name, (found, wrong) in zip(names, pool.map(attempt, names), strict=True):
-            results.update((name, result) for result in found)
-            faults += wrong
+    for name, (found, wrong) in zip(names, do_all(attempt, names, at_once=_AT_ONCE), strict=True):
+        results.update((name, result) for result in found)
+        faults += wrong
     return results, faults

@@ -7,73 +7,27 @@
     Observed --plan.make_*--> Plan          every decision; `nomad-dtree plan` ends here                     (pure)
     Plan --carry_out--> RunRecord           the only stage that changes Nomad; news leave it as events
 
-`plan` and `run` share everything but the last call, so they cannot drift apart.
+The first two stages need no Nomad and are `dtree.sources`. `plan` and `run` share everything but the last call, so they cannot drift apart.
 """
 
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
-from dtree import depfile, diagnose, graph, plan
-from dtree.errors import DeclarationError, Fault, Invalid, StoreError, UsageError
+from dtree import diagnose, graph, plan
+from dtree.errors import DeclarationError, Fault, Invalid
 from dtree.evidence import Awaited, as_found, current_allocations
 from dtree.executor import Interrupts, Limits, carry_out
-from dtree.graph import DependencyGraph
 from dtree.health import Broken, Ready, Waiting, judge
-from dtree.model import CheckResult, Condition, Declaration, JobSnapshot, RenderedJob
+from dtree.model import CheckResult, Condition, JobSnapshot, RenderedJob
 from dtree.observe import observe_jobs, parse_jobs, read_stored, refusals
 from dtree.plan import Intent, Plan
 from dtree.ports import Cluster
 from dtree.record import Health, StatusRow
-from dtree.store import Snapshot
+from dtree.sources import Sources, check, goals, read
 
 __all__ = ["Interrupts", "Limits", "Sources", "carry_out", "check", "goals", "prepare", "read", "status", "validate"]
-
-
-@dataclass(frozen=True, slots=True)
-class Sources:
-    """What a store holds.
-
-    Attributes:
-        store: name of the store, for people.
-    """
-
-    store: str
-    snapshot: Snapshot
-    declaration: Declaration
-    graph: DependencyGraph
-
-
-def read(snapshot: Snapshot, *, store: str) -> Sources:
-    """Read the dependency file and build the graph.
-
-    Raises:
-        DeclarationError: all its faults at once.
-        StoreError: the store cannot be read.
-
-    Effects: reads the store; no job file yet.
-    """
-    text = snapshot.depfile()
-    declaration = depfile.parse(text.path, text.data, title=snapshot.title)
-    return Sources(store, snapshot, declaration, graph.build(declaration, snapshot.job_names()))
-
-
-def goals(sources: Sources, names: Sequence[str], *, everything: bool) -> tuple[str, ...]:
-    """Return what is asked for, sorted, each once.
-
-    Raises:
-        UsageError: neither a job nor `--all`, or both.
-        GoalError: a name that is no job.
-    """
-    if everything and names:
-        raise UsageError("--all is every job of the file: it goes with no job name", hint="leave one of them out")
-    if everything:
-        return tuple(sorted(sources.graph.entries))
-    if not names:
-        raise UsageError("no job is named", hint="name one (`--job nginx`), or take every job of the file with --all")
-    graph.select(sources.graph, names)
-    return tuple(sorted(set(names)))
 
 
 def prepare(sources: Sources, cluster: Cluster, intent: Intent, *, namespace: str) -> Plan:
@@ -106,27 +60,6 @@ def prepare(sources: Sources, cluster: Cluster, intent: Intent, *, namespace: st
         steps=steps,
         warnings=tuple(f"{name}: {run.warnings}" for name, seen in sorted(observed.items()) if (run := seen.dry_run) and run.warnings),
     )
-
-
-def check(snapshot: Snapshot, *, store: str) -> Sources:
-    """Read the dependency file and see that every job has one job file, without asking Nomad.
-
-    Raises:
-        DeclarationError: everything that is wrong, at once.
-
-    Effects: reads the store; of the job files only those that an entry names with `file`.
-    """
-    sources = read(snapshot, store=store)
-    files = _files(sources.graph, sources.graph.entries)
-    _, faults = snapshot.find_jobs(name for name in sources.graph.entries if name not in files)
-    for path in files.values():
-        try:
-            snapshot.read(path)
-        except StoreError as error:
-            faults += error.faults
-    if faults:
-        raise DeclarationError(faults)
-    return sources
 
 
 def validate(sources: Sources, cluster: Cluster, *, namespace: str) -> tuple[str, ...]:
@@ -204,9 +137,5 @@ def _health_of(snapshot: JobSnapshot, awaited: Awaited, checks: Mapping[str, Seq
 
 
 def _parsed(sources: Sources, names: Collection[str], cluster: Cluster, namespace: str) -> dict[str, RenderedJob]:
-    texts = sources.snapshot.jobs(names, _files(sources.graph, names))
+    texts = sources.snapshot.jobs(names, sources.files(names))
     return parse_jobs(texts, sources.graph.entries, cluster, namespace=namespace)
-
-
-def _files(known: DependencyGraph, names: Collection[str]) -> dict[str, str]:
-    return {name: entry.file for name in names if (entry := known.entries[name]).file is not None}

@@ -10,8 +10,9 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass, replace
 from typing import Literal
 
+from dtree.evidence import as_found, current_allocations
 from dtree.graph import DependencyGraph, order, select
-from dtree.health import has_failed, is_finished
+from dtree.health import awaits_promotion, has_failed, is_finished
 from dtree.model import Condition, DryRun, JobRef, JobSnapshot, JobState, RenderedJob, Spec
 
 Change = Literal["noop", "create", "update", "replace", "rerun", "evaluate", "stop", "purge", "keep", "absent"]
@@ -265,7 +266,7 @@ def run_again(job: RenderedJob, seen: ObservedJob) -> tuple[Action, str]:
         return Rerun("revert", state.version, seen.stable_version), f"returned to stable version {seen.stable_version} first"
     running = sum(allocation.client in ("running", "pending", "unknown") for allocation in seen.snapshot.allocations)
     if running == 0:
-        return Rerun("purge", state.version), "purged first: no version of it was ever stable and nothing of it runs"
+        return Rerun("purge", state.version), "purged first: no earlier version was stable and nothing of it runs"
     return (
         Refuse(
             f"'{job.name}' cannot be run again: Nomad does not do that with an unchanged job, no earlier version was stable, and "
@@ -330,12 +331,25 @@ def _decide_unchanged(job: RenderedJob, seen: ObservedJob, state: JobState, *, f
         if force:
             return run_again(job, seen)[0], "rerun", "completed and unchanged; run again because of --force"
         return Noop(state.version), "noop", "completed, unchanged"
+    cause = _asks_for_evaluation(job, seen, state)
+    if cause or force:
+        return Evaluate(state.version), "evaluate", cause or "unchanged and not failed, so --force only has Nomad evaluate it"
+    if awaits_promotion(seen.snapshot):
+        return Noop(state.version), "noop", "unchanged, but its canary waits for promotion"
+    return Noop(state.version), "noop", "runs, unchanged" if state.status == "running" else "unchanged"
+
+
+def _asks_for_evaluation(job: RenderedJob, seen: ObservedJob, state: JobState) -> str:
+    """Say what an evaluation would bring to an unchanged job; "" for nothing."""
     missing = sum(_missing(job, numbers) for numbers in (seen.dry_run.updates.values() if seen.dry_run else ()))
     if missing:
-        return Evaluate(state.version), "evaluate", f"unchanged, but {missing} allocation{'s are' if missing > 1 else ' is'} missing"
-    if force:
-        return Evaluate(state.version), "evaluate", "unchanged and not failed, so --force only has Nomad evaluate it"
-    return Noop(state.version), "noop", "runs, unchanged"
+        return f"unchanged, but {missing} allocation{'s are' if missing > 1 else ' is'} missing"
+    current = current_allocations(seen.snapshot, as_found(state, Condition()))
+    late = sum(one.client == "failed" and bool(one.followup_eval) for one in current)
+    if late:
+        what = "a failed allocation waits" if late == 1 else f"{late} failed allocations wait"
+        return f"unchanged, but {what} to be rescheduled: that is done at once"
+    return ""
 
 
 def _ignores_dead(seen: ObservedJob, job: RenderedJob) -> bool:

@@ -31,6 +31,8 @@ _FIRST_PAUSE_S: Final = 0.2
 _LONGEST_PAUSE_S: Final = 5.0
 _CONNECTIONS: Final = 32
 
+_USER: Final = re.compile(r"//[^/]*@")
+
 _TRANSIENT: Final = re.compile(
     r"rpc error: (EOF|failed to get conn|lead thread)|No cluster leader|connection (refused|reset)|i/o timeout|not ready to serve"
     r"|leadership lost|Timeout enqueuing|server is shutting down|EOF$",
@@ -70,8 +72,13 @@ class Connection:
     @property
     def url(self) -> str:
         """The address with a scheme and without a slash at the end."""
-        address = self.address.strip().rstrip("/")
-        return address if "://" in address else f"http://{address}"
+        address = self.address.strip()
+        return (address if "://" in address else f"http://{address}").rstrip("/")
+
+    @property
+    def shown(self) -> str:
+        """The address as it may be shown: without a user's name and password."""
+        return _USER.sub("//", self.url)
 
 
 class NomadClient:
@@ -95,6 +102,7 @@ class NomadClient:
         params: Mapping[str, str] | None = None,
         body: object = None,
         doing: str = "",
+        kind: type = object,
     ) -> Any:  # noqa: ANN401 - JSON
         """Call an endpoint.
 
@@ -103,6 +111,7 @@ class NomadClient:
             params: query parameters; the connection's namespace and region are added where absent.
             body: sent as JSON.
             doing: what this is for, for the error, as "reading job 'api'".
+            kind: what the JSON has to be; where it is not, that is no Nomad.
 
         Returns:
             The decoded JSON; None for an empty body.
@@ -113,7 +122,7 @@ class NomadClient:
         Effects: one request to Nomad, or several tries of it.
         """
         response = self._try(method, parts, params, body, doing, (_CONNECT_S, _READ_S))
-        return _json(response, doing)
+        return _json(response, doing, self.connection.shown, kind)
 
     def text(self, *parts: str, params: Mapping[str, str] | None = None, doing: str = "") -> str:
         """GET an endpoint that answers with plain text. Effects: as `call`."""
@@ -131,7 +140,7 @@ class NomadClient:
         """
         asked = {**params, "index": str(max(index, 1)), "wait": f"{wait_s:.0f}s"} if index else dict(params)
         response = self._once("get", parts, asked, None, (_CONNECT_S, wait_s * 17 / 16 + 10))
-        return int(response.headers.get("X-Nomad-Index") or 0), _json(response, doing)
+        return int(response.headers.get("X-Nomad-Index") or 0), _json(response, doing, self.connection.shown, object)
 
     def _try(
         self,
@@ -179,8 +188,10 @@ class NomadClient:
 
     def _refusal(self, response: Response, method: str, parts: tuple[str, ...], params: Mapping[str, str]) -> ClusterError:
         if "HTTP request to an HTTPS server" in response.text:
-            secure = self.connection.url.replace("http://", "https://", 1)
-            return Unreachable(f"what listens at {self.connection.url} wants https", hint=f"use {secure}", code=tls.CODE)
+            secure = self.connection.shown.replace("http://", "https://", 1)
+            return Unreachable(f"what listens at {self.connection.shown} wants https", hint=f"use {secure}", code=tls.CODE)
+        if response.status_code < 500 and _is_page(response):  # noqa: PLR2004 - HTTP
+            return _not_nomad(self.connection.shown, f"it answers with a web page ({response.status_code})")
         refusal = _refusal(response)
         if isinstance(refusal, Denied):
             namespace = params.get("namespace") or self.connection.namespace or "default"
@@ -191,12 +202,14 @@ class NomadClient:
     def _unreachable(self, error: object) -> ClusterError:
         import requests
 
-        url = self.connection.url
+        url = self.connection.shown
         text = str(error)
         silent = url.startswith("https://") and not self._answered and "Connection aborted" in text
         if isinstance(error, requests.exceptions.SSLError) or silent:
             why, hint = tls.tls_trouble(_clean(text), url=url, has_certificate=bool(self.connection.client_cert))
             return Unreachable(f"no trust between us and {url}: {why}", hint=hint, code=tls.CODE)
+        if isinstance(error, requests.exceptions.TooManyRedirects):
+            return _not_nomad(url, "it sends us elsewhere")
         if isinstance(error, requests.exceptions.ReadTimeout):
             return Unavailable(f"Nomad at {url} took too long to answer", hint="is the agent overloaded, or without a leader?")
         if "Name or service not known" in text or "name resolution" in text or "getaddrinfo" in text:
@@ -246,10 +259,9 @@ class NomadClient:
 
 
 def _check(connection: Connection) -> None:
-    scheme = urlsplit(connection.url).scheme
-    if scheme not in ("http", "https") or not urlsplit(connection.url).hostname:
+    if not _is_address(connection.url):
         raise Unreachable(
-            f"'{connection.address}' is not an address of a Nomad server",
+            f"'{_USER.sub('//', connection.address)}' is not an address of a Nomad server",
             hint="give a URL like https://nomad.example:4646",
             code="bad-address",
         )
@@ -261,6 +273,14 @@ def _check(connection: Connection) -> None:
     tls.check_files(
         ca_file=connection.ca_cert, ca_path=connection.ca_path, cert_file=connection.client_cert, key_file=connection.client_key
     )
+
+
+def _is_address(url: str) -> bool:
+    try:
+        parts = urlsplit(url)
+        return parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0 and not re.search(r"\s", url)
+    except ValueError:  # a port that is no number, half an IPv6 address
+        return False
 
 
 def _verify(connection: Connection) -> bool | str:
@@ -287,27 +307,33 @@ def _session(connection: Connection) -> Session:
             named = {"server_hostname": name, "assert_hostname": name} if name else {}
             super().init_poolmanager(*args, **{**kwargs, **named})
 
-    session.mount("https://", NamedAdapter(pool_maxsize=_CONNECTIONS))
-    session.mount("http://", requests.adapters.HTTPAdapter(pool_maxsize=_CONNECTIONS))
+    # A redirect would take the token along, to wherever it leads.
+    session.max_redirects = 0
+    # Nomad lets one address have 100 connections: further requests wait for one of ours.
+    session.mount("https://", NamedAdapter(pool_maxsize=_CONNECTIONS, pool_block=True))
+    session.mount("http://", requests.adapters.HTTPAdapter(pool_maxsize=_CONNECTIONS, pool_block=True))
     if connection.skip_verify:
         # The user said so; a warning at every request would bury the run.
         urllib3.disable_warnings(urllib3.exceptions.InsecureRequestWarning)
     return session
 
 
-def _json(response: Response, doing: str) -> Any:  # noqa: ANN401 - JSON
-    if not response.content:
-        return None
+def _json(response: Response, doing: str, shown: str, kind: type) -> Any:  # noqa: ANN401 - JSON
     try:
-        return response.json()
+        answer = response.json() if response.content else None
     except ValueError as error:
-        raise _while(
-            Unreachable(
-                f"what answers at {response.url.split('/v1/')[0]} is not Nomad: it did not answer with JSON",
-                hint="check --server-addr or NOMAD_ADDR",
-            ),
-            doing,
-        ) from error
+        raise _while(_not_nomad(shown, "it did not answer with JSON"), doing) from error
+    if not isinstance(answer, kind):
+        raise _while(_not_nomad(shown, "it answered with something else"), doing)
+    return answer
+
+
+def _not_nomad(shown: str, why: str) -> Unreachable:
+    return Unreachable(f"what answers at {shown} is not Nomad: {why}", hint="check --server-addr or NOMAD_ADDR")
+
+
+def _is_page(response: Response) -> bool:
+    return "html" in response.headers.get("Content-Type", "") or response.text.lstrip().startswith("<")
 
 
 def _refusal(response: Response) -> ClusterError:

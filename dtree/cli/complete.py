@@ -38,10 +38,10 @@ def complete_jobs(context: typer.Context, incomplete: str) -> list[str]:
 
 
 def _names(context: typer.Context) -> list[str]:
-    from dtree import pipeline
+    from dtree.sources import read
 
     around: Surroundings = context.find_root().obj
     settings = (*config.NOMAD, *around.store_settings)
     given = {setting.identifier: context.params.get(setting.identifier) for setting in settings}
     with Invocation(around, Signals(), settings, given).snapshot() as snapshot:
-        return sorted(pipeline.read(snapshot, store=around.store_name).graph.entries)
+        return sorted(read(snapshot, store=around.store_name).graph.entries)

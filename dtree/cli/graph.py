@@ -15,15 +15,15 @@ Format = Annotated[Literal["tree", "dot", "mermaid", "json"], typer.Option("--fo
 
 def graph(invocation: Invocation, *, jobs: Jobs = None, job: Job = None, everything: All = False, form: Format = "tree") -> int:
     """Draw which job waits for which; without names, of all jobs. Needs no Nomad."""
-    from dtree import pipeline
+    from dtree import sources
     from dtree.graph import select
     from dtree.views.graph_text import graph_text
 
     names = (*(jobs or ()), *(job or ()))
     with invocation.snapshot() as snapshot:
-        sources = pipeline.read(snapshot, store=invocation.store_name)
-    goals = pipeline.goals(sources, names, everything=everything or not names)
-    invocation.print(graph_text(sources.graph, select(sources.graph, goals), form, goals=goals, look=invocation.look()))
+        held = sources.read(snapshot, store=invocation.store_name)
+    goals = sources.goals(held, names, everything=everything or not names)
+    invocation.print(graph_text(held.graph, select(held.graph, goals), form, goals=goals, look=invocation.look()))
     return 0
 
 

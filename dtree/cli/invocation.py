@@ -13,12 +13,12 @@ from dtree import config
 from dtree.cli.signals import Signals
 from dtree.cli.surroundings import Surroundings
 from dtree.errors import ConfigError, DtreeError, UsageError
-from dtree.store import Snapshot, StoreContext
 
 if TYPE_CHECKING:
     from dtree.access.nomad import Connection
     from dtree.clock import SystemClock
     from dtree.cluster import NomadCluster
+    from dtree.store import Snapshot
     from dtree.views.style import Look
 
 _DEFAULT_NAMESPACE = "default"
@@ -57,6 +57,8 @@ class Invocation:
 
     def snapshot(self) -> Snapshot:
         """Open a view of the store. Effects: reads it."""
+        from dtree.store import StoreContext
+
         around = self.surroundings
         if around.store is None:
             raise DtreeError("this command has no store")

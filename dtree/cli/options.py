@@ -77,7 +77,10 @@ def bind(command: Command, surroundings: Surroundings, signals: Signals) -> Call
 
     def call(**values: Any) -> int:
         given = {setting.identifier: _given(setting, values) for setting in settings}
-        return command.function(Invocation(surroundings, signals, settings, given), **values)
+        try:
+            return command.function(Invocation(surroundings, signals, settings, given), **values)
+        except KeyboardInterrupt:
+            raise typer.Abort from None  # typer would leave without a word
 
     call.__signature__ = inspect.Signature([*parameters, *_parameters(panels)])  # type: ignore[attr-defined]
     return call

@@ -8,7 +8,7 @@ from typing import Annotated, Any, Final
 
 import typer
 
-from dtree import config, store_loader
+from dtree import config
 from dtree.cli.invocation import Invocation
 from dtree.cli.options import RESERVED, Command, Output
 
@@ -17,6 +17,8 @@ Name = Annotated[str, typer.Argument(metavar="NAME", help="Name of the store, as
 
 def list_stores(invocation: Invocation, *, output: Output = "text") -> int:
     """List the stores that are installed and the packages they come from. Imports none of them."""
+    from dtree import store_loader
+
     listed = store_loader.list_stores()
     if output == "json":
         stores = [{"name": store.name, "distribution": store.distribution, "target": store.target} for store in listed]
@@ -29,6 +31,8 @@ def list_stores(invocation: Invocation, *, output: Output = "text") -> int:
 
 def show_store(invocation: Invocation, *, name: Name, output: Output = "text") -> int:
     """Show what a store is, and its options: as option, environment variable and key of nomad-dtree.toml."""
+    from dtree import store_loader
+
     store = store_loader.load(name, reserved=RESERVED)
     settings = store_loader.settings(name, store)
     if output == "json":

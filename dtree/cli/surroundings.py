@@ -5,10 +5,13 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from dtree import config, store_loader
+from dtree import config
 from dtree.errors import DtreeError
-from dtree.store import Store
+
+if TYPE_CHECKING:
+    from dtree.store import Store
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,6 +43,8 @@ def look_around(argv: Sequence[str], environ: Mapping[str, str], *, reserved: Co
 
     Effects: reads files, imports the store's plugin.
     """
+    from dtree import store_loader
+
     cwd = working_folder()
     given = {setting.identifier: option_value(argv, setting.name) for setting in (config.ENVIRONMENT, config.STORE)}
     environment = config.resolve([config.ENVIRONMENT], given, environ, config.Configuration(), cwd)["env"].value

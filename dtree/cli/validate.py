@@ -17,12 +17,14 @@ AskNomad = Annotated[bool, typer.Option("--nomad", help="Have Nomad parse and va
 
 def validate(invocation: Invocation, *, ask_nomad: AskNomad = False, output: Output = "text") -> int:
     """Check the dependency file and the job files, and tell everything that is wrong at once. Needs no Nomad."""
-    from dtree import pipeline
+    from dtree.sources import check
 
     warnings: tuple[str, ...] = ()
     with invocation.snapshot() as snapshot:
-        sources = pipeline.check(snapshot, store=invocation.store_name)
+        sources = check(snapshot, store=invocation.store_name)
         if ask_nomad:
+            from dtree import pipeline
+
             warnings = pipeline.validate(sources, invocation.cluster, namespace=invocation.namespace)
         count = len(sources.graph.entries)
     if output == "json":

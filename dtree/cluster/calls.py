@@ -48,7 +48,7 @@ class NomadCluster:
             Invalid: the text is no job; the message keeps Nomad's line and column.
         """
         spec: Spec = self._client.call(
-            "post", "jobs", "parse", params=_named("", namespace), body={"JobHCL": text}, doing=f"parsing {file}"
+            "post", "jobs", "parse", params=_named("", namespace), body={"JobHCL": text}, doing=f"parsing {file}", kind=dict
         )
         return spec
 
@@ -105,7 +105,7 @@ class NomadCluster:
     def job(self, ref: JobRef) -> JobState | None:
         """Read the stored job; None where there is none. Effects: reads Nomad."""
         try:
-            return decode.job(self._client.call("get", "job", ref.id, params=_where(ref), doing=f"reading job '{ref.id}'"))
+            return decode.job(self._client.call("get", "job", ref.id, params=_where(ref), doing=f"reading job '{ref.id}'", kind=dict))
         except NotFound:
             return None
 

@@ -158,7 +158,7 @@ def dry_run(raw: Json) -> DryRun:
             for group, numbers in sorted(desired.items())
         },
         job_modify_index=raw.get("JobModifyIndex") or 0,
-        changed=tuple(_changed(diff)),
+        changed=tuple(dict.fromkeys(_changed(diff))),
         warnings=warnings(raw),
         failed_groups=_placements(raw.get("FailedTGAllocs"), {}),
     )

@@ -5,6 +5,7 @@ A fence's first word is its language; what follows tells the tests what to do wi
     ```json file=dependency.json     the file is written, in a folder of the page's own
     ```console                       each line with `$ ` is a command; what it prints must be what follows it
     ```console nomad                 the same, but it needs a Nomad, so only tests/servers/test_docs.py runs it
+    ```console install               `pip install FOLDER`, for which tests/docs/install.py stands in
     ```console not-run: REASON       is not run
 
 All commands of a page run one after another in one shell. A command must succeed unless `$ echo $?` follows. In what it prints, times,
@@ -28,6 +29,7 @@ ROOT: Final = Path(__file__).parents[2]
 _FENCE: Final = re.compile(r"^```(?P<language>\w+)?(?:[ ]+(?P<what>[^\n]+))?\n(?P<body>.*?)^```$", re.MULTILINE | re.DOTALL)
 _MARK: Final = "=-=-= end of command "
 _SHELL_TIMEOUT_S: Final = 180.0
+_INSTALL: Final = Path(__file__).parent / "install.py"
 
 
 @dataclass(frozen=True)
@@ -119,14 +121,11 @@ def run_page(page: Path, folder: Path, *, nomad: bool, environ: Mapping[str, str
             continue
         for command in commands(fence):
             asked.append(command)
+            text = command.text.replace("pip install", "install-package") if fence.what == "install" else command.text
             # The next command sees the exit code in `$?`, as it would at a prompt.
-            script.append(f"({_again(script)})\n{command.text}\ncode=$?; echo; echo '{_MARK}'$code")
+            script.append(f"(exit ${{code:-0}})\n{text}\ncode=$?; echo; echo '{_MARK}'$code")
     answers = _shell("\n".join(script), folder, environ)
     return [*_differences(page, asked, answers)]
-
-
-def _again(script: Sequence[str]) -> str:
-    return "exit ${code:-0}" if script else "exit 0"
 
 
 def _writing(fence: Fence) -> str:
@@ -137,14 +136,25 @@ def _shell(script: str, folder: Path, environ: Mapping[str, str]) -> list[tuple[
     """Run a script; return the exit code and the lines of each of its commands."""
     programs = folder.parent / f"{folder.name}-bin"
     programs.mkdir()
-    (programs / "nomad-dtree").write_text(f'#!/bin/sh\nexec "{sys.executable}" -m dtree "$@"\n')
-    (programs / "nomad-dtree").chmod(0o755)
+    # The page's `python` is the one with nomad-dtree, wherever it is installed.
+    words = {"nomad-dtree": "-m dtree \"$@\"", "python": "\"$@\"", "install-package": f"\"{_INSTALL}\" \"$@\" \"{programs}\""}
+    for name, rest in words.items():
+        (programs / name).write_text(f'#!/bin/sh\nexec "{sys.executable}" {rest}\n')
+        (programs / name).chmod(0o755)
     own = {name: value for name, value in os.environ.items() if not name.startswith("NOMAD_")}
     done = subprocess.run(
         ["bash"],
         input=script,
         cwd=folder,
-        env={**own, "XDG_CACHE_HOME": str(programs), "PATH": f"{programs}:{own['PATH']}", "TERM": "dumb", **environ},
+        env={
+            **own,
+            "PATH": f"{programs}:{own['PATH']}",
+            "PYTHONPATH": str(programs),
+            "PYTHONDONTWRITEBYTECODE": "1",
+            "XDG_CACHE_HOME": str(programs),
+            "TERM": "dumb",
+            **environ,
+        },
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,
@@ -184,11 +194,13 @@ _VARYING: Final = (
     (re.compile(r"\b\d\d:\d\d:\d\d\b"), "TIME"),
     (re.compile(r"\b\d{4}-\d\d-\d\d(?:T[\d:.]+Z| \+0000)?"), "DATE"),
     (re.compile(r"\b(?:127\.0\.0\.1|localhost):\d+\b"), "ADDRESS"),
-    (re.compile(r"\b\d+(?:\.\d+)? (?:s|ms|min)\b"), "DURATION"),
+    (re.compile(r"\b(?:\d+ m )?\d+(?:\.\d+)? (?:s|ms)\b"), "DURATION"),
+    (re.compile(r"(?<=\"elapsed_s\": )[\d.]+"), "DURATION"),
     (re.compile(r"\b[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}\b"), "ID"),
     (re.compile(r"\b(?:filesystem |sha256:)[0-9a-f]{12}\b"), "REVISION"),
     (re.compile(r"\ballocation [0-9a-f]{8} on \S+"), "ALLOCATION"),
     (re.compile(r"\b[0-9a-f]{8}(?=/\w+ std(?:out|err) )"), "ID"),
+    (re.compile(r"\b\d+ passed in [\d.]+s"), "PASSED"),
     (re.compile(r"\bPython \d+\.\d+\.\d+"), "PYTHON"),
     (re.compile(r"\bLinux \w+"), "SYSTEM"),
     (re.compile(r" {2,}"), "  "),

@@ -301,6 +301,8 @@ class FakeWatch:
         self.followed: set[JobRef] = set()
 
     def follow(self, ref: JobRef) -> None:
+        if ref in self.followed:
+            return
         self.followed.add(ref)
         self._cluster.clock.after(0.0, lambda: self._cluster.tell(ref))
 

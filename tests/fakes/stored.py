@@ -321,12 +321,11 @@ class StoredJob:
         )
 
     def _end_all(self) -> None:
-        if self.gone:
-            return
-        for one in list(self._allocations.values()):
-            if one.desired == "stop" and not one.is_over:
-                self._allocations[one.id] = replace(one, client="complete", tasks={"work": _task("dead", 0)})
-        self.nomad.tell(self.ref)
+        ending = [one for one in self._allocations.values() if one.desired == "stop" and not one.is_over]
+        for one in ending:
+            self._allocations[one.id] = replace(one, client="complete", tasks={"work": _task("dead", 0)})
+        if ending and not self.gone:
+            self.nomad.tell(self.ref)
 
     def _status(self) -> str:
         if self.state.stopped:

@@ -94,9 +94,15 @@ def _unfinished(api: Api, prefix: str) -> list[str]:
     evaluations = _of_prefix(api, "evaluations", "JobID", prefix)
     allocations = _of_prefix(api, "allocations", "JobID", prefix)
     return [
-        *(f"evaluation {one['ID']} {one['Status']}" for one in evaluations if one["Status"] not in _EVALUATION_OVER),
+        *(f"evaluation {one['ID']} {one['Status']}" for one in evaluations if _is_due(one)),
         *(f"allocation {one['ID']} {one['ClientStatus']}" for one in allocations if one["ClientStatus"] not in _ALLOCATION_OVER),
     ]
+
+
+def _is_due(evaluation: dict[str, Any]) -> bool:
+    """Whether Nomad still has to carry it out; a delayed reschedule stays pending until its time even when the job was stopped."""
+    is_delayed = not (evaluation.get("WaitUntil") or "0001-").startswith("0001-")
+    return evaluation["Status"] not in _EVALUATION_OVER and not is_delayed
 
 
 def _of_prefix(api: Api, table: str, key: str, prefix: str) -> list[dict[str, Any]]:

@@ -134,7 +134,7 @@ job "PREFIX{name}" {{
   {job}
   group "main" {{
     {counted}
-    {group if type != "system" else group.split("reschedule")[0]}
+    {group if type != "system" else group.split("reschedule", maxsplit=1)[0]}
     task "main" {{
       driver = "{driver}"
       config {{

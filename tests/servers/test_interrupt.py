@@ -84,7 +84,7 @@ def test_the_same_command_again_goes_on_where_it_was_interrupted(scenario: Scena
         running.until("step-waiting", "db")
         running.process.send_signal(signal.SIGINT)
         assert running.finish().code == 130
-    scenario.mock("db")
+    scenario.mock("db", 'run_for = "2h"')  # mended: another task, and the quick update again
     done = scenario.dtree("run", "web", "--output", "json")
     assert done.code == 0, done.stderr
     assert {event["job"]: event["changed"] for event in done.of("step-registered")}["cache"] is False
@@ -198,7 +198,7 @@ def test_at_a_terminal_the_cursor_comes_back_and_the_summary_stays(scenario: Sce
         start_new_session=True,
     )
     os.close(secondary)
-    screen = read_until(primary, lambda text: "0 of 1 allocation healthy" in text)
+    screen = read_until(primary, lambda text: "1 of 1 allocation healthy" in text)
     process.send_signal(signal.SIGINT)
     screen += read_until(primary, lambda _: False)
     assert process.wait(timeout=_SOON_S) == 130

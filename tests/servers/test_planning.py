@@ -87,7 +87,7 @@ def test_unchanged_jobs_of_every_kind_are_nothing_to_change(scenario: Scenario) 
     assert steps(document) == [
         ("db", "noop", "runs, unchanged"),
         ("nightly", "noop", "registered, unchanged"),
-        ("off", "noop", "runs, unchanged"),
+        ("off", "noop", "unchanged"),
         ("proxy", "noop", "runs, unchanged"),
         ("pull", "noop", "completed, unchanged"),
         ("seed", "noop", "completed, unchanged"),
@@ -134,7 +134,7 @@ def test_a_failed_job_is_run_again_and_the_plan_says_how(scenario: Scenario) -> 
     scenario.mock("seed", 'run_for = "20ms"\nexit_code = 1', type="batch")
     assert scenario.dtree("run", "--all").code == 3
     assert steps(planned(scenario, "--all")) == [
-        ("db", "rerun", "unchanged, but version 0 failed: purged first: no version of it was ever stable and nothing of it runs"),
+        ("db", "rerun", "unchanged, but version 0 failed: purged first: no earlier version was stable and nothing of it runs"),
         ("seed", "rerun", "unchanged, but version 0 failed: stopped first, so that Nomad runs it again"),
     ]
     assert lines(scenario, "--all")[-1] == "Plan: 2 to run again."

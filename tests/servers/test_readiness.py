@@ -92,7 +92,7 @@ def test_a_service_without_deployment_is_ready_when_it_runs(scenario: Scenario) 
     assert started_s(scenario, "db") < registered_s(scenario, "api")
 
 
-def test_a_service_without_deployment_is_ready_when_its_checks_pass(scenario: Scenario, tmp_path: Path) -> None:
+def test_a_service_without_deployment_is_ready_when_its_checks_pass(scenario: Scenario) -> None:
     scenario.shell(
         "web",
         f"exec {sys.executable} -m http.server $NOMAD_PORT_http --bind 127.0.0.1 --directory $NOMAD_TASK_DIR",
@@ -432,7 +432,7 @@ def test_an_auto_revert_is_a_failure_with_the_reason_of_the_version_that_failed(
     assert "version 1" in event["reason"]
     assert "rolling back to job version 0" in event["reason"]
     assert "exit code 7" in event["reason"]
-    assert eventually(lambda: scenario.stored("db"))["Version"] == 2
+    eventually(lambda: (scenario.stored("db") or {})["Version"] == 2)
     assert scenario.names() == ["db"]
 
 
@@ -461,6 +461,8 @@ def test_a_canary_that_waits_for_promotion_is_exit_7_and_frees_nobody(scenario: 
     assert f"nomad deployment promote {deployment['ID']}" in event["hint"]
     assert [lost["job"] for lost in done.of("step-lost")] == ["api"]
     assert scenario.names() == ["db"]
+    assert "unchanged, but its canary waits for promotion" in scenario.dtree("plan", "api").stdout
+    assert run(scenario, "api").code == 7
 
 
 def test_canaries_that_promote_themselves_are_waited_for(scenario: Scenario) -> None:
@@ -501,7 +503,9 @@ def test_a_job_that_somebody_scales_meanwhile_is_not_superseded(scenario: Scenar
         done = running.finish()
     assert done.code == 0, done.stdout + done.stderr
     assert ready(done, "db")["reason"] == "2 of 2 allocations healthy"
-    assert max(started_s(scenario, "db") for _ in scenario.allocations("db")) < registered_s(scenario, "api")
+    started = [moment_s(alloc["TaskStates"]["main"]["StartedAt"]) for alloc in scenario.allocations("db")]
+    assert len(started) == 2
+    assert max(started) < registered_s(scenario, "api")
 
 
 def test_another_count_registered_in_the_middle_of_a_deployment_is_not_superseding(scenario: Scenario) -> None:
@@ -624,6 +628,21 @@ def test_a_need_that_falls_over_before_its_dependent_registers_is_a_failure(scen
     assert "exit code 5" in failed(done)["reason"]
     assert [(lost["job"], lost["because"]) for lost in done.of("step-lost")] == [("api", "db")]
     assert scenario.names() == ["db", "slow"]
+
+
+def test_a_batch_job_that_needs_only_to_have_started_may_fall_over_too(scenario: Scenario, tmp_path: Path) -> None:
+    scenario.shell("tunnel", until_there(tmp_path / "fall", 5), type="batch", wait_cond="started")
+    scenario.shell("slow", until_there(tmp_path / "go", 0), type="batch")
+    scenario.mock("api", pre=["tunnel", "slow"])
+    with scenario.running("run", "api") as running:
+        running.until("step-ready", "tunnel")
+        (tmp_path / "fall").touch()
+        eventually(lambda: scenario.allocations("tunnel")[0]["ClientStatus"] == "failed")
+        (tmp_path / "go").touch()
+        done = running.finish()
+    assert done.code == 3, done.stdout
+    assert failed(done)["job"] == "tunnel"
+    assert scenario.names() == ["slow", "tunnel"]
 
 
 def test_a_service_that_falls_over_before_the_end_is_a_failure(scenario: Scenario, tmp_path: Path) -> None:

@@ -10,10 +10,21 @@ import pytest
 from tests.servers.eventually import eventually
 from tests.servers.scenario import Done, Scenario
 
+WITHOUT_DEPLOYMENT = {"service": "update {\n max_parallel = 0\n }", "batch": None}
+SLOW = 'update {\n min_healthy_time = "1s"\n healthy_deadline = "10s"\n progress_deadline = "20s"\n }'
 NO_RESTART = """
 restart {
   attempts = 0
   mode     = "fail"
+}
+"""
+LATE_RESCHEDULE = """
+reschedule {
+  attempts       = 2
+  interval       = "24h"
+  delay          = "1h"
+  delay_function = "constant"
+  unlimited      = false
 }
 """
 NO_RESCHEDULE = """
@@ -122,6 +133,33 @@ def test_a_failed_service_of_which_something_runs_is_refused_and_left_alone(scen
     assert scenario.names() == ["db"]
 
 
+@pytest.mark.parametrize("kind", ["batch", "service"])
+def test_what_waits_to_be_rescheduled_is_rescheduled_at_once(scenario: Scenario, tmp_path: Path, kind: str) -> None:
+    group = NO_RESTART + LATE_RESCHEDULE
+    then = "exec sleep 3600" if kind == "service" else "exit 0"
+    scenario.shell("db", unless(tmp_path / "fixed", then), type=kind, group=group, update=WITHOUT_DEPLOYMENT[kind], timeout="3s")
+    done = run(scenario, "db", code=6)
+    assert "will be rescheduled" in done.of("step-failed")[0]["reason"]
+    (tmp_path / "fixed").touch()
+    done = run(scenario, "db")
+    (step,) = done.of("run-started")[0]["steps"]
+    assert step["change"] == "evaluate"
+    assert step["cause"] == "unchanged, but a failed allocation waits to be rescheduled: that is done at once"
+    assert statuses(scenario, "db") == [(0, "failed"), (0, "running" if kind == "service" else "complete")]
+
+
+def test_a_failed_service_that_was_rolled_out_half_way_is_rolled_out_anew(scenario: Scenario, tmp_path: Path) -> None:
+    scenario.shell("db", "exec sleep 3600", count=2)
+    run(scenario, "db")
+    eventually(lambda: stored(scenario, "db")["Stable"])
+    scenario.shell("db", unless(tmp_path / "fixed", "exec sleep 3600"), count=2, update=SLOW)
+    run(scenario, "db", code=3)
+    (tmp_path / "fixed").touch()
+    run(scenario, "db")
+    running = [alloc["JobVersion"] for alloc in scenario.allocations("db") if alloc["ClientStatus"] == "running"]
+    assert running == [3, 3]
+
+
 def test_a_failed_service_that_is_changed_in_place_runs_again(scenario: Scenario, tmp_path: Path) -> None:
     scenario.shell("db", unless(tmp_path / "fixed", "exec sleep 3600"))
     run(scenario, "db", code=3)
@@ -214,6 +252,18 @@ def test_a_retry_after_an_auto_revert_registers_the_version_again(scenario: Scen
     assert "rolling back to job version 0" in done.of("step-retrying")[0]["reason"]
     running = [alloc["JobVersion"] for alloc in scenario.allocations("db") if alloc["ClientStatus"] == "running"]
     assert running == [stored(scenario, "db")["Version"]]
+
+
+def test_a_retry_of_what_timed_out_goes_by_way_of_the_stable_version(scenario: Scenario) -> None:
+    scenario.mock("db")
+    run(scenario, "db")
+    eventually(lambda: stored(scenario, "db")["Stable"])
+    slow = 'update {\n min_healthy_time = "1m"\n healthy_deadline = "2m"\n progress_deadline = "3m"\n }'
+    scenario.mock("db", 'run_for = "2h"', update=slow, timeout="2s", retries=1)
+    done = run(scenario, "db", code=6)
+    assert [event["attempt"] for event in done.of("step-retrying")] == [1]
+    versions = scenario.api.get(f"/v1/job/{scenario.id('db')}/versions")["Versions"]
+    assert [one["Version"] for one in reversed(versions)] == [0, 1, 2, 3]
 
 
 # -- force -------------------------------------------------------------------------------------------------------------

@@ -118,7 +118,19 @@ def test_a_job_that_nobody_may_read_any_more_is_refused_and_not_fallen() -> None
     assert acting.act(step, [Standing(step, awaited, 1)], world.cluster, Halt()) == Refused("db", "error", "no")
 
 
-def test_batch_jobs_and_parents_cannot_fall_over() -> None:
+def test_a_batch_job_that_was_ready_once_it_ran_can_fall_over_until_nomad_forgets_it() -> None:
+    world = World({"db": {"wait_cond": "started"}}, kinds={"db": "batch"})
+    world.cluster.script("db", fails(20.0))
+    stands = [Standing(*registered(world), 1)]
+    world.clock.pause(5.0)
+    assert acting.fallen(stands, world.cluster) == []
+    world.clock.pause(60.0)
+    assert [name for name, _, _ in acting.fallen(stands, world.cluster)] == ["db"]
+    world.cluster.collect(world.ref("db"))
+    assert acting.fallen(stands, world.cluster) == []
+
+
+def test_completed_batch_jobs_and_parents_cannot_fall_over() -> None:
     parent = job_spec("nightly", "batch", Periodic={"Spec": "@daily"})
     world = World({"db": {}, "nightly": {}}, kinds={"db": "batch"}, specs={"nightly": parent})
     stands = [Standing(*registered(world, name), 1) for name in ("db", "nightly")]

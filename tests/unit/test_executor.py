@@ -349,6 +349,16 @@ def test_a_timed_out_step_is_tried_again() -> None:
     assert (record.exit_code, record.elapsed_s) == (0, 10.0)
 
 
+def test_a_retry_that_is_done_before_anybody_looks_is_seen() -> None:
+    def at_once(life: Life) -> None:
+        life.place()
+        life.complete()
+
+    world = World({"db": {"retries": 1}}, {"db": [fails(1.0), at_once]}, kinds={"db": "batch"})
+    record = world.run("db")
+    assert (record.exit_code, record.elapsed_s) == (0, 1.0)
+
+
 def test_a_canary_that_waits_is_not_tried_again() -> None:
     world = World({"db": {"retries": 3}}, {"db": canary})
     world.run("db")
@@ -422,6 +432,14 @@ def test_somebody_elses_version_is_told_as_superseding() -> None:
     world.clock.after(5.0, lambda: world.cluster.somebody_registers(world.job("api", Priority=70), well()))
     record = world.run("web")
     assert (record.steps["api"].kind, record.exit_code, states(record)["web"]) == ("superseded", 3, "lost")
+
+
+def test_an_interrupt_while_everything_is_judged_again_at_the_end_ends_the_run() -> None:
+    world = World({"api": {}}, {"api": well(5.0)})
+    world.when(is_(StepReady, "api"), lambda: world.cluster.latency_s.update({"snapshot api": 60.0}))
+    world.clock.after(10.0, world.interrupt)
+    record = world.run("api")
+    assert (record.exit_code, record.elapsed_s, states(record)) == (130, 10.0, {"api": "ready"})
 
 
 def test_services_that_cannot_be_judged_again_at_the_end_are_no_success() -> None:
@@ -603,7 +621,11 @@ def test_lost_contact_is_told_and_passes() -> None:
     world.clock.after(30.0, world.cluster.find_contact)
     record = world.run("db")
     assert (record.exit_code, record.elapsed_s) == (0, 30.0)
-    assert "no contact with Nomad: connection refused" in [event.reason for event in world.of(StepWaiting)]
+    assert [event.reason for event in world.of(StepWaiting)] == [
+        "0 of 1 allocation healthy",
+        "no contact with Nomad: connection refused; last seen: 0 of 1 allocation healthy",
+        "0 of 1 allocation healthy",
+    ]
 
 
 def test_contact_lost_for_longer_than_the_timeout_is_exit_6() -> None:

@@ -29,7 +29,7 @@ from dtree.plan import (
 from dtree.views.plan_text import plan_text
 from tests.fakes import snapshots
 from tests.fakes.jobs import job_spec, rendered
-from tests.fakes.scripts import fails, well
+from tests.fakes.scripts import canary, fails, well
 from tests.fakes.stored import Life
 from tests.fakes.world import World
 
@@ -157,7 +157,7 @@ def test_a_dead_allocation_that_nomad_would_leave_be_is_purged_first(*, stop_fir
     assert step.cause == f"{cause}; purged first, because Nomad would not run again what has ended"
 
 
-@pytest.mark.parametrize("script", [well, fails()])
+@pytest.mark.parametrize("script", [well(), fails()])
 def test_what_has_ended_of_a_sysbatch_job_is_purged_first_where_nomad_would_change_it_in_place(script: Any) -> None:
     """Nomad runs it again on a node only if its tasks changed."""
     world = World({"pull": {}}, kinds={"pull": "sysbatch"})
@@ -172,7 +172,7 @@ def test_what_has_ended_of_a_sysbatch_job_is_purged_first_where_nomad_would_chan
 
 def test_a_changed_sysbatch_job_that_nomad_will_run_is_simply_registered() -> None:
     world = World({"pull": {}}, kinds={"pull": "sysbatch"})
-    stored = world.cluster.has(world.job("pull"), well)
+    stored = world.cluster.has(world.job("pull"), well())
     world.cluster.plans["pull"] = DryRun("Edited", {"main": {"destructive": 1}}, 7, ("Tasks",))
     assert step_of(world.plan("pull"), "pull").action == Register(stored.state.modify_index)
 
@@ -315,10 +315,62 @@ def test_a_system_jobs_place_counts_the_nodes_where_it_runs_too(place: int, acti
     assert step_of(world.plan("proxy"), "proxy").action == action
 
 
+@pytest.mark.parametrize(("count", "what"), [(1, "a failed allocation waits"), (2, "2 failed allocations wait")])
+def test_what_waits_to_be_rescheduled_is_evaluated(count: int, what: str) -> None:
+    def is_late(life: Life) -> None:
+        life.place()
+        life.run()
+        life.fail(rescheduled_by="in-an-hour")
+
+    world = World({"api": {}}, specs={"api": job_spec("api", count=count)})
+    world.cluster.has(world.job("api"), is_late)
+    step = step_of(world.plan("api"), "api")
+    assert (step.action, step.cause) == (Evaluate(0), f"unchanged, but {what} to be rescheduled: that is done at once")
+
+
+def test_a_canary_that_waits_for_promotion_is_told_of() -> None:
+    world = World({"api": {}})
+    world.cluster.has(world.job("api"), canary)
+    step = step_of(world.plan("api"), "api")
+    assert (step.action, step.cause) == (Noop(0), "unchanged, but its canary waits for promotion")
+
+
+def test_a_job_of_count_0_is_not_said_to_run() -> None:
+    world = World({"api": {}}, specs={"api": job_spec("api", count=0)})
+    world.cluster.has(world.job("api"))
+    assert step_of(world.plan("api"), "api").cause == "unchanged"
+
+
 def test_a_lost_allocation_is_evaluated() -> None:
     world = World({"api": {}}, specs={"api": job_spec("api", count=2)})
     world.cluster.has(world.job("api")).life.lose_one("lost")
     assert step_of(world.plan("api"), "api").action == Evaluate(0)
+
+
+@pytest.mark.parametrize(
+    ("count", "cause"),
+    [
+        (1, "unchanged, but a failed allocation waits to be rescheduled: that is done at once"),
+        (2, "unchanged, but 2 failed allocations wait to be rescheduled: that is done at once"),
+    ],
+)
+def test_a_reschedule_that_waits_for_its_time_is_done_at_once(count: int, cause: str) -> None:
+    def delayed(life: Life) -> None:
+        life.place()
+        life.run()
+        life.after(1.0, lambda: life.fail(rescheduled_by="later"))
+
+    world = World({"setup": {}}, specs={"setup": job_spec("setup", "batch", count=count)})
+    world.cluster.has(world.job("setup"), delayed)
+    step = step_of(world.plan("setup"), "setup")
+    assert (step.action, step.cause) == (Evaluate(0), cause)
+
+
+def test_an_unchanged_job_whose_canary_waits_for_promotion_is_left_to_the_person() -> None:
+    world = World({"api": {}})
+    world.cluster.has(world.job("api"), canary)
+    step = step_of(world.plan("api"), "api")
+    assert (step.action, step.cause) == (Noop(0), "unchanged, but its canary waits for promotion")
 
 
 def test_warnings_of_nomad_stand_in_the_plan_by_job() -> None:

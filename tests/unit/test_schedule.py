@@ -83,6 +83,22 @@ def test_a_step_that_breaks_after_it_was_ready_takes_free_dependents_along() -> 
     assert schedule.broke("b") == ("top",)
 
 
+def test_a_free_step_that_is_lost_behind_another_does_not_come_up_after_it() -> None:
+    schedule = Schedule(plan_of({"a": [], "other": [], "above": ["a"]}))
+    assert schedule.start() == "a"
+    schedule.done("a")
+    assert schedule.broke("a") == ("above",)
+    assert take_all(schedule) == ["other"]
+
+
+def test_a_lattice_of_two_hundred_layers_is_lost_at_once() -> None:
+    layers = {f"{side}{layer}": [f"l{layer - 1}", f"r{layer - 1}"] if layer else [] for layer in range(200) for side in "lr"}
+    schedule = Schedule(plan_of(layers))
+    began_s = time.process_time()
+    assert len(schedule.broke(schedule.start())) == 398
+    assert time.process_time() - began_s < 1
+
+
 def test_breaking_off_leaves_nothing_to_start() -> None:
     schedule = Schedule(plan_of({"a": [], "b": [], "c": ["a"]}))
     assert schedule.start() == "a"
