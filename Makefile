@@ -52,7 +52,8 @@ servers: .venv/.ready ## tests on real servers (the first time builds Nomad: abo
 bench: .venv/.ready ## measure, and write docs/benchmarks.md
 	@$(BIN)/python -m bench
 
-docs: .venv/.ready ## check that everything is documented and that the examples run
+docs: .venv/.ready ## write the generated parts, check that everything is documented and that the examples run
+	@$(BIN)/python tools/write_docs.py
 	@$(BIN)/python -m pytest tests/docs
 
 # A lock that names a mirror or a folder of this machine would be of no use to anybody else.

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import platform
 import sys
+import time
 from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
@@ -29,15 +30,16 @@ def main(wanted: Sequence[str]) -> int:
     """
     names = wanted or (*_OFFLINE, *_ON_NOMAD)
     load = os.getloadavg()[0]
+    started_s = time.monotonic()
     sections = [_told(name, measure) for name, measure in _OFFLINE.items() if name in names]
-    version = "none was asked"
+    version = "not asked"
     if any(name in names for name in _ON_NOMAD):
         with floor.roomy_agent(find_nomad()) as agent:
             version = str(agent.api.get("/v1/agent/self")["config"]["Version"]["Version"])
             sections += [_told(name, partial(measure, agent)) for name, measure in _ON_NOMAD.items() if name in names]
     machine = (
         f"{os.cpu_count()} cores ({platform.machine()}), Python {platform.python_version()}, Nomad {version}; "
-        f"load average {load:.1f} before the first measurement."
+        f"load average {load:.1f} before the first measurement; all of it took {time.monotonic() - started_s:.0f} s."
     )
     text = markdown(sections, machine)
     print(text)

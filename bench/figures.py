@@ -5,9 +5,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from statistics import median
+from textwrap import fill
 from typing import Literal
 
-Unit = Literal["s", "ms", "MB", ""]
+Unit = Literal["s", "ms", "MB"]
+
+_WIDTH = 138
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,7 +57,7 @@ def markdown(sections: Sequence[Section], machine: str) -> str:
     for section in sections:
         head = "| | min | median | ratio of medians | aim | |\n|---|---:|---:|---:|---:|---|"
         lines = "\n".join(_line(figure) for figure in section.figures)
-        parts.append(f"### {section.title}\n\n{section.note}\n\n{head}\n{lines}")
+        parts.append(f"### {section.title}\n\n{fill(section.note, _WIDTH)}\n\n{head}\n{lines}")
     return "\n\n".join(parts)
 
 
@@ -70,4 +73,4 @@ def _line(figure: Figure) -> str:
 
 def _shown(value: float, unit: Unit) -> str:
     text = f"{value:.2f}" if unit == "s" else f"{value:.0f}"
-    return f"{text} {unit}".rstrip()
+    return f"{text} {unit}"

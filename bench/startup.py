@@ -53,4 +53,4 @@ def measure() -> Section:
 
 def _aimed(name: str, values: tuple[float, ...], bare: Figure, aim_ms: int) -> Figure:
     factor = aim_ms / _AIMED_BARE_MS
-    return Figure(name, "ms", values, bare, bare.median * factor, f"{factor:.1f} × bare")
+    return Figure(name, "ms", values, bare, bare.median * factor, f"{factor:.1f} times bare")

@@ -257,12 +257,18 @@ def _do(step: Step, cluster: Cluster) -> Outcome:
 
 
 def _run_again(step: Step, action: Rerun, cluster: Cluster) -> Registered:
-    """Make the stored job another one, let Nomad see that, then register ours. Source: docs/explanation/nomad.md."""
+    """Make the stored job another one, let Nomad see that, then register ours. Source: docs/explanation/nomad.md.
+
+    What is stopped has ended before it runs again: two runs of one migration at a time are worse than a slow start.
+    """
+    found = cluster.snapshot(step.ref).job
+    if found is not None and found.version != action.version:
+        raise Conflict(f"job '{step.name}' was changed since the plan was made", hint="run again")
     if action.way == "revert" and action.stable_version is not None:
         cluster.revert(step.ref, version=action.stable_version, enforce_version=action.version)
     else:
         cluster.stop(step.ref)
-    settled = cluster.settle(step.ref, ended=action.way == "purge")
+    settled = cluster.settle(step.ref, ended=action.way != "revert")
     if action.way == "purge":
         cluster.purge(step.ref)
         settled = cluster.settle(step.ref, ended=False)

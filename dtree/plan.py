@@ -336,7 +336,9 @@ def _decide_unchanged(job: RenderedJob, seen: ObservedJob, state: JobState, *, f
         return Evaluate(state.version), "evaluate", cause or "unchanged and not failed, so --force only has Nomad evaluate it"
     if awaits_promotion(seen.snapshot):
         return Noop(state.version), "noop", "unchanged, but its canary waits for promotion"
-    return Noop(state.version), "noop", "runs, unchanged" if state.status == "running" else "unchanged"
+    # Nomad calls a system job without a node running too.
+    runs = any(one.client == "running" for one in seen.snapshot.allocations)
+    return Noop(state.version), "noop", "runs, unchanged" if runs else "unchanged"
 
 
 def _asks_for_evaluation(job: RenderedJob, seen: ObservedJob, state: JobState) -> str:

@@ -157,8 +157,8 @@ def _parameter(parameter: Any, second: Sequence[str]) -> tuple[str, ...]:  # noq
     choices = getattr(parameter.type, "choices", ())
     value = "" if parameter.is_flag else f" {parameter.metavar or '|'.join(map(str, choices)) or parameter.type.name.upper()}"
     cells = [f"`{part}`" if part.startswith(("NOMAD", "default")) else part for part in re.split(r"[,;] ", more) if part]
-    default = parameter.default if choices else None
-    return f"{flags}{_escaped(value)}", _escaped(text.replace("\\[", "[")), ", ".join([*cells, *([f"`default: {default}`"] if default else [])])
+    cells.extend([f"`default: {parameter.default}`"] if choices and parameter.default else [])
+    return f"{flags}{_escaped(value)}", _escaped(text.replace("\\[", "[")), ", ".join(cells)
 
 
 # -- settings ---------------------------------------------------------------------------------------------------------
@@ -216,7 +216,14 @@ _REFERENCES: Final = {
     "wait_cond": "condition",
     "name": "name",
 }
-_TYPES: Final = {"boolean": "true or false", "array": "list", "object": "map", "string": "text", "integer": "whole number", "number": "number"}
+_TYPES: Final = {
+    "boolean": "true or false",
+    "array": "list",
+    "object": "map",
+    "string": "text",
+    "integer": "whole number",
+    "number": "number",
+}
 
 
 def _type(part: Mapping[str, Any]) -> str:

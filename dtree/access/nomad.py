@@ -13,11 +13,11 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, Final
-from urllib.parse import parse_qs, quote, urlsplit
+from urllib.parse import quote, urlsplit
 
 from dtree.access import tls
-from dtree.access.refusals import reasons
-from dtree.errors import ClusterError, Conflict, Denied, Invalid, NotFound, Unavailable, Unreachable
+from dtree.access.answers import capability, clean, decode_json, is_page, not_nomad, refusal_of, with_doing
+from dtree.errors import ClusterError, Denied, Unavailable, Unreachable
 
 if TYPE_CHECKING:
     from requests import Response, Session
@@ -32,16 +32,6 @@ _LONGEST_PAUSE_S: Final = 5.0
 _CONNECTIONS: Final = 32
 
 _USER: Final = re.compile(r"//[^/]*@")
-
-_TRANSIENT: Final = re.compile(
-    r"rpc error: (EOF|failed to get conn|lead thread)|No cluster leader|connection (refused|reset)|i/o timeout|not ready to serve"
-    r"|leadership lost|Timeout enqueuing|server is shutting down|EOF$",
-    re.IGNORECASE,
-)
-"""Texts of answers with status 500 that another try may cure; Nomad uses 500 for users' errors as well."""
-
-_ELSEWHERE: Final = re.compile(r'(?:Get|Put|Post|Delete) "(https?://[^/"]+)[^"]*": ')
-"""Nomad's own request to another server broke."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,7 +112,7 @@ class NomadClient:
         Effects: one request to Nomad, or several tries of it.
         """
         response = self._try(method, parts, params, body, doing, (_CONNECT_S, _READ_S))
-        return _json(response, doing, self.connection.shown, kind)
+        return decode_json(response, doing, self.connection.shown, kind)
 
     def text(self, *parts: str, params: Mapping[str, str] | None = None, doing: str = "") -> str:
         """GET an endpoint that answers with plain text. Effects: as `call`."""
@@ -140,7 +130,7 @@ class NomadClient:
         """
         asked = {**params, "index": str(max(index, 1)), "wait": f"{wait_s:.0f}s"} if index else dict(params)
         response = self._once("get", parts, asked, None, (_CONNECT_S, wait_s * 17 / 16 + 10))
-        return int(response.headers.get("X-Nomad-Index") or 0), _json(response, doing, self.connection.shown, object)
+        return int(response.headers.get("X-Nomad-Index") or 0), decode_json(response, doing, self.connection.shown, object)
 
     def _try(
         self,
@@ -159,9 +149,9 @@ class NomadClient:
             except (Unavailable, Unreachable) as error:
                 last_try = self._now_s() + pause_s > give_up_s
                 if last_try or (isinstance(error, Unreachable) and not self._answered):
-                    raise _while(error, doing) from error
+                    raise with_doing(error, doing) from error
             except ClusterError as error:
-                raise _while(error, doing) from error
+                raise with_doing(error, doing) from error
             self._pause(pause_s * random.uniform(0.75, 1.25))  # noqa: S311 - jitter, not a secret
             pause_s = min(pause_s * 2, _LONGEST_PAUSE_S)
 
@@ -190,13 +180,13 @@ class NomadClient:
         if "HTTP request to an HTTPS server" in response.text:
             secure = self.connection.shown.replace("http://", "https://", 1)
             return Unreachable(f"what listens at {self.connection.shown} wants https", hint=f"use {secure}", code=tls.CODE)
-        if response.status_code < 500 and _is_page(response):  # noqa: PLR2004 - HTTP
-            return _not_nomad(self.connection.shown, f"it answers with a web page ({response.status_code})")
-        refusal = _refusal(response)
+        if response.status_code < 500 and response.status_code != 429 and is_page(response):  # noqa: PLR2004 - HTTP
+            return not_nomad(self.connection.shown, f"it answers with a web page ({response.status_code})")
+        refusal = refusal_of(response)
         if isinstance(refusal, Denied):
             namespace = params.get("namespace") or self.connection.namespace or "default"
             given = "the token has to exist and" if self.connection.token else "give a token (NOMAD_TOKEN, --token-file), which has to"
-            refusal.hint = f"{given} have the capability {_capability(method, parts)} in namespace '{namespace}'"
+            refusal.hint = f"{given} have the capability {capability(method, parts)} in namespace '{namespace}'"
         return refusal
 
     def _unreachable(self, error: object) -> ClusterError:
@@ -206,10 +196,10 @@ class NomadClient:
         text = str(error)
         silent = url.startswith("https://") and not self._answered and "Connection aborted" in text
         if isinstance(error, requests.exceptions.SSLError) or silent:
-            why, hint = tls.tls_trouble(_clean(text), url=url, has_certificate=bool(self.connection.client_cert))
+            why, hint = tls.tls_trouble(clean(text), url=url, has_certificate=bool(self.connection.client_cert))
             return Unreachable(f"no trust between us and {url}: {why}", hint=hint, code=tls.CODE)
         if isinstance(error, requests.exceptions.TooManyRedirects):
-            return _not_nomad(url, "it sends us elsewhere")
+            return not_nomad(url, "it sends us elsewhere")
         if isinstance(error, requests.exceptions.ReadTimeout):
             return Unavailable(f"Nomad at {url} took too long to answer", hint="is the agent overloaded, or without a leader?")
         if "Name or service not known" in text or "name resolution" in text or "getaddrinfo" in text:
@@ -318,73 +308,7 @@ def _session(connection: Connection) -> Session:
     return session
 
 
-def _json(response: Response, doing: str, shown: str, kind: type) -> Any:  # noqa: ANN401 - JSON
-    try:
-        answer = response.json() if response.content else None
-    except ValueError as error:
-        raise _while(_not_nomad(shown, "it did not answer with JSON"), doing) from error
-    if not isinstance(answer, kind):
-        raise _while(_not_nomad(shown, "it answered with something else"), doing)
-    return answer
-
-
-def _not_nomad(shown: str, why: str) -> Unreachable:
-    return Unreachable(f"what answers at {shown} is not Nomad: {why}", hint="check --server-addr or NOMAD_ADDR")
-
-
-def _is_page(response: Response) -> bool:
-    return "html" in response.headers.get("Content-Type", "") or response.text.lstrip().startswith("<")
-
-
-def _refusal(response: Response) -> ClusterError:
-    status, text = response.status_code, _clean(response.text)
-    if status in (401, 403) or text.startswith("ACL token"):  # not found, expired
-        return Denied(f"Nomad denies it: {text or 'permission denied'}")
-    if status == 404:  # noqa: PLR2004 - HTTP
-        return NotFound(f"Nomad does not know it: {text}")
-    if status == 429:  # noqa: PLR2004 - HTTP
-        return Unavailable(
-            "Nomad turns requests away: too many connections from this address (429)", hint="lower --parallelism, or raise Nomad's limits"
-        )
-    if "Enforcing job modify index" in text:
-        return Conflict(f"the job was changed in between: {text}", hint="run again: the plan will be made from what is there now")
-    if "No path to region" in text:
-        region = "".join(parse_qs(urlsplit(response.url).query).get("region", ()))
-        known = "`nomad server members -detailed` lists those there are; check the job file and --region"
-        return Invalid(f"No path to region '{region}'" if region else text, hint=known)
-    if elsewhere := _ELSEWHERE.search(text):
-        hint = "is that server (Consul or Vault) up, and named right in the configuration of Nomad's servers?"
-        return Unavailable(f"Nomad itself cannot reach {elsewhere[1]}: {text}", hint=hint)
-    if status >= 500 and (status != 500 or _TRANSIENT.search(text)):  # noqa: PLR2004 - HTTP
-        return Unavailable(f"Nomad cannot do it now ({status}): {text}", hint="has the cluster a leader? `nomad server members`")
-    return Invalid(";\n".join(reasons(text or f"Nomad answered {status}")))
-
-
-def _capability(method: str, parts: tuple[str, ...]) -> str:
-    """Name what Nomad wants of a token for a request. Source: docs/reference/acl.md."""
-    match method, *parts:
-        case "get", "jobs":
-            return "list-jobs"
-        case _, "client", "fs", *_:
-            return "read-logs"
-        case ("get", *_) | (_, "job", _, "evaluate"):
-            return "read-job"
-        case _:
-            return "submit-job"
-
-
-def _while(error: ClusterError, doing: str) -> ClusterError:
-    """Return the error with what was being done as its first note."""
-    if not doing:
-        return error
-    return type(error)(error.problem, place=error.place, notes=[f"while {doing}", *error.notes], hint=error.hint, code=error.error_code)
-
-
-def _clean(text: str) -> str:
-    return "".join(character for character in text.strip() if character.isprintable() or character == "\n")[:2000]
-
-
 def _innermost(error: object) -> str:
     while isinstance(error, BaseException) and (error.__cause__ or error.__context__):
         error = error.__cause__ or error.__context__
-    return _clean(str(error))[:200]
+    return clean(str(error))[:200]

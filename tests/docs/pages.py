@@ -77,6 +77,11 @@ def all_pages() -> list[Path]:
     return sorted([*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md")])
 
 
+def name_of(page: Path) -> str:
+    """Return a page's path within the project."""
+    return str(page.relative_to(ROOT))
+
+
 def fences(page: Path) -> list[Fence]:
     """Return the blocks of a page in their order."""
     text = page.read_text()
@@ -92,7 +97,7 @@ def prose(page: Path) -> str:
 
 
 def commands(fence: Fence) -> Iterator[Command]:
-    """Take a block of commands apart; a `\\` at the end of a line goes on with the next."""
+    """Take a block of commands apart; a line that ends in a backslash goes on with the next."""
     body = re.sub(r"\\\n[ ]*", "", fence.body)
     lines = body.splitlines()
     starts = [number for number, line in enumerate(lines) if line.startswith("$ ")]
@@ -137,7 +142,7 @@ def _shell(script: str, folder: Path, environ: Mapping[str, str]) -> list[tuple[
     programs = folder.parent / f"{folder.name}-bin"
     programs.mkdir()
     # The page's `python` is the one with nomad-dtree, wherever it is installed.
-    words = {"nomad-dtree": "-m dtree \"$@\"", "python": "\"$@\"", "install-package": f"\"{_INSTALL}\" \"$@\" \"{programs}\""}
+    words = {"nomad-dtree": '-m dtree "$@"', "python": '"$@"', "install-package": f'"{_INSTALL}" "$@" "{programs}"'}
     for name, rest in words.items():
         (programs / name).write_text(f'#!/bin/sh\nexec "{sys.executable}" {rest}\n')
         (programs / name).chmod(0o755)
@@ -170,7 +175,7 @@ def _differences(page: Path, asked: Sequence[Command], answers: Sequence[tuple[i
     assert len(asked) == len(answers)
     following = [*(command.text for command in asked[1:]), ""]
     for command, (code, lines), then in zip(asked, answers, following, strict=True):
-        where = f"{page.relative_to(ROOT)}:{command.line}: {command.text}"
+        where = f"{name_of(page)}:{command.line}: {command.text}"
         printed = "\n".join(lines)
         if code and then != "echo $?":
             yield f"{where}\nends with {code}:\n{printed}"

@@ -8,20 +8,18 @@ from urllib.parse import unquote
 
 import pytest
 
-from tests.docs.pages import ROOT, Fence, all_pages, fences, prose, run_page
+from tests.docs.pages import ROOT, Fence, all_pages, fences, name_of, prose, run_page
 
 _LANGUAGES = {"console", "hcl", "json", "python", "text", "toml", "yaml"}
-
-
-def _name(page: Path) -> str:
-    return str(page.relative_to(ROOT))
 
 
 def _all_fences() -> list[Fence]:
     return [fence for page in all_pages() for fence in fences(page)]
 
 
-@pytest.mark.parametrize("page", [page for page in all_pages() if any(one.runs and not one.needs_nomad for one in fences(page))], ids=_name)
+@pytest.mark.parametrize(
+    "page", [page for page in all_pages() if any(one.runs and not one.needs_nomad for one in fences(page))], ids=name_of
+)
 def test_commands_that_need_no_nomad_do_what_the_page_says(page: Path, tmp_path: Path) -> None:
     folder = tmp_path / "page"
     folder.mkdir()
@@ -29,7 +27,7 @@ def test_commands_that_need_no_nomad_do_what_the_page_says(page: Path, tmp_path:
 
 
 def test_every_block_is_of_a_known_kind() -> None:
-    unknown = [f"{_name(one.page)}:{one.line}: {one.language} {one.what}" for one in _all_fences() if not _is_known(one)]
+    unknown = [f"{name_of(one.page)}:{one.line}: {one.language} {one.what}" for one in _all_fences() if not _is_known(one)]
     assert unknown == []
 
 
@@ -40,12 +38,9 @@ def _is_known(fence: Fence) -> bool:
 
 
 def test_links_within_the_documentation_lead_somewhere() -> None:
-    broken = []
-    for page in all_pages():
-        for target in re.findall(r"\]\(([^)\s]+)\)", prose(page)):
-            if not re.match(r"https?://", target) and not _leads_somewhere(page, unquote(target)):
-                broken.append(f"{_name(page)}: {target}")
-    assert broken == []
+    links = [(page, target) for page in all_pages() for target in re.findall(r"\]\(([^)\s]+)\)", prose(page))]
+    within = [(page, unquote(target)) for page, target in links if not re.match(r"https?://", target)]
+    assert [f"{name_of(page)}: {target}" for page, target in within if not _leads_somewhere(page, target)] == []
 
 
 def _leads_somewhere(page: Path, target: str) -> bool:
@@ -72,4 +67,4 @@ def test_every_page_can_be_reached_from_the_readme() -> None:
         reached.add(page)
         targets = [(page.parent / target).resolve() for target in re.findall(r"\]\(([^)\s#]+\.md)(?:#[^)]*)?\)", page.read_text())]
         todo.extend(target for target in targets if target.exists())
-    assert sorted(_name(page) for page in set(all_pages()) - reached) == []
+    assert sorted(name_of(page) for page in set(all_pages()) - reached) == []

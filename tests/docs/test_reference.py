@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import json
 import re
 import tomllib
@@ -13,14 +14,14 @@ from dtree import __version__, config, depfile, errors, store_loader
 from dtree.cli.app import COMMANDS
 from dtree.cli.options import Command
 from tests.docs.codes import all_codes
-from tests.docs.pages import ROOT, fences, prose
+from tests.docs.pages import ROOT, fences, name_of, prose
 from tools.write_docs import pages, written
 
 DOCS = ROOT / "docs"
 REFERENCE = DOCS / "reference"
 
 
-@pytest.mark.parametrize("page", pages(), ids=lambda page: page.name)
+@pytest.mark.parametrize("page", pages(), ids=name_of)
 def test_generated_parts_are_up_to_date(page: Path) -> None:
     assert page.read_text() == written(page.read_text()), "`make docs` writes them anew"
 
@@ -63,7 +64,7 @@ def test_every_error_code_is_documented_with_what_to_do_and_no_other() -> None:
     assert sorted(documented) == sorted(all_codes())
 
 
-@pytest.mark.parametrize("page", [ROOT / "README.md", REFERENCE / "exit-codes.md"], ids=lambda page: page.name)
+@pytest.mark.parametrize("page", [ROOT / "README.md", REFERENCE / "exit-codes.md"], ids=name_of)
 def test_every_exit_code_is_documented(page: Path) -> None:
     codes = {value for name, value in vars(errors).items() if name.startswith("EXIT_")}
     assert {int(row[0]) for row in _rows(page) if row[0].isdigit()} == codes
@@ -98,10 +99,38 @@ def test_every_mistake_names_a_test_that_there_is() -> None:
     assert [row[0] for row in _rows(page) if not re.match(r"test_\w+", row[-1])] == []
 
 
+_WORDS = 10
+"""Characters from which a piece of a message says something."""
+
+
+def _said(file: Path, *functions: str) -> set[str]:
+    """Return the pieces of text in some functions of a module that end up in what a user reads."""
+    tree = ast.parse(file.read_text())
+    bodies = [node for node in ast.walk(tree) if isinstance(node, ast.FunctionDef) and node.name in functions]
+    texts = [node.value for body in bodies for node in ast.walk(body) if isinstance(node, ast.Constant) and isinstance(node.value, str)]
+    docstrings = {ast.get_docstring(body, clean=False) for body in bodies}
+    pieces = {text.strip(" ;,") for text in texts if text not in docstrings}
+    return {piece for piece in pieces if len(piece) >= _WORDS and " " in piece}
+
+
+def test_every_reason_of_a_wait_is_explained() -> None:
+    page = prose(DOCS / "how-to" / "when-a-run-hangs.md")
+    reasons = _said(ROOT / "dtree" / "progress.py", "describe", "_note") | _said(ROOT / "dtree" / "health.py", "stopped", "_seconds_left")
+    reasons |= _said(ROOT / "dtree" / "diagnose.py", "why_unplaced", "restarts", "waits_for", "exit_words")
+    assert sorted(reason for reason in reasons if reason not in page) == []
+
+
+def test_every_trouble_with_certificates_is_explained() -> None:
+    page = prose(DOCS / "how-to" / "use-tls-and-acls.md")
+    why = {text for text in _said(ROOT / "dtree" / "access" / "tls.py", "tls_trouble") if text.startswith(("it ", "its "))}
+    assert why
+    assert sorted(text for text in why if text not in page) == []
+
+
 RECORDS = sorted((DOCS / "adr").glob("[0-9]*.md"))
 
 
-@pytest.mark.parametrize("record", RECORDS, ids=lambda record: record.stem)
+@pytest.mark.parametrize("record", RECORDS, ids=name_of)
 def test_a_decision_record_tells_context_options_decision_and_consequences(record: Path) -> None:
     assert re.findall(r"^## (.+)$", record.read_text(), re.MULTILINE) == ["Context", "Options", "Decision", "Consequences"]
     assert f"]({record.name})" in (DOCS / "adr" / "README.md").read_text()

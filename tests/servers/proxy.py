@@ -33,6 +33,13 @@ class Request:
         """A standing query: Nomad holds its answer until something changes."""
         return "&index=" in self.target or "?index=" in self.target
 
+    def is_for(self, method: str, path: str) -> bool:
+        """Whether it is of that method and path."""
+        return (self.method, self.target.partition("?")[0]) == (method, path)
+
+
+Decide = Callable[[Request], Fate]
+
 
 @dataclass
 class Proxy:
@@ -48,7 +55,7 @@ class Proxy:
 
     target: str
     host: str = "127.0.0.1"
-    fate: Callable[[Request], Fate] | None = None
+    fate: Decide | None = None
     requests: list[Request] = field(default_factory=list)
     open: int = 0
     most_open: int = 0
@@ -85,8 +92,8 @@ class Proxy:
                 _reset(one)
 
     def seen(self, method: str, path: str) -> int:
-        """Count the requests so far to a path below /v1/."""
-        return sum(one.method == method and one.target.partition("?")[0] == f"/v1/{path}" for one in self.requests)
+        """Count the requests so far of that method and path."""
+        return sum(one.is_for(method, path) for one in self.requests)
 
     def _accept(self) -> None:
         while not self._closed.is_set():
@@ -147,6 +154,22 @@ class Proxy:
 
     def _spawn(self, work: Callable[[], None]) -> None:
         threading.Thread(target=work, daemon=True).start()
+
+
+def only(fate: Fate, method: str, path: str, *, times: int | None = None) -> Decide:
+    """Meet the requests of that method and path with `fate`; None for all of them."""
+    lock = threading.Lock()
+    met = 0
+
+    def decide(request: Request) -> Fate:
+        nonlocal met
+        with lock:
+            if not request.is_for(method, path) or met == times:
+                return "pass"
+            met += 1
+            return fate
+
+    return decide
 
 
 def answer(status: int, text: str) -> bytes:

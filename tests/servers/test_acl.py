@@ -20,7 +20,7 @@ _ELSEWHERE = "elsewhere"
 
 
 @pytest.fixture(scope="module")
-def elsewhere(acl_agent: Agent) -> Iterator[str]:
+def elsewhere(acl_agent: Agent) -> str:
     """A second namespace on the agent with ACLs."""
     acl_agent.api.put(f"/v1/namespace/{_ELSEWHERE}", {"Name": _ELSEWHERE})
     return _ELSEWHERE

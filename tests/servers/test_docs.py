@@ -9,14 +9,10 @@ from pathlib import Path
 import pytest
 
 from dtree.demo.agent import Agent
-from tests.docs.pages import ROOT, all_pages, fences, run_page
+from tests.docs.pages import all_pages, fences, name_of, run_page
 from tests.servers.conftest import purge_jobs
 
 PAGES = [page for page in all_pages() if any(fence.needs_nomad for fence in fences(page))]
-
-
-def _name(page: Path) -> str:
-    return str(page.relative_to(ROOT))
 
 
 @pytest.fixture
@@ -31,7 +27,7 @@ def clean_agent(agent: Agent, request: pytest.FixtureRequest) -> Iterator[Agent]
         purge_jobs(agent.api, name)
 
 
-@pytest.mark.parametrize("page", PAGES, ids=_name)
+@pytest.mark.parametrize("page", PAGES, ids=name_of)
 def test_commands_do_what_the_page_says(page: Path, clean_agent: Agent, tmp_path: Path) -> None:
     folder = tmp_path / "page"
     folder.mkdir()

@@ -10,12 +10,12 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import pytest
 
 from tests.servers.eventually import eventually
-from tests.servers.proxy import Fate, Proxy, Request
+from tests.servers.proxy import Proxy, only
 from tests.servers.scenario import Scenario
 
 # From the signal to the end of the process. It takes a fraction of a second; the rest is for a busy machine.
@@ -93,9 +93,9 @@ def test_the_same_command_again_goes_on_where_it_was_interrupted(scenario: Scena
 
 def test_a_second_signal_leaves_at_once(scenario: Scenario, proxy: Proxy) -> None:
     tree(scenario)
-    proxy.fate = hang_on("POST", "/v1/jobs")
+    proxy.fate = only("hang", "POST", "/v1/jobs")
     with scenario.running("run", "web", "--server-addr", proxy.address) as running:
-        eventually(lambda: proxy.seen("POST", "jobs") > 0)
+        eventually(lambda: proxy.seen("POST", "/v1/jobs") > 0)
         running.process.send_signal(signal.SIGINT)
         running.until("run-interrupted")
         started_s = time.monotonic()
@@ -110,9 +110,9 @@ def test_a_second_signal_leaves_at_once(scenario: Scenario, proxy: Proxy) -> Non
 def test_a_request_without_an_answer_keeps_nobody_waiting_and_is_told_as_open(scenario: Scenario, proxy: Proxy) -> None:
     scenario.mock("db")
     scenario.mock("api", pre="db")
-    proxy.fate = hang_on("POST", "/v1/jobs")
+    proxy.fate = only("hang", "POST", "/v1/jobs")
     with scenario.start("run", "api", "--server-addr", proxy.address) as process:
-        eventually(lambda: proxy.seen("POST", "jobs") > 0)
+        eventually(lambda: proxy.seen("POST", "/v1/jobs") > 0)
         assert ended_soon(process, signal.SIGTERM) == 130
         assert process.stderr is not None
         told = process.stderr.read()
@@ -135,9 +135,9 @@ def test_an_interrupt_while_nomad_is_read_ends_at_once_and_changes_nothing(scena
 
 def test_an_interrupt_while_job_files_are_parsed_ends_at_once(scenario: Scenario, proxy: Proxy) -> None:
     scenario.mock("db")
-    proxy.fate = hang_on("POST", "/v1/jobs/parse")
+    proxy.fate = only("hang", "POST", "/v1/jobs/parse")
     with scenario.start("run", "db", "--server-addr", proxy.address) as process:
-        eventually(lambda: proxy.seen("POST", "jobs/parse") > 0)
+        eventually(lambda: proxy.seen("POST", "/v1/jobs/parse") > 0)
         assert ended_soon(process, signal.SIGTERM) == 130
         assert process.stderr is not None
         assert process.stderr.read() == "interrupted\n"
@@ -159,8 +159,8 @@ def test_an_interrupt_during_the_last_look_ends_at_once(scenario: Scenario, prox
 
 
 def test_an_interrupted_stop_says_what_still_runs(scenario: Scenario) -> None:
-    scenario.shell("db", "trap '' INT TERM; while true; do sleep 0.2; done", task='kill_timeout = "20s"')
-    scenario.shell("api", "trap '' INT TERM; while true; do sleep 0.2; done", task='kill_timeout = "6s"', pre="db")
+    scenario.mock("db")
+    scenario.shell("api", "trap '' INT TERM; while true; do sleep 0.2; done", task='kill_timeout = "5s"', pre="db")
     assert scenario.dtree("run", "api").code == 0
     with scenario.start("stop", "api", "--deep") as process:
         eventually(lambda: (scenario.stored("api") or {}).get("Stop"))
@@ -176,7 +176,9 @@ def test_an_interrupted_stop_says_what_still_runs(scenario: Scenario) -> None:
 
 def test_a_signal_that_was_ignored_from_the_start_stays_ignored(scenario: Scenario) -> None:
     scenario.mock("db", update='update {\n min_healthy_time = "2s"\n}')
-    program = [sys.executable, "-c", f"import os, signal; signal.signal(signal.SIGHUP, signal.SIG_IGN); os.execv({sys.executable!r}, {[sys.executable, '-m', 'dtree', 'run', 'db']!r})"]  # noqa: E501 - one program
+    # What nohup does: the signal is ignored when the program starts.
+    ignore = "import os, signal, sys; signal.signal(signal.SIGHUP, signal.SIG_IGN); os.execv(sys.executable, sys.argv[1:])"
+    program = [sys.executable, "-c", ignore, sys.executable, "-m", "dtree", "run", "db"]
     with subprocess.Popen(program, cwd=scenario.folder, env=scenario.environ(), stderr=subprocess.PIPE, text=True) as process:
         eventually(lambda: scenario.names() == ["db"])
         process.send_signal(signal.SIGHUP)
@@ -210,14 +212,7 @@ def test_at_a_terminal_the_cursor_comes_back_and_the_summary_stays(scenario: Sce
     assert "Traceback" not in screen
 
 
-def hang_on(method: str, path: str):  # type: ignore[no-untyped-def]
-    def fate(request: Request) -> Fate:
-        return "hang" if (request.method, request.target.partition("?")[0]) == (method, path) else "pass"
-
-    return fate
-
-
-def read_until(terminal: int, seen, *, timeout_s: float = 30.0) -> str:  # type: ignore[no-untyped-def]
+def read_until(terminal: int, seen: Callable[[str], bool], *, timeout_s: float = 30.0) -> str:
     """Read what a program writes to its terminal, until `seen` of it or its end."""
     text = ""
     deadline_s = time.monotonic() + timeout_s

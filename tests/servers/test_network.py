@@ -11,8 +11,7 @@ from http.server import BaseHTTPRequestHandler, HTTPServer
 
 import pytest
 
-from tests.servers.eventually import eventually
-from tests.servers.proxy import Fate, Proxy, Request, answer
+from tests.servers.proxy import Decide, Fate, Proxy, Request, answer, only
 from tests.servers.scenario import Done, Scenario
 
 _SLOW = 'update {\n min_healthy_time = "30s"\n healthy_deadline = "2m"\n progress_deadline = "3m"\n}'
@@ -104,7 +103,7 @@ def test_lost_contact_is_shown_while_it_lasts(scenario: Scenario, proxy: Proxy) 
 
 def test_a_registration_whose_answer_was_lost_is_neither_repeated_nor_a_conflict(scenario: Scenario, proxy: Proxy) -> None:
     tree(scenario)
-    proxy.fate = once_for_each("lose-answer", "POST", "/v1/jobs", times=1)
+    proxy.fate = only("lose-answer", "POST", "/v1/jobs", times=1)
     done = scenario.dtree("run", "api", "--server-addr", proxy.address, "--output", "json")
     assert_all_came_up(scenario, done)
     assert [event["changed"] for event in done.of("step-registered")] == [True, True, True]
@@ -114,7 +113,7 @@ def test_the_same_holds_for_a_changed_job(scenario: Scenario, proxy: Proxy) -> N
     tree(scenario)
     assert scenario.dtree("run", "api").code == 0
     scenario.mock("db", 'run_for = "2h"')
-    proxy.fate = once_for_each("lose-answer", "POST", "/v1/jobs", times=1)
+    proxy.fate = only("lose-answer", "POST", "/v1/jobs", times=1)
     done = scenario.dtree("run", "api", "--server-addr", proxy.address, "--output", "json")
     assert done.code == 0, done.stdout + done.stderr
     stored = scenario.stored("db")
@@ -125,10 +124,10 @@ def test_the_same_holds_for_a_changed_job(scenario: Scenario, proxy: Proxy) -> N
 def test_a_stop_whose_answer_was_lost_is_seen_through(scenario: Scenario, proxy: Proxy) -> None:
     tree(scenario)
     assert scenario.dtree("run", "api").code == 0
-    proxy.fate = once_for_each("lose-answer", "DELETE", f"/v1/job/{scenario.id('api')}", times=1)
+    proxy.fate = only("lose-answer", "DELETE", f"/v1/job/{scenario.id('api')}", times=1)
     done = scenario.dtree("stop", "api", "--deep", "--server-addr", proxy.address, "--output", "json")
     assert done.code == 0, done.stdout + done.stderr
-    assert [event["job"] for event in done.of("step-ready")][0] == "api"
+    assert [event["job"] for event in done.of("step-ready")] == ["api", "seed", "db"]
 
 
 # -- trouble that does not ---------------------------------------------------------------------------------------------
@@ -186,7 +185,9 @@ def test_a_host_that_is_not_known_is_told(scenario: Scenario) -> None:
     assert_refused(done, "the host of http://nomad.invalid:4646 is not known", "--server-addr or NOMAD_ADDR")
 
 
-@pytest.mark.parametrize("address", ["ftp://127.0.0.1:4646", "http://", "http://127.0.0.1:port", "http://[::1", "https://:4646", "http://a b:1"])
+@pytest.mark.parametrize(
+    "address", ["ftp://127.0.0.1:4646", "http://", "http://127.0.0.1:port", "http://[::1", "https://:4646", "http://a b:1"]
+)
 def test_an_address_that_is_none_is_told(scenario: Scenario, address: str) -> None:
     scenario.mock("db")
     done = scenario.dtree("run", "db", "--server-addr", address)
@@ -238,7 +239,7 @@ def test_sixty_jobs_are_watched_by_three_standing_queries(scenario: Scenario, pr
     assert len(proxy.requests) <= 60 * 20
 
 
-def for_a_while(fate: Fate, *, count: int, after: tuple[str, str] | None = None):  # type: ignore[no-untyped-def]
+def for_a_while(fate: Fate, *, count: int, after: tuple[str, str] | None = None) -> Decide:
     """Meet `count` requests with `fate`; with `after`, from the first of that method and path on."""
     lock = threading.Lock()
     left = count
@@ -247,24 +248,8 @@ def for_a_while(fate: Fate, *, count: int, after: tuple[str, str] | None = None)
     def decide(request: Request) -> Fate:
         nonlocal left, begun
         with lock:
-            begun = begun or (request.method, request.target.partition("?")[0]) == after
+            begun = begun or (after is not None and request.is_for(*after))
             if not begun or left <= 0:
-                return "pass"
-            left -= 1
-            return fate
-
-    return decide
-
-
-def once_for_each(fate: Fate, method: str, path: str, *, times: int):  # type: ignore[no-untyped-def]
-    """Meet the first requests of that method and path with `fate`."""
-    lock = threading.Lock()
-    left = times
-
-    def decide(request: Request) -> Fate:
-        nonlocal left
-        with lock:
-            if left <= 0 or (request.method, request.target.partition("?")[0]) != (method, path):
                 return "pass"
             left -= 1
             return fate

@@ -96,6 +96,17 @@ def test_unchanged_jobs_of_every_kind_are_nothing_to_change(scenario: Scenario) 
     assert exit_code(scenario, "--all") == 0
 
 
+def test_what_has_no_place_is_not_said_to_run(scenario: Scenario) -> None:
+    nowhere = 'constraint {\n attribute = "${attr.kernel.name}"\n value = "plan9"\n }'
+    scenario.mock("db", job=nowhere)
+    scenario.mock("proxy", type="system", job=nowhere)
+    assert scenario.dtree("run", "--all", "--placement-timeout", "0s").code == 3
+    assert steps(planned(scenario, "--all")) == [
+        ("db", "evaluate", "unchanged, but 1 allocation is missing"),
+        ("proxy", "noop", "unchanged"),
+    ]
+
+
 def test_a_change_in_place_is_an_update_that_names_what_changed(scenario: Scenario) -> None:
     scenario.mock("db")
     bring_up(scenario, "db")

@@ -475,6 +475,47 @@ def test_canaries_that_promote_themselves_are_waited_for(scenario: Scenario) -> 
     assert healthy_index(scenario, "db") < scenario.registered()["api"]
 
 
+def test_a_task_that_keeps_restarting_is_a_failure_that_tells_so(scenario: Scenario) -> None:
+    loop = 'restart {\n attempts = 100\n interval = "1h"\n delay = "1s"\n mode = "delay"\n }'
+    update = 'update {\n min_healthy_time = "2s"\n healthy_deadline = "4s"\n progress_deadline = "5s"\n }'
+    scenario.mock("db", 'run_for = "100ms"\nexit_code = 9', group=loop, update=update)
+    scenario.mock("api", pre="db")
+    done = run(scenario, "api")
+    assert done.code == 3, done.stdout
+    assert "exit code 9" in failed(done)["reason"]
+    waits = [event["reason"] for event in done.of("step-waiting")]
+    assert any("task main restarted" in reason for reason in waits), waits
+    assert scenario.names() == ["db"]
+
+
+# -- names -------------------------------------------------------------------------------------------------------------
+
+
+def test_a_namesake_in_another_namespace_satisfies_nobody(scenario: Scenario) -> None:
+    scenario.api.put("/v1/namespace/team", {"Name": "team"})
+    scenario.mock("db")
+    succeed(scenario, "db")
+    text = (scenario.folder / "jobs/db.nomad").read_text()
+    scenario.job("ours", text.replace('run_for = "1h"', 'run_for = "20ms"\n exit_code = 6'), namespace="team")
+    scenario.mock("api", pre="ours")
+    done = run(scenario, "api")
+    assert done.code == 3, done.stdout
+    (planned, _) = done.of("run-started")[0]["steps"]
+    assert (planned["id"], planned["namespace"], planned["change"]) == (scenario.id("db"), "team", "create")
+    assert "exit code 6" in failed(done)["reason"]
+    assert scenario.names() == ["db"]
+
+
+def test_an_id_full_of_characters_that_mean_something_elsewhere_is_waited_for(scenario: Scenario) -> None:
+    scenario.mock("db")
+    text = (scenario.folder / "jobs/db.nomad").read_text()
+    scenario.job("db", text.replace(scenario.id("db"), scenario.id("db.v1+(x)$")))
+    scenario.mock("api", pre="db")
+    done = succeed(scenario, "api")
+    assert ready(done, "db")["reason"] == "1 of 1 allocation healthy"
+    assert scenario.names() == ["api", "db.v1+(x)$"]
+
+
 # -- somebody else -----------------------------------------------------------------------------------------------------
 
 

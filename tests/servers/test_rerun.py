@@ -266,6 +266,13 @@ def test_a_retry_of_what_timed_out_goes_by_way_of_the_stable_version(scenario: S
     assert [one["Version"] for one in reversed(versions)] == [0, 1, 2, 3]
 
 
+def test_a_retry_of_a_batch_job_starts_when_the_attempt_before_has_ended(scenario: Scenario) -> None:
+    scenario.shell("seed", "trap 'sleep 1; exit 1' INT; while :; do sleep 0.1; done", type="batch", timeout="2s", retries=1)
+    run(scenario, "seed", code=6)
+    first, second = (alloc["TaskStates"]["main"] for alloc in scenario.allocations("seed"))
+    assert first["FinishedAt"] < second["StartedAt"]
+
+
 # -- force -------------------------------------------------------------------------------------------------------------
 
 
@@ -361,7 +368,26 @@ def test_a_job_that_somebody_creates_after_the_plan_is_not_overwritten(scenario:
     assert done.code == 3, done.stdout
     (failed,) = done.of("step-failed")
     assert (failed["job"], failed["kind"]) == ("api", "changed-meanwhile")
+    assert failed["reason"] == "the job was changed in between by somebody else"
+    assert "Enforcing job modify index 0: job already exists" in failed["details"]
     assert stored(scenario, "api")["Meta"] == {"by": "somebody"}
+
+
+def test_a_version_that_somebody_registers_after_the_plan_is_not_stopped_by_a_rerun(scenario: Scenario, tmp_path: Path) -> None:
+    scenario.mock("seed", 'run_for = "20ms"\nexit_code = 1', type="batch")
+    run(scenario, "seed", code=3)
+    scenario.shell("slow", f"while [ ! -e {tmp_path / 'go'} ]; do sleep 0.05; done", type="batch")
+    scenario.mock("seed", 'run_for = "20ms"\nexit_code = 1', type="batch", pre="slow")
+    with scenario.running("run", "seed") as running:
+        running.until("step-registered", "slow")
+        somebody_registers(scenario, "slow", "seed")
+        before = stored(scenario, "seed")["JobModifyIndex"]
+        (tmp_path / "go").touch()
+        done = running.finish()
+    assert done.code == 3, done.stdout
+    (failed,) = done.of("step-failed")
+    assert (failed["job"], failed["kind"]) == ("seed", "changed-meanwhile")
+    assert (stored(scenario, "seed")["JobModifyIndex"], stored(scenario, "seed")["Stop"]) == (before, False)
 
 
 def test_a_change_after_the_plan_is_exit_1_where_the_run_changed_nothing(scenario: Scenario, tmp_path: Path) -> None:

@@ -284,7 +284,9 @@ def test_an_address_is_mended(address: str, url: str) -> None:
     assert Connection(address=address).url == url
 
 
-@pytest.mark.parametrize("address", ["", "http://", "ftp://nomad", "http://nomad:port", "http://[::1", "http://a b", "https://:4646", "://x"])
+@pytest.mark.parametrize(
+    "address", ["", "http://", "ftp://nomad", "http://nomad:port", "http://[::1", "http://a b", "https://:4646", "://x"]
+)
 def test_what_is_no_address_is_told_before_anything_is_sent(time: Time, address: str) -> None:
     error = error_of(lambda: NomadClient(Connection(address=address), now_s=time.now_s, pause=time.pause))
     assert error.error_code == "bad-address"

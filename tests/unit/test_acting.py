@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any
 
+import pytest
+
 from dtree import acting
 from dtree.acting import Acted, Checked, Doubted, Explained, Halt, Refused, Standing
 from dtree.errors import Conflict, Denied, Unavailable, Unreachable
@@ -76,14 +78,27 @@ def test_a_rerun_of_a_job_that_is_gone_meanwhile_registers_it_as_new() -> None:
     assert isinstance(acting.act(step, [], world.cluster, Halt()), Acted)
 
 
-def test_a_purge_before_a_rerun_waits_until_all_allocations_have_ended() -> None:
+@pytest.mark.parametrize(("way", "then"), [("purge", "purge"), ("stop", "register")])
+def test_a_rerun_waits_until_what_it_stopped_has_ended(way: Any, then: str) -> None:
     world = World({"db": {}})
     world.cluster.has(world.job("db"))
     world.cluster.stop_s["db"] = 20.0
-    step = replace(step_of(world), action=Rerun("purge", 0))
+    step = replace(step_of(world), action=Rerun(way, 0))
     assert isinstance(acting.act(step, [], world.cluster, Halt()), Acted)
-    purged_s = world.cluster.called_s("purge", "db")
-    assert 20.0 <= purged_s - world.cluster.called_s("stop", "db") < 20.5
+    next_s = world.cluster.called_s(then, "db")
+    assert 20.0 <= next_s - world.cluster.called_s("stop", "db") < 20.5
+
+
+@pytest.mark.parametrize("way", ["purge", "stop"])
+def test_a_rerun_does_not_stop_a_version_that_somebody_else_registered_meanwhile(way: Any) -> None:
+    world = World({"db": {}}, kinds={"db": "batch"})
+    world.cluster.has(world.job("db"), fails())
+    step = replace(step_of(world), action=Rerun(way, 0))
+    world.cluster.somebody_registers(world.job("db", Meta={"by": "somebody"}))
+    outcome = acting.act(step, [], world.cluster, Halt())
+    assert isinstance(outcome, Refused)
+    assert (outcome.kind, outcome.reason) == ("changed-meanwhile", "job 'db' was changed since the plan was made")
+    assert world.cluster.changes == []
 
 
 def test_a_rerun_of_what_does_not_come_to_rest_is_refused() -> None:

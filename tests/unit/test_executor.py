@@ -346,7 +346,8 @@ def test_a_retry_that_cannot_be_prepared_is_told() -> None:
 def test_a_timed_out_step_is_tried_again() -> None:
     world = World({"db": {"retries": 1, "timeout": 10}}, {"db": [never, well()]}, kinds={"db": "batch"})
     record = world.run("db")
-    assert (record.exit_code, record.elapsed_s) == (0, 10.0)
+    assert record.exit_code == 0
+    assert 10.0 <= record.elapsed_s < 10.5
 
 
 def test_a_retry_that_is_done_before_anybody_looks_is_seen() -> None:

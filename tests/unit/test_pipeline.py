@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from dtree import pipeline
-from dtree.errors import DeclarationError, Denied, GoalError, Invalid, StoreError, UsageError
+from dtree.errors import DeclarationError, Denied, Invalid
 from dtree.model import CheckResult
 from dtree.pipeline import Sources
 from dtree.plan import Intent
@@ -35,19 +35,7 @@ def status(of: World, *names: str) -> dict[str, StatusRow]:
     return {row.job: row for row in rows}
 
 
-# -- reading -----------------------------------------------------------------------------------------------------------
-
-
-def test_reading_takes_the_dependency_file_and_no_job_file() -> None:
-    snapshot = world().snapshot()
-    sources = sources_of(snapshot)
-    assert snapshot.reads == ["dependency.json"]
-    assert (sources.store, sources.declaration.stack, sorted(sources.graph.entries)) == ("memory", "memory", ["api", "db", "setup", "web"])
-
-
-def test_a_store_without_a_dependency_file_is_told() -> None:
-    with pytest.raises(StoreError):
-        sources_of(MemorySnapshot(None))
+# -- job files ---------------------------------------------------------------------------------------------------------
 
 
 def test_only_the_job_files_that_the_goal_needs_are_read() -> None:
@@ -61,32 +49,6 @@ def test_a_job_file_may_stand_where_its_entry_says() -> None:
     snapshot = MemorySnapshot({"dependencies": {"api": {"file": "elsewhere/a.json"}}}, files={"elsewhere/a.json": job_file("api")})
     plan = pipeline.prepare(sources_of(snapshot), FakeCluster(FakeClock()), Intent("run", ("api",)), namespace="")
     assert plan.steps[0].job.file == "elsewhere/a.json"
-
-
-# -- goals -------------------------------------------------------------------------------------------------------------
-
-
-def test_goals_are_sorted_and_each_once() -> None:
-    assert pipeline.goals(sources_of(world().snapshot()), ["web", "api", "web"], everything=False) == ("api", "web")
-
-
-def test_everything_is_every_job_of_the_file() -> None:
-    assert pipeline.goals(sources_of(world().snapshot()), [], everything=True) == ("api", "db", "setup", "web")
-
-
-def test_no_goal_is_a_usage_error_and_never_everything() -> None:
-    with pytest.raises(UsageError, match="no job is named"):
-        pipeline.goals(sources_of(world().snapshot()), [], everything=False)
-
-
-def test_everything_goes_with_no_job_name() -> None:
-    with pytest.raises(UsageError, match="--all"):
-        pipeline.goals(sources_of(world().snapshot()), ["web"], everything=True)
-
-
-def test_an_unknown_goal_is_told() -> None:
-    with pytest.raises(GoalError):
-        pipeline.goals(sources_of(world().snapshot()), ["wbe"], everything=False)
 
 
 # -- preparing ---------------------------------------------------------------------------------------------------------
@@ -120,22 +82,7 @@ def test_what_nomad_denies_ends_the_planning() -> None:
         denied.plan("web")
 
 
-# -- check and validate ------------------------------------------------------------------------------------------------
-
-
-def test_a_check_finds_everything_without_nomad() -> None:
-    snapshot = MemorySnapshot(
-        {"dependencies": {"api": {}, "db": {}, "web": {"file": "nowhere.json"}, "good": {"file": "good.json"}}},
-        {"db.json": job_file("db"), "db.nomad": job_file("db")},
-        files={"good.json": job_file("good")},
-    )
-    with pytest.raises(DeclarationError) as caught:
-        pipeline.check(snapshot, store="memory")
-    assert [fault.code for fault in caught.value.faults] == ["job-file-missing", "job-file-ambiguous", "store-error"]
-
-
-def test_a_check_without_a_fault_gives_the_sources() -> None:
-    assert sorted(pipeline.check(world().snapshot(), store="memory").graph.entries) == ["api", "db", "setup", "web"]
+# -- validate ----------------------------------------------------------------------------------------------------------
 
 
 def test_validating_gives_nomads_warnings_by_job() -> None:

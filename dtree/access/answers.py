@@ -1,0 +1,98 @@
+"""What Nomad's answers mean: JSON, the right error for a refusal, or that no Nomad is speaking. Reads responses, sends nothing."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING, Any, Final
+from urllib.parse import parse_qs, urlsplit
+
+from dtree.access.refusals import reasons
+from dtree.errors import ClusterError, Conflict, Denied, Invalid, NotFound, Unavailable, Unreachable
+
+if TYPE_CHECKING:
+    from requests import Response
+
+__all__ = ["capability", "clean", "decode_json", "is_page", "not_nomad", "refusal_of", "with_doing"]
+
+_TRANSIENT: Final = re.compile(
+    r"rpc error: (EOF|failed to get conn|lead thread)|No cluster leader|connection (refused|reset)|i/o timeout|not ready to serve"
+    r"|leadership lost|Timeout enqueuing|server is shutting down|EOF$",
+    re.IGNORECASE,
+)
+"""Texts of answers with status 500 that another try may cure; Nomad uses 500 for users' errors as well."""
+
+_ELSEWHERE: Final = re.compile(r'(?:Get|Put|Post|Delete) "(https?://[^/"]+)[^"]*": ')
+"""Nomad's own request to another server broke."""
+
+
+def decode_json(response: Response, doing: str, shown: str, kind: type) -> Any:  # noqa: ANN401 - JSON
+    """Return the answer's JSON, None for an empty one. Raises Unreachable where it is no JSON of that kind: that is no Nomad."""
+    try:
+        answer = response.json() if response.content else None
+    except ValueError as error:
+        raise with_doing(not_nomad(shown, "it did not answer with JSON"), doing) from error
+    if not isinstance(answer, kind):
+        raise with_doing(not_nomad(shown, "it answered with something else"), doing)
+    return answer
+
+
+def not_nomad(shown: str, why: str) -> Unreachable:
+    """Say that something else than Nomad answers."""
+    return Unreachable(f"what answers at {shown} is not Nomad: {why}", hint="check --server-addr or NOMAD_ADDR")
+
+
+def is_page(response: Response) -> bool:
+    """Whether a browser was meant to read the answer, which Nomad's API never means."""
+    return "html" in response.headers.get("Content-Type", "") or response.text.lstrip().startswith("<")
+
+
+def refusal_of(response: Response) -> ClusterError:
+    """Turn an answer that is no success into an error, by its status and, as Nomad says 500 for much, by its text."""
+    status, text = response.status_code, clean(response.text)
+    if status in (401, 403) or text.startswith("ACL token"):  # not found, expired
+        return Denied(f"Nomad denies it: {text or 'permission denied'}")
+    if status == 404:  # noqa: PLR2004 - HTTP
+        return NotFound(f"Nomad does not know it: {text}")
+    if status == 429:  # noqa: PLR2004 - HTTP
+        return Unavailable(
+            "Nomad turns requests away: too many connections from this address (429)", hint="lower --parallelism, or raise Nomad's limits"
+        )
+    if "Enforcing job modify index" in text:
+        return Conflict(
+            "the job was changed in between by somebody else", notes=[text], hint="run again: the plan will be made from what is there now"
+        )
+    if "No path to region" in text:
+        region = "".join(parse_qs(urlsplit(response.url).query).get("region", ()))
+        known = "`nomad server members -detailed` lists those there are; check the job file and --region"
+        return Invalid(f"No path to region '{region}'" if region else text, hint=known)
+    if elsewhere := _ELSEWHERE.search(text):
+        hint = "is that server (Consul or Vault) up, and named right in the configuration of Nomad's servers?"
+        return Unavailable(f"Nomad itself cannot reach {elsewhere[1]}: {text}", hint=hint)
+    if status >= 500 and (status != 500 or _TRANSIENT.search(text)):  # noqa: PLR2004 - HTTP
+        return Unavailable(f"Nomad cannot do it now ({status}): {text}", hint="has the cluster a leader? `nomad server members`")
+    return Invalid(";\n".join(reasons(text or f"Nomad answered {status}")))
+
+
+def capability(method: str, parts: tuple[str, ...]) -> str:
+    """Name what Nomad wants of a token for a request. Source: docs/reference/acl.md."""
+    match method, *parts:
+        case "get", "jobs":
+            return "list-jobs"
+        case _, "client", "fs", *_:
+            return "read-logs"
+        case ("get", *_) | (_, "job", _, "evaluate"):
+            return "read-job"
+        case _:
+            return "submit-job"
+
+
+def with_doing(error: ClusterError, doing: str) -> ClusterError:
+    """Return the error with what was being done as its first note."""
+    if not doing:
+        return error
+    return type(error)(error.problem, place=error.place, notes=[f"while {doing}", *error.notes], hint=error.hint, code=error.error_code)
+
+
+def clean(text: str) -> str:
+    """Take control characters out of what a server wrote, and cut it."""
+    return "".join(character for character in text.strip() if character.isprintable() or character == "\n")[:2000]
