@@ -213,7 +213,9 @@ def _deployment_broke(case: Case) -> Verdict | None:
     broken = [alloc for alloc in history if alloc.healthy is False and (changed or alloc.client == "running")]
     if not changed and not (broken and case.lacking):
         return None
-    cause = f"; {diagnose.failure(broken[-1])}" if broken else ""
+    # The progress deadline may pass before Nomad has called an allocation unhealthy.
+    told = diagnose.failure(broken[-1]) if broken else next(filter(None, map(diagnose.restarts, reversed(history))), "")
+    cause = f"; {told}" if told else ""
     reason = f"deployment of version {failed.version}: {failed.description}{cause}"
     return Broken("failed", diagnose.cut(reason), tuple(alloc.id for alloc in broken))
 

@@ -3,16 +3,37 @@
 from __future__ import annotations
 
 import re
-from typing import TYPE_CHECKING, Any, Final
+from collections.abc import Mapping
+from typing import Any, Final, Protocol
 from urllib.parse import parse_qs, urlsplit
 
 from dtree.access.refusals import reasons
 from dtree.errors import ClusterError, Conflict, Denied, Invalid, NotFound, Unavailable, Unreachable
 
-if TYPE_CHECKING:
-    from requests import Response
-
 __all__ = ["capability", "clean", "decode_json", "is_page", "not_nomad", "refusal_of", "with_doing"]
+
+
+class Response(Protocol):
+    """What of a response of requests is looked at; that library has one importing module, and this is not it."""
+
+    status_code: int
+    url: str
+
+    @property
+    def headers(self) -> Mapping[str, str]:
+        """The header fields, whatever their case."""
+
+    @property
+    def content(self) -> bytes:
+        """The body."""
+
+    @property
+    def text(self) -> str:
+        """The body, decoded."""
+
+    def json(self) -> Any:  # noqa: ANN401 - JSON
+        """Return the body as JSON; ValueError where it is none."""
+
 
 _TRANSIENT: Final = re.compile(
     r"rpc error: (EOF|failed to get conn|lead thread)|No cluster leader|connection (refused|reset)|i/o timeout|not ready to serve"

@@ -314,6 +314,13 @@ def test_an_auto_revert_of_a_mere_change_of_counts_is_a_failure_too() -> None:
     assert look(stored) == Broken("failed", "deployment of version 3: Failed due to progress deadline")
 
 
+def test_a_deployment_that_ran_out_of_time_tells_of_the_task_that_kept_restarting() -> None:
+    stored = snapshot(job(), alloc("a1", task("web", restarts=3, exit_code=9)), deployments=[FAILED])
+    verdict = look(stored)
+    told = "task web restarted 3 times, last exit code 9"
+    assert verdict == Broken("failed", f"deployment of version 3: Failed due to progress deadline; {told}")
+
+
 def test_a_failed_deployment_of_an_unchanged_job_is_history_once_all_its_allocations_are_healthy() -> None:
     recovered = snapshot(SERVICE, alloc(healthy=True), deployments=[FAILED])
     assert look(recovered, awaited(changed=False)) == Ready("1 of 1 allocation healthy")
