@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 from pathlib import Path
 
-from dtree import depfile, graph, plan
+from dtree import decide, depfile, graph
 from dtree.model import DryRun, JobRef, JobSnapshot, RenderedJob
 from dtree.plan import Intent, ObservedJob
 
@@ -18,7 +18,7 @@ def main(path: Path) -> None:
     names = graph.select(known, goals)
     jobs = {name: RenderedJob(name, JobRef("default", name), f"{name}.nomad", "", "hcl2", {"ID": name}) for name in names}
     observed = {name: ObservedJob(JobSnapshot(job.ref, None), DryRun("Added", {"main": {"place": 1}}, 0)) for name, job in jobs.items()}
-    steps = plan.make_run(known, names, jobs, observed, Intent("run", goals))
+    steps = decide.make_run(known, names, jobs, observed, Intent("run", goals))
     print(f"{len(steps)} steps")
 
 

@@ -8,12 +8,13 @@ from dataclasses import dataclass, replace
 from typing import Final
 
 from dtree import diagnose
-from dtree.errors import ClusterError, Conflict, DtreeError
+from dtree.decide import run_again
+from dtree.errors import ClusterError, Conflict, DtreeError, Unavailable, Unreachable
 from dtree.evidence import Awaited, as_found, current_allocations
 from dtree.health import Broken, Waiting, is_confirmed, judge
 from dtree.model import Address, CheckResult, FailureKind, JobRef, JobSnapshot
 from dtree.observe import look_again
-from dtree.plan import Evaluate, Noop, Refuse, Register, Rerun, Step, Stop, run_again
+from dtree.plan import Evaluate, Noop, Refuse, Register, Rerun, Step, Stop
 from dtree.ports import Cluster, Registered
 
 _LOG_LINES: Final = 20
@@ -73,6 +74,7 @@ class Refused:
     Attributes:
         fallen: the job that it needs and that is no longer ready.
         untouched: the run was broken off before anything was asked of Nomad.
+        touched: Nomad may have done a part of it: the answer was lost, or a later request of the same step was refused.
     """
 
     job: str
@@ -82,6 +84,7 @@ class Refused:
     hint: str = ""
     fallen: str = ""
     untouched: bool = False
+    touched: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,10 +131,14 @@ def act(step: Step, needs: Sequence[Standing], cluster: Cluster, halt: Halt) -> 
             return Refused(step.name, "failed", reason, details, fallen=name)
         if halt:
             return Refused(step.name, "error", "the run was broken off before this job was touched", untouched=True)
+    except ClusterError as error:
+        return Refused(step.name, "error", error.problem, error.notes, error.hint)
+    try:
         return _do(step, cluster)
     except ClusterError as error:
-        kind: FailureKind = "changed-meanwhile" if isinstance(error, Conflict) else "error"
-        return Refused(step.name, kind, error.problem, error.notes, error.hint)
+        # A request without an answer may have been carried out.
+        lost = isinstance(error, Unavailable | Unreachable) and not isinstance(step.action, Noop)
+        return _refused(step, error, touched=lost)
 
 
 def fallen(stands: Sequence[Standing], cluster: Cluster) -> list[tuple[str, str, tuple[str, ...]]]:
@@ -232,13 +239,13 @@ def _do(step: Step, cluster: Cluster) -> Outcome:
     match step.action:
         case Register(enforce_index=index):
             return _accepted(step, cluster.register(step.job, enforce_index=index))
-        case Noop(version=version):
-            return _unchanged(step, version, cluster)
-        case Evaluate(version=version):
+        case Noop(version=version, shape=shape):
+            return _unchanged(step, version, shape, cluster)
+        case Evaluate(version=version, shape=shape):
             cluster.evaluate(step.ref)
-            return _unchanged(step, version, cluster)
+            return _unchanged(step, version, shape, cluster)
         case Rerun():
-            return _accepted(step, _run_again(step, step.action, cluster))
+            return _run_again(step, step.action, cluster)
         case Stop(asked=asked):
             children = cluster.children(step.ref) if step.job.is_parent else ()
             if not asked:
@@ -256,7 +263,7 @@ def _do(step: Step, cluster: Cluster) -> Outcome:
             return Acted(step.name, None, (), ready=step.cause)
 
 
-def _run_again(step: Step, action: Rerun, cluster: Cluster) -> Registered:
+def _run_again(step: Step, action: Rerun, cluster: Cluster) -> Outcome:
     """Make the stored job another one, let Nomad see that, then register ours. Source: docs/explanation/nomad.md.
 
     What is stopped has ended before it runs again: two runs of one migration at a time are worse than a slow start.
@@ -264,15 +271,27 @@ def _run_again(step: Step, action: Rerun, cluster: Cluster) -> Registered:
     found = cluster.snapshot(step.ref).job
     if found is not None and found.version != action.version:
         raise Conflict(f"job '{step.name}' was changed since the plan was made", hint="run again")
+    ours = action.version + 1
     if action.way == "revert" and action.stable_version is not None:
-        cluster.revert(step.ref, version=action.stable_version, enforce_version=action.version)
+        ours = cluster.revert(step.ref, version=action.stable_version, enforce_version=action.version).version
     else:
         cluster.stop(step.ref)
-    settled = cluster.settle(step.ref, ended=action.way != "revert")
-    if action.way == "purge":
-        cluster.purge(step.ref)
-        settled = cluster.settle(step.ref, ended=False)
-    return cluster.register(step.job, enforce_index=settled.job.modify_index if settled.job is not None else 0)
+    try:
+        settled = cluster.settle(step.ref, ended=action.way != "revert")
+        if settled.job is not None and settled.job.version > ours:
+            raise Conflict(f"job '{step.name}' was changed by somebody else while it was being run again", hint="run again")
+        if action.way == "purge":
+            cluster.purge(step.ref)
+            settled = cluster.settle(step.ref, ended=False)
+        index = settled.job.modify_index if settled.job is not None else 0
+        return _accepted(step, cluster.register(step.job, enforce_index=index))
+    except ClusterError as error:
+        return _refused(step, error, touched=True)
+
+
+def _refused(step: Step, error: ClusterError, *, touched: bool) -> Refused:
+    kind: FailureKind = "changed-meanwhile" if isinstance(error, Conflict) else "error"
+    return Refused(step.name, kind, error.problem, error.notes, error.hint, touched=touched)
 
 
 def _accepted(step: Step, registered: Registered) -> Acted:
@@ -280,13 +299,13 @@ def _accepted(step: Step, registered: Registered) -> Acted:
     return Acted(step.name, awaited, (step.ref,), registered.warnings)
 
 
-def _unchanged(step: Step, version: int, cluster: Cluster) -> Outcome:
+def _unchanged(step: Step, version: int, shape: str, cluster: Cluster) -> Outcome:
     state = cluster.snapshot(step.ref).job
     if state is None or state.version < version:
         return Refused(step.name, "changed-meanwhile", f"job '{step.name}' was removed since the plan was made", hint="run again")
-    if state.version > version:
+    if state.version > version and state.shape != shape:
         return Refused(step.name, "changed-meanwhile", f"job '{step.name}' was changed since the plan was made", hint="run again")
-    return Acted(step.name, Awaited(version, step.condition, changed=False, shape=state.shape), (step.ref,))
+    return Acted(step.name, Awaited(state.version, step.condition, changed=False, shape=state.shape), (step.ref,))
 
 
 def _has_ports(step: Step) -> bool:

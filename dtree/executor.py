@@ -1,7 +1,7 @@
 """Walk a plan: start what may start, wait for one thing to happen, fold it in, repeat. Decides nothing itself.
 
 One loop on the calling thread owns all state. Workers act on Nomad and leave what came of it in the inbox; the watch leaves snapshots
-there; `health.judge` says what a snapshot means, `schedule` what may start, `plan.run_again` how to try again.
+there; `health.judge` says what a snapshot means, `schedule` what may start, `decide.run_again` how to try again.
 """
 
 from __future__ import annotations
@@ -12,16 +12,7 @@ from typing import Final, TypeVar
 
 from dtree import acting, diagnose
 from dtree.acting import Acted, Checked, Doubted, Explained, JudgedAgain, Outcome, Refused
-from dtree.errors import (
-    EXIT_AWAITING_PROMOTION,
-    EXIT_ERROR,
-    EXIT_INTERRUPTED,
-    EXIT_JOB_FAILED,
-    EXIT_OK,
-    EXIT_TIMED_OUT,
-    ClusterError,
-    Denied,
-)
+from dtree.errors import ClusterError, Denied
 from dtree.events import (
     Event,
     PlannedStep,
@@ -42,7 +33,7 @@ from dtree.health import CHECK_AGAIN_S, Broken, Ready, Verdict, Waiting, judge, 
 from dtree.model import Address, CheckResult, FailureKind, JobRef, JobSnapshot
 from dtree.plan import Nothing, Plan, Step
 from dtree.ports import Clock, Cluster, Watch
-from dtree.record import Recorder, RunRecord
+from dtree.record import Recorder, RunRecord, exit_code
 from dtree.schedule import Schedule
 
 _LAST_ANSWERS_S: Final = 1.0
@@ -142,6 +133,7 @@ class _Run:
         self._ready: dict[str, acting.Standing] = {}
         self._halted = acting.Halt()
         self._denied: Denied | None = None
+        self._touched = False
         self._trouble: ClusterError | None = None
 
     def run(self, interrupts: Interrupts) -> RunRecord:
@@ -153,7 +145,7 @@ class _Run:
         with self._cluster.watch(on_change, on_trouble) as watch:
             self._loop(watch)
             self._judge_at_the_end(watch)
-        code = self._exit_code()
+        code = exit_code(self._recorder.record(), touched=self._touched)
         self._emit(RunFinished(self._clock.unix_s(), code, self._clock.now_s() - started_s))
         return self._recorder.record()
 
@@ -213,7 +205,8 @@ class _Run:
                 self._become_ready(flight, reason, item.addresses, watch)
             case Acted():
                 self._begin_waiting(flight, item, watch)
-            case Refused(fallen=fallen, kind=kind, reason=reason, details=details, hint=hint):
+            case Refused(fallen=fallen, kind=kind, reason=reason, details=details, hint=hint, touched=touched):
+                self._touched = self._touched or touched
                 if fallen:
                     self._fall(fallen, reason, details)
                     self._end(flight, watch)
@@ -456,21 +449,6 @@ class _Run:
     def _emit(self, event: Event) -> None:
         self._recorder(event)
         self._emit_to(event)
-
-    def _exit_code(self) -> int:
-        if self._halted:
-            return EXIT_INTERRUPTED
-        steps = self._recorder.steps.values()
-        kinds = {step.kind for step in steps if step.state == "failed"}
-        changed = any(step.registered for step in steps)
-        if kinds & {"failed", "superseded"} or (kinds & {"error", "changed-meanwhile"} and changed):
-            return EXIT_JOB_FAILED
-        if "timed-out" in kinds:
-            return EXIT_TIMED_OUT
-        if "awaiting-promotion" in kinds:
-            return EXIT_AWAITING_PROMOTION
-        kept_goal = any(step.state == "kept" and step.planned.job in self._plan.goals for step in steps)
-        return EXIT_ERROR if kinds or kept_goal else EXIT_OK
 
 
 def _outcome(job: Callable[[], Result]) -> Result | _Crashed:

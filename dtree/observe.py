@@ -11,7 +11,7 @@ from dtree.access.refusals import diagnostics
 from dtree.clock import do_all
 from dtree.errors import DeclarationError, Fault, Invalid, Place
 from dtree.health import has_failed
-from dtree.model import Entry, JobRef, RenderedJob, Spec
+from dtree.model import DryRun, Entry, JobRef, JobSnapshot, RenderedJob, Spec
 from dtree.plan import ObservedJob
 from dtree.ports import Cluster
 from dtree.store import Text
@@ -186,17 +186,25 @@ def _same_ids(jobs: Iterable[RenderedJob]) -> list[Fault]:
 
 
 def _observe(job: RenderedJob, cluster: Cluster, *, broken: bool = False) -> tuple[RenderedJob, ObservedJob]:
+    dry_run = _dry_run(job, cluster)
+    if dry_run.job_modify_index == 0:
+        return job, ObservedJob(JobSnapshot(job.ref, None), dry_run)
+    snapshot = cluster.snapshot(job.ref)
+    stored = snapshot.job
+    kept = _keep_counts(job, {group.name: group.count for group in stored.groups}) if stored is not None else job
+    if kept is not job:
+        dry_run = _dry_run(kept, cluster)
+    stable = None
+    if stored is not None and dry_run.diff == "None" and (broken or has_failed(snapshot)):
+        stable = cluster.stable_version(job.ref, below=stored.version)
+    return kept, ObservedJob(snapshot, dry_run, stable)
+
+
+def _dry_run(job: RenderedJob, cluster: Cluster) -> DryRun:
     try:
-        snapshot = cluster.snapshot(job.ref)
-        if snapshot.job is not None:
-            job = _keep_counts(job, {group.name: group.count for group in snapshot.job.groups})
-        dry_run = cluster.dry_run(job)
+        return cluster.dry_run(job)
     except Invalid as error:
         raise DeclarationError(refusals(job, error)) from error
-    stable = None
-    if snapshot.job is not None and dry_run.diff == "None" and (broken or has_failed(snapshot)):
-        stable = cluster.stable_version(job.ref, below=snapshot.job.version)
-    return job, ObservedJob(snapshot, dry_run, stable)
 
 
 def _keep_counts(job: RenderedJob, counts: Mapping[str, int]) -> RenderedJob:

@@ -4,7 +4,7 @@
     Sources --goals, select--> names        the jobs that this is about                                      (pure)
     names --parse_jobs--> RenderedJob       each job file as Nomad parses it                                 (reads store and Nomad)
     RenderedJob --observe_jobs--> Observed  what Nomad has of it, and what registering it would do           (reads Nomad)
-    Observed --plan.make_*--> Plan          every decision; `nomad-dtree plan` ends here                     (pure)
+    Observed --decide.make_*--> Plan        every decision; `nomad-dtree plan` ends here                     (pure)
     Plan --carry_out--> RunRecord           the only stage that changes Nomad; news leave it as events
 
 The first two stages need no Nomad and are `dtree.sources`. `plan` and `run` share everything but the last call, so they cannot drift apart.
@@ -15,7 +15,7 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
 
-from dtree import diagnose, graph, plan
+from dtree import decide, diagnose, graph
 from dtree.errors import DeclarationError, Fault, Invalid
 from dtree.evidence import Awaited, as_found, current_allocations
 from dtree.executor import Interrupts, Limits, carry_out
@@ -44,13 +44,13 @@ def prepare(sources: Sources, cluster: Cluster, intent: Intent, *, namespace: st
     if intent.verb == "run":
         names: Collection[str] = graph.select(sources.graph, intent.goals)
         jobs, observed = observe_jobs(_parsed(sources, names, cluster, namespace), cluster)
-        steps = plan.make_run(sources.graph, names, jobs, observed, intent)
+        steps = decide.make_run(sources.graph, names, jobs, observed, intent)
     else:
-        names = plan.stop_set(sources.graph, intent)
+        names = decide.stop_set(sources.graph, intent)
         users = {user for name in names for user in sources.graph.dependents[name]}
         jobs = _parsed(sources, {*names, *users}, cluster, namespace)
         observed = read_stored(jobs, cluster, children=True)
-        steps = plan.make_stop(sources.graph, names, jobs, observed, intent)
+        steps = decide.make_stop(sources.graph, names, jobs, observed, intent)
     return Plan(
         verb=intent.verb,
         stack=sources.declaration.stack,

@@ -6,6 +6,14 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from typing import Literal
 
+from dtree.errors import (
+    EXIT_AWAITING_PROMOTION,
+    EXIT_ERROR,
+    EXIT_INTERRUPTED,
+    EXIT_JOB_FAILED,
+    EXIT_OK,
+    EXIT_TIMED_OUT,
+)
 from dtree.events import (
     Event,
     PlannedStep,
@@ -148,6 +156,29 @@ def fold(events: Iterable[Event]) -> RunRecord:
     for event in events:
         recorder(event)
     return recorder.record()
+
+
+def exit_code(record: RunRecord, *, touched: bool) -> int:
+    """Return what the program ends with after a run.
+
+    Where several apply, the first of: interrupted, a job failed, timed out, awaiting promotion. An error before anything was changed is an
+    error, after a change it is a run that broke off.
+
+    Args:
+        touched: a request whose outcome is not known may have changed something that no step tells of.
+    """
+    if record.interrupted:
+        return EXIT_INTERRUPTED
+    kinds = {step.kind for step in record.steps.values() if step.state == "failed"}
+    changed = touched or any(step.registered for step in record.steps.values())
+    if kinds & {"failed", "superseded"} or (kinds & {"error", "changed-meanwhile"} and changed):
+        return EXIT_JOB_FAILED
+    if "timed-out" in kinds:
+        return EXIT_TIMED_OUT
+    if "awaiting-promotion" in kinds:
+        return EXIT_AWAITING_PROMOTION
+    kept_goal = any(step.state == "kept" and name in record.goals for name, step in record.steps.items())
+    return EXIT_ERROR if kinds or kept_goal else EXIT_OK
 
 
 def step_after(  # noqa: PLR0911 - one return per kind of event

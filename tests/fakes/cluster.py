@@ -12,9 +12,9 @@ from dataclasses import dataclass, replace
 from types import TracebackType
 from typing import Literal, Self
 
+from dtree.decide import is_alive
 from dtree.errors import ClusterError, Conflict, Invalid, NotFound, Unavailable
 from dtree.model import Address, CheckResult, DryRun, JobRef, JobSnapshot, JobState, RenderedJob, Spec
-from dtree.plan import is_alive
 from dtree.ports import OnChange, OnTrouble, Registered
 from tests.fakes.clock import FakeClock
 from tests.fakes.stored import Script, StoredJob, canonical

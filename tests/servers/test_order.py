@@ -30,7 +30,7 @@ def _graphs(draw: st.DrawFn) -> tuple[Edges, set[str]]:
 
 
 @pytest.fixture
-def fresh(agent: Agent, tmp_path: Path) -> Iterator[list[Scenario]]:
+def fresh(agent: Agent) -> Iterator[list[Scenario]]:
     """Scenarios that an example makes for itself; their jobs are purged after it."""
     made: list[Scenario] = []
     yield made

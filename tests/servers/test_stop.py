@@ -26,7 +26,7 @@ def _stop_index(scenario: Scenario, name: str) -> int:
 
 def _end_index(scenario: Scenario, name: str) -> int:
     """Raft index at which the job's last allocation had ended."""
-    return max(row["ModifyIndex"] for row in scenario.allocations(name))
+    return max(int(row["ModifyIndex"]) for row in scenario.allocations(name))
 
 
 def _status(scenario: Scenario) -> dict[str, str]:

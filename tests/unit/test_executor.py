@@ -239,6 +239,22 @@ def test_an_unchanged_job_that_was_changed_meanwhile_is_told() -> None:
     assert (record.steps["db"].kind, record.steps["db"].reason) == ("changed-meanwhile", "job 'db' was changed since the plan was made")
 
 
+def test_an_unchanged_job_that_an_autoscaler_scaled_meanwhile_is_still_unchanged() -> None:
+    world = World({"db": {}})
+    world.cluster.has(world.job("db"))
+    plan = world.plan("db")
+    world.cluster.somebody_scales(world.ref("db"), "main", 2)
+    record = world.carry_out(plan)
+    assert (record.steps["db"].state, record.steps["db"].version, record.exit_code) == ("ready", 1, 0)
+
+
+def test_a_registration_without_an_answer_may_have_changed_something() -> None:
+    world = World({"db": {}})
+    world.cluster.refuse("register", "db", Unavailable("no leader"))
+    record = world.run("db")
+    assert (record.steps["db"].kind, record.exit_code) == ("error", 3)
+
+
 def test_an_unchanged_job_that_was_removed_meanwhile_is_told() -> None:
     world = World({"db": {}})
     world.cluster.has(world.job("db"))

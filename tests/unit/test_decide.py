@@ -10,6 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from dtree.decide import is_alive, run_again
 from dtree.errors import GoalError
 from dtree.model import Condition, DryRun, JobRef, JobSnapshot, JobState
 from dtree.plan import (
@@ -23,8 +24,6 @@ from dtree.plan import (
     Rerun,
     Step,
     Stop,
-    is_alive,
-    run_again,
 )
 from dtree.views.plan_text import plan_text
 from tests.fakes import snapshots

@@ -1,0 +1,263 @@
+"""Every decision: from the graph, the rendered jobs, what Nomad has and what was asked for, to the steps of a plan. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping
+from dataclasses import replace
+from typing import Final
+
+from dtree.evidence import as_found, current_allocations
+from dtree.graph import DependencyGraph, order, select
+from dtree.health import awaits_promotion, has_failed, is_finished
+from dtree.model import Condition, DryRun, JobSnapshot, JobState, RenderedJob, Spec
+from dtree.plan import Action, Change, Evaluate, Intent, Noop, Nothing, ObservedJob, Refuse, Register, Rerun, Step, Stop
+
+_DEFAULT_TIMEOUT_S: Final = 300.0
+_SHOWN_FIELDS: Final = 3
+
+
+def make_run(
+    graph: DependencyGraph,
+    names: Collection[str],
+    jobs: Mapping[str, RenderedJob],
+    observed: Mapping[str, ObservedJob],
+    intent: Intent,
+) -> tuple[Step, ...]:
+    """Decide what bringing up `names` takes.
+
+    Args:
+        names: the goals and all that they need, as `graph.select` gives them.
+        jobs, observed: for each of the names.
+
+    Returns:
+        One step a job, each after its needs; the same state gives the same steps.
+    """
+    return tuple(_run_step(graph, name, jobs[name], observed[name], intent) for name in order(graph, names))
+
+
+def make_stop(
+    graph: DependencyGraph,
+    names: Collection[str],
+    jobs: Mapping[str, RenderedJob],
+    observed: Mapping[str, ObservedJob],
+    intent: Intent,
+) -> tuple[Step, ...]:
+    """Decide what stopping `names` takes: dependents before what they need.
+
+    Args:
+        names: the jobs to stop, as `stop_set` gives them.
+        jobs, observed: for each of the names and for all their dependents.
+
+    Returns:
+        One step a job. What something outside still needs is kept, with all that it needs in turn, unless `intent.force`.
+    """
+    kept: dict[str, str] = {}
+    steps: list[Step] = []
+    for name in reversed(order(graph, names)):
+        users = [user for user in graph.dependents[name] if (user not in names or user in kept) and is_alive(observed[user].snapshot)]
+        if users and not intent.force and is_alive(observed[name].snapshot):
+            kept[name] = f"still needed by {', '.join(users)}"
+        needs = tuple(sorted(user for user in graph.dependents[name] if user in names))
+        steps.append(_stop_step(graph, name, jobs[name], observed[name], intent, needs=needs, kept=kept.get(name)))
+    return tuple(steps)
+
+
+def stop_set(graph: DependencyGraph, intent: Intent) -> frozenset[str]:
+    """Return the jobs that a stop is about: the goals and their post jobs; with `intent.deep` all that they need as well.
+
+    Raises:
+        GoalError: a goal that the graph does not know.
+    """
+    whole = select(graph, intent.goals)
+    if intent.deep:
+        return whole
+    chosen = set(intent.goals)
+    todo = list(intent.goals)
+    while todo:
+        posts = [post for post in graph.posts(todo.pop()) if post not in chosen]
+        chosen.update(posts)
+        todo.extend(posts)
+    return frozenset(chosen)
+
+
+def run_again(job: RenderedJob, seen: ObservedJob) -> tuple[Action, str]:
+    """Decide how to run an unchanged job again that has failed, or a batch job that has completed.
+
+    Nomad's own plan says None for it, and registering it, evaluating it with ForceReschedule or stopping and registering it (a service)
+    changes nothing, so the stored job has to become another one first.
+
+    Returns:
+        (the action, why it is that one).
+
+    Source: docs/explanation/nomad.md.
+    """
+    state = seen.snapshot.job
+    if state is None:
+        return Register(0), "gone from Nomad"
+    if seen.dry_run is not None and seen.dry_run.diff != "None":
+        return Register(state.modify_index), "another version is there now, as after an auto-revert"
+    if state.type == "sysbatch":
+        return Rerun("purge", state.version), "purged first, so that Nomad runs it again"
+    if state.is_batch:
+        return Rerun("stop", state.version), "stopped first, so that Nomad runs it again"
+    if seen.stable_version is not None:
+        return Rerun("revert", state.version, seen.stable_version), f"returned to stable version {seen.stable_version} first"
+    running = sum(allocation.client in ("running", "pending", "unknown") for allocation in seen.snapshot.allocations)
+    if running == 0:
+        return Rerun("purge", state.version), "purged first: no earlier version was stable and nothing of it runs"
+    return (
+        Refuse(
+            f"'{job.name}' cannot be run again: Nomad does not do that with an unchanged job, no earlier version was stable, and "
+            f"{running} allocation{'s' if running > 1 else ''} of it still run{'s' if running == 1 else ''}",
+            f"look at it; then change the job file, or `nomad-dtree stop {job.name} --purge` and run again",
+        ),
+        "it cannot be run again as long as something of it runs",
+    )
+
+
+def is_alive(snapshot: JobSnapshot) -> bool:
+    """Whether anything of the job runs, or will."""
+    if snapshot.job is None:
+        return False
+    return snapshot.job.status != "dead" or any(not allocation.is_over for allocation in snapshot.allocations)
+
+
+def _run_step(graph: DependencyGraph, name: str, job: RenderedJob, seen: ObservedJob, intent: Intent) -> Step:
+    entry = graph.entries[name]
+    action, change, cause = _decide(job, seen, force=intent.force)
+    condition = graph.post_conditions.get(name) or entry.wait_cond or Condition()
+    if intent.wait_ready and condition.seconds is not None:
+        condition = replace(condition, name="ready", seconds=None)
+    return Step(
+        job=job,
+        action=action,
+        change=change,
+        cause=cause,
+        needs=graph.needs[name],
+        condition=condition,
+        timeout_s=condition.timeout_s or entry.timeout_s or _patience_s(job.spec) + (condition.seconds or 0.0),
+        retries=entry.retries,
+    )
+
+
+def _decide(job: RenderedJob, seen: ObservedJob, *, force: bool) -> tuple[Action, Change, str]:
+    state, dry_run = seen.snapshot.job, seen.dry_run
+    if state is None or dry_run is None:
+        return Register(0), "create", "not in Nomad yet"
+    if dry_run.diff == "None":
+        return _decide_unchanged(job, seen, state, force=force)
+    cause = "was stopped" if state.stopped else _difference(dry_run)
+    if _ignores_dead(seen, job):
+        return Rerun("purge", state.version), "rerun", f"{cause}; purged first, because Nomad would not run again what has ended"
+    if state.stopped:
+        return Register(state.modify_index), "create", cause
+    totals = [group for group in dry_run.updates.values() if group.get("destructive") or group.get("canary")]
+    return Register(state.modify_index), "replace" if totals else "update", cause
+
+
+def _decide_unchanged(job: RenderedJob, seen: ObservedJob, state: JobState, *, force: bool) -> tuple[Action, Change, str]:
+    if has_failed(seen.snapshot):
+        action, how = run_again(job, seen)
+        return action, "rerun", f"unchanged, but version {state.version} failed: {how}"
+    if state.is_parent:
+        return Noop(state.version, state.shape), "noop", "registered, unchanged"
+    if is_finished(seen.snapshot):
+        if force:
+            return run_again(job, seen)[0], "rerun", "completed and unchanged; run again because of --force"
+        return Noop(state.version, state.shape), "noop", "completed, unchanged"
+    cause = _asks_for_evaluation(job, seen, state)
+    if cause or force:
+        return Evaluate(state.version, state.shape), "evaluate", cause or "unchanged and not failed, so --force only has Nomad evaluate it"
+    if awaits_promotion(seen.snapshot):
+        return Noop(state.version, state.shape), "noop", "unchanged, but its canary waits for promotion"
+    # Nomad calls a system job without a node running too.
+    runs = any(one.client == "running" for one in seen.snapshot.allocations)
+    return Noop(state.version, state.shape), "noop", "runs, unchanged" if runs else "unchanged"
+
+
+def _asks_for_evaluation(job: RenderedJob, seen: ObservedJob, state: JobState) -> str:
+    """Say what an evaluation would bring to an unchanged job; "" for nothing."""
+    missing = sum(_missing(job, numbers) for numbers in (seen.dry_run.updates.values() if seen.dry_run else ()))
+    if missing:
+        return f"unchanged, but {missing} allocation{'s are' if missing > 1 else ' is'} missing"
+    current = current_allocations(seen.snapshot, as_found(state, Condition()))
+    late = sum(one.client == "failed" and bool(one.followup_eval) for one in current)
+    if late:
+        what = "a failed allocation waits" if late == 1 else f"{late} failed allocations wait"
+        return f"unchanged, but {what} to be rescheduled: that is done at once"
+    return ""
+
+
+def _ignores_dead(seen: ObservedJob, job: RenderedJob) -> bool:
+    """Nomad leaves a failed allocation whose rescheduling is off in its place, also under an in-place change or after a stop.
+
+    So it does with whatever has ended of a sysbatch job.
+    """
+    if job.type == "batch" or job.is_parent or seen.dry_run is None:
+        return False
+    if any(not allocation.is_over for allocation in seen.snapshot.allocations):
+        return False
+    if job.type == "sysbatch":
+        return any("in_place" in numbers and not {"place", "destructive"} & set(numbers) for numbers in seen.dry_run.updates.values())
+    failed = {allocation.group for allocation in seen.snapshot.allocations if allocation.client == "failed" and allocation.desired == "run"}
+    acts = ("place", "destructive", "in_place", "canary", "migrate", "reschedule_now", "reschedule_later")
+    stuck = [group for group, numbers in seen.dry_run.updates.items() if group in failed and not any(numbers.get(act) for act in acts)]
+    return bool(stuck) and len(stuck) == len(seen.dry_run.updates)
+
+
+def _missing(job: RenderedJob, numbers: Mapping[str, int]) -> int:
+    """Count the allocations of a group that Nomad would add to an unchanged job.
+
+    Source: Nomad 1.11.3's system scheduler: `place` of a system job counts every eligible node, those where it runs already too.
+    """
+    there = sum(numbers.get(act, 0) for act in ("ignore", "in_place", "destructive")) if job.type == "system" else 0
+    return max(numbers.get("place", 0) - there, 0)
+
+
+def _difference(dry_run: DryRun) -> str:
+    if not dry_run.changed:
+        return "changed"
+    more = len(dry_run.changed) - _SHOWN_FIELDS
+    return f"changed: {', '.join(dry_run.changed[:_SHOWN_FIELDS])}" + (f" and {more} more" if more > 0 else "")
+
+
+def _patience_s(spec: Spec) -> float:
+    """Five minutes, or longer where the job's own progress deadline says so."""
+    blocks = [spec.get("Update")] + [group.get("Update") for group in spec.get("TaskGroups") or ()]
+    deadlines = [(block.get("ProgressDeadline") or 0) / 1e9 for block in blocks if block]
+    return max([_DEFAULT_TIMEOUT_S, *deadlines])
+
+
+def _stop_step(
+    graph: DependencyGraph, name: str, job: RenderedJob, seen: ObservedJob, intent: Intent, *, needs: tuple[str, ...], kept: str | None
+) -> Step:
+    action, change, cause = _decide_stop(seen, purge=intent.purge)
+    if kept is not None:
+        action, change, cause = Nothing(), "keep", kept
+    stop_s = max([group.stop_timeout_s for group in seen.snapshot.job.groups] if seen.snapshot.job else [], default=0.0)
+    return Step(
+        job=job,
+        action=action,
+        change=change,
+        cause=cause,
+        needs=needs,
+        condition=Condition(),
+        timeout_s=graph.entries[name].timeout_s or _DEFAULT_TIMEOUT_S + stop_s,
+    )
+
+
+def _decide_stop(seen: ObservedJob, *, purge: bool) -> tuple[Action, Change, str]:
+    state = seen.snapshot.job
+    if state is None:
+        return Nothing(), "absent", "not in Nomad"
+    change: Change = "purge" if purge else "stop"
+    stop = Stop(purge=purge, asked=state.stopped)
+    if state.status != "dead" and not state.stopped:
+        return stop, change, "runs" if state.status == "running" else state.status
+    if seen.children:
+        # Children outlive their parent: Nomad stops none of them with it.
+        return stop, change, "its children still run"
+    if is_alive(seen.snapshot):
+        return stop, change, "its allocations are still ending"
+    over = "stopped already" if state.stopped else "has ended"
+    return (stop, change, over) if purge else (Nothing(), "absent", over)
