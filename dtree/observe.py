@@ -186,18 +186,17 @@ def _same_ids(jobs: Iterable[RenderedJob]) -> list[Fault]:
 
 
 def _observe(job: RenderedJob, cluster: Cluster, *, broken: bool = False) -> tuple[RenderedJob, ObservedJob]:
-    dry_run = _dry_run(job, cluster)
-    if dry_run.job_modify_index == 0:
-        return job, ObservedJob(JobSnapshot(job.ref, None), dry_run)
+    # Reading comes first: a token that may register but not read is told before anything is changed.
+    stored = cluster.job(job.ref)
+    if stored is None:
+        return job, ObservedJob(JobSnapshot(job.ref, None), _dry_run(job, cluster))
+    job = _keep_counts(job, {group.name: group.count for group in stored.groups})
     snapshot = cluster.snapshot(job.ref)
-    stored = snapshot.job
-    kept = _keep_counts(job, {group.name: group.count for group in stored.groups}) if stored is not None else job
-    if kept is not job:
-        dry_run = _dry_run(kept, cluster)
+    dry_run = _dry_run(job, cluster)
     stable = None
-    if stored is not None and dry_run.diff == "None" and (broken or has_failed(snapshot)):
+    if dry_run.diff == "None" and (broken or has_failed(snapshot)):
         stable = cluster.stable_version(job.ref, below=stored.version)
-    return kept, ObservedJob(snapshot, dry_run, stable)
+    return job, ObservedJob(snapshot, dry_run, stable)
 
 
 def _dry_run(job: RenderedJob, cluster: Cluster) -> DryRun:

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import Any, Literal, Protocol
 
 from dtree.errors import ClusterError
-from dtree.model import Address, CheckResult, DryRun, JobRef, JobSnapshot, RenderedJob, Spec
+from dtree.model import Address, CheckResult, DryRun, JobRef, JobSnapshot, JobState, RenderedJob, Spec
 
 OnChange = Callable[[JobSnapshot], None]
 OnTrouble = Callable[[ClusterError | None], None]
@@ -55,6 +55,9 @@ class Cluster(Protocol):
 
     def dry_run(self, job: RenderedJob) -> DryRun:
         """Ask Nomad what registering the job would do."""
+
+    def job(self, ref: JobRef) -> JobState | None:
+        """Read the stored job; None where there is none."""
 
     def snapshot(self, ref: JobRef) -> JobSnapshot:
         """Read the job, its allocations, deployments and evaluations afresh."""

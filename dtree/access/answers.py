@@ -42,6 +42,9 @@ _TRANSIENT: Final = re.compile(
 )
 """Texts of answers with status 500 that another try may cure; Nomad uses 500 for users' errors as well."""
 
+_UNKNOWN_JOB: Final = re.compile(r'job( "[^"]*"( in namespace "[^"]*" at version \d+)?)? not found')
+"""What an evaluation or a return to an older version meets where there is no such job: also with status 500."""
+
 _ELSEWHERE: Final = re.compile(r'(?:Get|Put|Post|Delete) "(https?://[^/"]+)[^"]*": ')
 """Nomad's own request to another server broke."""
 
@@ -72,13 +75,13 @@ def refusal_of(response: Response) -> ClusterError:
     status, text = response.status_code, clean(response.text)
     if status in (401, 403) or text.startswith("ACL token"):  # not found, expired
         return Denied(f"Nomad denies it: {text or 'permission denied'}")
-    if status == 404:  # noqa: PLR2004 - HTTP
+    if status == 404 or _UNKNOWN_JOB.fullmatch(text):  # noqa: PLR2004 - HTTP
         return NotFound(f"Nomad does not know it: {text}")
     if status == 429:  # noqa: PLR2004 - HTTP
         return Unavailable(
             "Nomad turns requests away: too many connections from this address (429)", hint="lower --parallelism, or raise Nomad's limits"
         )
-    if "Enforcing job modify index" in text:
+    if "Enforcing job modify index" in text or "; enforcing version " in text:
         return Conflict(
             "the job was changed in between by somebody else", notes=[text], hint="run again: the plan will be made from what is there now"
         )

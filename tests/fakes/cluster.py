@@ -17,7 +17,8 @@ from dtree.errors import ClusterError, Conflict, Invalid, NotFound, Unavailable
 from dtree.model import Address, CheckResult, DryRun, JobRef, JobSnapshot, JobState, RenderedJob, Spec
 from dtree.ports import OnChange, OnTrouble, Registered
 from tests.fakes.clock import FakeClock
-from tests.fakes.stored import Script, StoredJob, canonical
+from tests.fakes.specs import canonical
+from tests.fakes.stored import Script, StoredJob
 
 _SETTLE_S = 60.0
 _SETTLE_PAUSE_S = 0.1
@@ -44,6 +45,7 @@ class FakeCluster:
         self.clock = clock
         self.calls: list[Call] = []
         self.jobs: dict[JobRef, StoredJob] = {}
+        self.purged: dict[JobRef, JobSnapshot] = {}
         self.latency_s: dict[str, float] = {}
         self.log_lines: dict[str, tuple[str, ...]] = {}
         self.check_results: dict[str, tuple[CheckResult, ...]] = {}
@@ -80,7 +82,7 @@ class FakeCluster:
         self._store(job, script)
 
     def somebody_scales(self, ref: JobRef, group: str, count: int, *, after_s: float = 0.0) -> None:
-        """Let an autoscaler set a count: a new version that differs in nothing else."""
+        """Let an autoscaler set a count, or during a deployment a person: a new version that differs in nothing else."""
         self.jobs[ref].scale(group, count, self.next_index(), after_s=after_s)
 
     def launch_child(self, parent: JobRef, name: str, script: Script | None = None) -> JobRef:
@@ -91,8 +93,9 @@ class FakeCluster:
         return ref
 
     def collect(self, ref: JobRef) -> None:
-        """Let Nomad's garbage collection take a job."""
+        """Let Nomad's garbage collection take a job and all that is known of it."""
         self.jobs.pop(ref).gone = True
+        self.purged.pop(ref, None)
         self.tell(ref)
 
     def lose_contact(self, error: ClusterError) -> None:
@@ -182,20 +185,29 @@ class FakeCluster:
         stored = self.jobs.get(job.ref)
         found = stored.state.modify_index if stored is not None else 0
         if found != enforce_index:
-            raise Conflict(f"job '{job.name}' was changed by somebody else", hint="run again")
+            if stored is None or not stored.is_unchanged(canonical(job.spec)):
+                raise Conflict(f"job '{job.name}' was changed by somebody else", hint="run again")
+            return Registered(stored.state.version, stored.state.shape, "")
         self.bodies.append(job.spec)
         now = self._store(job, None)
         return Registered(now.state.version, now.state.shape, now.life.eval_id, self.warnings.get(job.ref.id, ""))
 
     def evaluate(self, ref: JobRef) -> str:
         self._answer("evaluate", ref.id)
-        return self._known(ref).evaluate()
+        stored = self._known(ref)
+        if stored.state.is_parent:
+            raise Invalid("can't evaluate periodic/parameterized job")
+        return stored.evaluate()
 
     def revert(self, ref: JobRef, *, version: int, enforce_version: int) -> Registered:
         self._answer("revert", ref.id)
         stored = self._known(ref)
+        if version == stored.state.version:
+            raise Invalid("can't revert to current version")
         if stored.state.version != enforce_version:
             raise Conflict(f"job '{ref}' was changed by somebody else", hint="run again")
+        if version not in stored.versions:
+            raise NotFound(f"job '{ref}' at version {version} not found")
         stored.register(stored.versions[version], self.next_index(), lambda life: life.do_well())
         return Registered(stored.state.version, stored.state.shape, stored.life.eval_id)
 
@@ -211,7 +223,8 @@ class FakeCluster:
         assert all(one.status != "pending" for one in snapshot.evaluations), f"'{ref}' is purged while an evaluation is pending"
         assert all(one.is_over for one in snapshot.allocations), f"'{ref}' is purged while it still runs"
         if ref in self.jobs:
-            self.collect(ref)
+            self.purged[ref] = JobSnapshot(ref, None, evaluations=self.jobs.pop(ref).purge(self.next_index()))
+            self.tell(ref)
 
     def settle(self, ref: JobRef, *, ended: bool) -> JobSnapshot:
         give_up_s = self.clock.now_s() + _SETTLE_S
@@ -239,7 +252,7 @@ class FakeCluster:
 
     def addresses(self, alloc_id: str) -> tuple[Address, ...]:
         self._answer("addresses", _owner(alloc_id))
-        return (Address("http", "10.0.0.1", 20_000 + int(alloc_id[:8], 16)),)
+        return (Address("http", "10.0.0.1", 20_000 + int(alloc_id[:8], 16)),) if _owner(alloc_id) else ()
 
     def watch(self, on_change: OnChange, on_trouble: OnTrouble) -> FakeWatch:
         watch = FakeWatch(self, on_change, on_trouble)
@@ -255,7 +268,7 @@ class FakeCluster:
     def peek(self, ref: JobRef) -> JobSnapshot:
         """Look at a job without a request."""
         stored = self.jobs.get(ref)
-        return stored.snapshot() if stored is not None else JobSnapshot(ref, None)
+        return stored.snapshot() if stored is not None else self.purged.get(ref, JobSnapshot(ref, None))
 
     def tell(self, ref: JobRef) -> None:
         """Report a job to whoever follows it."""
@@ -266,7 +279,7 @@ class FakeCluster:
     def _store(self, job: RenderedJob, script: Script | None) -> StoredJob:
         stored = self.jobs.get(job.ref)
         if stored is None:
-            stored = self.jobs[job.ref] = StoredJob(self, job.ref)
+            stored = self.jobs[job.ref] = StoredJob(self, job.ref, self.peek(job.ref).evaluations)
         stored.register(canonical(job.spec), self.next_index(), script or self._next_script(job.ref.id))
         return stored
 
@@ -317,4 +330,5 @@ class FakeWatch:
 
 
 def _owner(alloc_id: str) -> str:
-    return alloc_id.split(":", 1)[1]
+    """ID of the job that an allocation belongs to; "" where there is none."""
+    return alloc_id.partition(":")[2]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import replace
 from typing import Any, Protocol
 
@@ -21,6 +21,7 @@ from dtree.model import (
     TaskState,
 )
 from tests.fakes.clock import FakeClock
+from tests.fakes.specs import differences, is_in_place
 
 _SUCCESSFUL_AFTER_S = 1.25
 """So much later than all allocations does a deployment call itself successful."""
@@ -114,9 +115,13 @@ Script = Callable[[Life], None]
 
 
 class StoredJob:
-    """All that Nomad keeps of one job."""
+    """All that Nomad keeps of one job.
 
-    def __init__(self, nomad: Nomad, ref: JobRef) -> None:
+    Args:
+        remains: evaluations of a life before, which ended with a purge.
+    """
+
+    def __init__(self, nomad: Nomad, ref: JobRef, remains: Iterable[EvaluationState] = ()) -> None:
         self.nomad = nomad
         self.ref = ref
         self.gone = False
@@ -128,39 +133,47 @@ class StoredJob:
         self.state: JobState
         self._allocations: dict[str, AllocationState] = {}
         self._deployments: dict[str, DeploymentState] = {}
-        self._evaluations: dict[str, EvaluationState] = {}
+        self._evaluations: dict[str, EvaluationState] = {one.id: one for one in remains}
         self._created = 0
+        self._keeps = False
 
     def register(self, spec: dict[str, Any], index: int, script: Script) -> None:
         """Store a spec; an equal one makes an evaluation and nothing else."""
-        same = bool(self.versions) and spec == self.spec and not self.state.stopped
-        eval_id = self._evaluated("job-register", index)
-        if same:
-            self.life.eval_id = eval_id
+        if self.is_unchanged(spec):
+            self.life.eval_id = self._evaluated("job-register", index)
             self.nomad.tell(self.ref)
             return
+        self._keeps = bool(self.versions) and not self.state.stopped and is_in_place(differences(self.spec, spec))
         self._created = self._created or index
-        self._set(spec, index, stopped=False)
-        if self.state.is_parent:
-            eval_id = ""
-            self._evaluations.clear()
-        self.life = Life(self, eval_id)
+        self._set(spec, index)
+        self.life = Life(self, self._evaluated("job-register", index))
         script(self.life)
         self.nomad.tell(self.ref)
 
+    def is_unchanged(self, spec: dict[str, Any]) -> bool:
+        """Whether registering the spec would make no new version."""
+        return bool(self.versions) and spec == self.spec and not self.state.stopped
+
     def stop(self, index: int, after_s: float) -> str:
+        """Make a version that is to run nowhere, also of one that is stopped already."""
+        was_stable = self.state.version in self.stable
+        self._set(self.spec, index, stopped=True, stable=was_stable)
         eval_id = self._evaluated("job-deregister", index)
-        if not self.state.stopped:
-            self._set(self.spec, index, stopped=True)
         for one in list(self._allocations.values()):
             self._allocations[one.id] = replace(one, desired="stop") if not one.is_over else one
         self.nomad.clock.after(after_s, self._end_all)
         self.nomad.tell(self.ref)
         return eval_id
 
+    def purge(self, index: int) -> tuple[EvaluationState, ...]:
+        """End this life of the job; return what Nomad keeps of it."""
+        self._evaluated("job-deregister", index)
+        self.gone = True
+        return tuple(self._evaluations.values())
+
     def evaluate(self) -> str:
         """Look again: what was lost is placed anew, what failed for good is not."""
-        eval_id = self._evaluated("job-eval", self.nomad.next_index())
+        eval_id = self._evaluated("job-register", self.nomad.next_index())
         self.replace_over("lost")
         self.nomad.tell(self.ref)
         return eval_id
@@ -177,7 +190,7 @@ class StoredJob:
     def scale(self, group: str, count: int, index: int, *, after_s: float) -> None:
         """Set a group's count, as an autoscaler does: the running allocations become those of the new version, further ones come up."""
         groups = [{**one, "Count": count} if one["Name"] == group else one for one in self.spec["TaskGroups"]]
-        self._set({**self.spec, "TaskGroups": groups}, index, stopped=False)
+        self._set({**self.spec, "TaskGroups": groups}, index, stable=self.state.version in self.stable)
         self._evaluated("job-scaling", index)
         for one in list(self._allocations.values()):
             if one.desired == "run":
@@ -193,18 +206,17 @@ class StoredJob:
 
     def dry_run(self, wanted: dict[str, Any]) -> DryRun:
         """Say what registering another spec would do."""
-        state = self.state
-        numbers = {group["Name"]: group["Count"] for group in wanted["TaskGroups"]}
-        if wanted == self.spec and not state.stopped:
-            lost = {name: sum(one.client == "lost" and one.group == name for one in self.current()) for name in numbers}
-            return DryRun(
-                "None",
-                {name: {"place": lost[name]} if lost[name] else {"ignore": count} for name, count in numbers.items()},
-                state.modify_index,
-            )
-        changed = tuple(key for key in sorted({*wanted, *self.spec}) if wanted.get(key) != self.spec.get(key)) or ("Stop",)
-        way = "place" if state.stopped else "in_place" if set(changed) <= {"Priority"} else "destructive"
-        return DryRun("Edited", {name: {way: count} for name, count in numbers.items()}, state.modify_index, changed)
+        counts = {group["Name"]: group["Count"] for group in wanted["TaskGroups"]}
+        if self.is_unchanged(wanted):
+            return DryRun("None", {name: self._updates_unchanged(name, count) for name, count in counts.items()}, self.state.modify_index)
+        changed = differences(self.spec, wanted)
+        if self.state.stopped:
+            updates = {name: {"place": count} for name, count in counts.items()}
+        elif is_in_place(changed):
+            updates = {name: self._updates_in_place(name, count) for name, count in counts.items()}
+        else:
+            updates = {name: {"destructive": count} for name, count in counts.items()}
+        return DryRun("Edited", updates, self.state.modify_index, ("Stop", *changed) if self.state.stopped else changed)
 
     def stable_version(self, below: int) -> int | None:
         return max((one for one in self.stable - self.stops if one < below), default=None)
@@ -227,15 +239,24 @@ class StoredJob:
         return [one for one in own if one.desired == "run" and not one.next_allocation]
 
     def place(self, *, canaries: bool = False) -> None:
-        if any(one.failed_groups for one in self._evaluations.values()):
+        if any(one.failed_groups for one in self._evaluations.values() if one.create_index >= self._created):
             self._evaluated("queued-allocs", self.nomad.next_index())
-        for one in list(self._allocations.values()):
-            if not canaries and not one.is_over:
-                self._allocations[one.id] = replace(one, desired="stop", client="complete")
+        alive = {one.name: one for one in self._allocations.values() if not one.is_over}
+        kept = alive if self._keeps else {}
+        self._keeps = False
+        fresh: dict[str, AllocationState] = {}
         for group in self.state.groups:
             for number in range(1 if canaries else group.count):
-                one = self._allocation(group.name, number, canary=canaries)
-                self._allocations[one.id] = one
+                name = self._name(group.name, number)
+                if name in kept:
+                    self._allocations[kept[name].id] = replace(kept[name], version=self.state.version, healthy=None)
+                else:
+                    fresh[name] = self._allocation(group.name, number, canary=canaries)
+        if not canaries:
+            for name in [name for name in alive if self._allocations[alive[name].id].version != self.state.version or name in fresh]:
+                next_id = fresh[name].id if name in fresh else ""
+                self._allocations[alive[name].id] = replace(_ended(alive[name]), desired="stop", next_allocation=next_id)
+        self._allocations.update({one.id: one for one in fresh.values()})
         self._deploy(canaries=canaries)
         self.nomad.tell(self.ref)
 
@@ -273,16 +294,27 @@ class StoredJob:
 
     # -- behind it ----------------------------------------------------------------------------------------------------
 
-    def _set(self, spec: dict[str, Any], index: int, *, stopped: bool) -> None:
+    def _set(self, spec: dict[str, Any], index: int, *, stopped: bool = False, stable: bool = False) -> None:
+        """Make a new version, which ends the deployment of the one before."""
         version = max(self.versions, default=-1) + 1
         self.spec = self.versions[version] = spec
         if stopped:
             self.stops.add(version)
+        if stable:
+            self.stable.add(version)
         raw = {**spec, "Version": version, "JobModifyIndex": index, "CreateIndex": self._created, "Status": "pending", "Stop": stopped}
         self.state = decode.job(raw)
+        why = "Cancelled because job is stopped" if stopped else "Cancelled due to newer version of job"
+        for one in list(self._deployments.values()):
+            if one.status == "running":
+                self._deployments[one.id] = replace(one, status="cancelled", description=why)
 
     def _evaluated(self, why: str, index: int) -> str:
-        one = EvaluationState(f"{index:08x}-eval", "complete", why, "", index, self.nomad.next_index(), {})
+        """Make an evaluation, which is complete at once; parents have none."""
+        if self.state.is_parent:
+            return ""
+        deployment_id = next((one.id for one in self._own_deployments()), "")
+        one = EvaluationState(f"{index:08x}-eval", "complete", why, "", index, self.nomad.next_index(), {}, deployment_id=deployment_id)
         self._evaluations[one.id] = one
         return one.id
 
@@ -295,15 +327,32 @@ class StoredJob:
             index = self.nomad.next_index()
             one = DeploymentState(f"{index:08x}-deployment", self.state.version, "running", "Deployment is running", index, groups)
             self._deployments[one.id] = one
+            newest = list(self._evaluations.values())[-1]
+            self._evaluations[newest.id] = replace(newest, deployment_id=one.id)
 
     def _own_deployments(self) -> Iterator[DeploymentState]:
         yield from [one for one in self._deployments.values() if one.version == self.state.version]
+
+    def _updates_unchanged(self, group: str, count: int) -> dict[str, int]:
+        if self.state.is_parent:
+            # As if it were to run itself.
+            return {"place": count}
+        lost = sum(one.client == "lost" and one.group == group for one in self.current())
+        return {"place": lost} if lost else {"ignore": count}
+
+    def _updates_in_place(self, group: str, count: int) -> dict[str, int]:
+        alive = sum(one.group == group and not one.is_over for one in self.current())
+        found = {"in_place": min(alive, count), "place": count - alive, "stop": alive - count}
+        return {way: number for way, number in found.items() if number > 0}
+
+    def _name(self, group: str, number: int) -> str:
+        return f"{self.ref.id}.{group}[{number}]"
 
     def _allocation(self, group: str, number: int, *, canary: bool) -> AllocationState:
         index = self.nomad.next_index()
         return AllocationState(
             id=f"{index:08x}:{self.ref.id}",
-            name=f"{self.ref.id}.{group}[{number}]",
+            name=self._name(group, number),
             group=group,
             node="node-1",
             version=self.state.version,
@@ -323,7 +372,7 @@ class StoredJob:
     def _end_all(self) -> None:
         ending = [one for one in self._allocations.values() if one.desired == "stop" and not one.is_over]
         for one in ending:
-            self._allocations[one.id] = replace(one, client="complete", tasks={"work": _task("dead", 0)})
+            self._allocations[one.id] = _ended(one)
         if ending and not self.gone:
             self.nomad.tell(self.ref)
 
@@ -340,12 +389,8 @@ class StoredJob:
         return "dead" if not any(group.count for group in self.state.groups) else "pending"
 
 
-def canonical(spec: Mapping[str, Any]) -> dict[str, Any]:
-    """Fill in what Nomad fills in when it stores a job."""
-    kind = spec.get("Type") or "service"
-    update = {"MaxParallel": 1, "ProgressDeadline": 600 * 10**9} if kind in ("service", "system") else None
-    groups = [{"Count": 1, "Update": spec.get("Update") or update, **group} for group in spec.get("TaskGroups") or ()]
-    return {"Periodic": None, "ParameterizedJob": None, **spec, "Type": kind, "TaskGroups": groups}
+def _ended(one: AllocationState) -> AllocationState:
+    return replace(one, client="complete", tasks={"work": _task("dead", 0)} if one.tasks else {})
 
 
 def _numbers(count: int, *, canaries: bool) -> DeploymentGroup:

@@ -247,7 +247,7 @@ def test_a_plan_made_for_a_new_job_does_not_overwrite_one_that_came_meanwhile() 
     world = World({"db": {}})
     step = step_of(world)
     assert step.action == Register(0)
-    world.cluster.somebody_registers(world.job("db"))
+    world.cluster.somebody_registers(world.job("db", Priority=70))
     outcome = acting.act(step, [], world.cluster, Halt())
     assert isinstance(outcome, Refused)
     assert outcome.kind == "changed-meanwhile"
