@@ -326,7 +326,6 @@ class AllocationState:
     client: str
     healthy: bool | None
     canary: bool
-    deployment_id: str
     next_allocation: str
     followup_eval: str
     create_index: int

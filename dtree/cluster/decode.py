@@ -103,7 +103,6 @@ def allocation(raw: Json) -> AllocationState:
         client=raw["ClientStatus"],
         healthy=status.get("Healthy"),
         canary=bool(status.get("Canary")),
-        deployment_id=raw.get("DeploymentID") or "",
         next_allocation=raw.get("NextAllocation") or "",
         followup_eval=raw.get("FollowupEvalID") or "",
         create_index=raw["CreateIndex"],

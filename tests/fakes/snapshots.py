@@ -111,7 +111,6 @@ def alloc(
         client=client,
         healthy=healthy,
         canary=canary,
-        deployment_id="",
         next_allocation=next_allocation,
         followup_eval=followup_eval,
         create_index=create_index,

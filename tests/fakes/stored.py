@@ -360,7 +360,6 @@ class StoredJob:
             client="pending",
             healthy=None,
             canary=canary,
-            deployment_id="",
             next_allocation="",
             followup_eval="",
             create_index=index,

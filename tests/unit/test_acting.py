@@ -66,9 +66,7 @@ def test_a_conflict_is_told_apart_from_other_errors() -> None:
     world.cluster.refuse("register", "db", Conflict("changed"), Unavailable("no leader", notes=["tried 5 times"], hint="wait"))
     step = step_of(world)
     assert acting.act(step, [], world.cluster, Halt()) == Refused("db", "changed-meanwhile", "changed")
-    assert acting.act(step, [], world.cluster, Halt()) == Refused(
-        "db", "error", "no leader", ("tried 5 times",), "wait", touched=True
-    )
+    assert acting.act(step, [], world.cluster, Halt()) == Refused("db", "error", "no leader", ("tried 5 times",), "wait", touched=True)
 
 
 def test_a_rerun_of_a_job_that_is_gone_meanwhile_registers_it_as_new() -> None:

@@ -145,7 +145,7 @@ def test_an_allocation_that_no_client_has_seen_yet_is_decoded() -> None:
     fresh = {**ALLOCATION, "NodeName": "", "DeploymentStatus": None, "TaskStates": None, "DeploymentID": None, "FollowupEvalID": None}
     allocation = decode.allocation(fresh)
     assert (allocation.node, allocation.healthy, allocation.canary, allocation.tasks) == ("01234567", None, False, {})
-    assert (allocation.deployment_id, allocation.followup_eval) == ("", "")
+    assert allocation.followup_eval == ""
 
 
 def test_lists_come_oldest_first_so_that_equal_states_are_equal() -> None:

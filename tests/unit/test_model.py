@@ -36,7 +36,6 @@ def allocation(client: str) -> AllocationState:
         client=client,
         healthy=None,
         canary=False,
-        deployment_id="",
         next_allocation="",
         followup_eval="",
         create_index=1,
