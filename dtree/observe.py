@@ -11,7 +11,7 @@ from dtree.access.refusals import diagnostics
 from dtree.clock import do_all
 from dtree.errors import DeclarationError, Fault, Invalid, Place
 from dtree.health import has_failed
-from dtree.model import DryRun, Entry, JobRef, JobSnapshot, RenderedJob, Spec
+from dtree.model import Entry, JobRef, JobSnapshot, RenderedJob, Spec
 from dtree.plan import ObservedJob
 from dtree.ports import Cluster
 from dtree.store import Text
@@ -186,24 +186,20 @@ def _same_ids(jobs: Iterable[RenderedJob]) -> list[Fault]:
 
 
 def _observe(job: RenderedJob, cluster: Cluster, *, broken: bool = False) -> tuple[RenderedJob, ObservedJob]:
-    # Reading comes first: a token that may register but not read is told before anything is changed.
-    stored = cluster.job(job.ref)
-    if stored is None:
-        return job, ObservedJob(JobSnapshot(job.ref, None), _dry_run(job, cluster))
-    job = _keep_counts(job, {group.name: group.count for group in stored.groups})
-    snapshot = cluster.snapshot(job.ref)
-    dry_run = _dry_run(job, cluster)
+    try:
+        # Reading comes first: a token that may register but not read is told before anything is changed.
+        stored = cluster.job(job.ref)
+        if stored is None:
+            return job, ObservedJob(JobSnapshot(job.ref, None), cluster.dry_run(job))
+        job = _keep_counts(job, {group.name: group.count for group in stored.groups})
+        snapshot = cluster.snapshot(job.ref)
+        dry_run = cluster.dry_run(job)
+    except Invalid as error:
+        raise DeclarationError(refusals(job, error)) from error
     stable = None
     if dry_run.diff == "None" and (broken or has_failed(snapshot)):
         stable = cluster.stable_version(job.ref, below=stored.version)
     return job, ObservedJob(snapshot, dry_run, stable)
-
-
-def _dry_run(job: RenderedJob, cluster: Cluster) -> DryRun:
-    try:
-        return cluster.dry_run(job)
-    except Invalid as error:
-        raise DeclarationError(refusals(job, error)) from error
 
 
 def _keep_counts(job: RenderedJob, counts: Mapping[str, int]) -> RenderedJob:
