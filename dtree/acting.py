@@ -19,6 +19,8 @@ from dtree.ports import Cluster, Registered
 
 _LOG_LINES: Final = 20
 _ADDRESSED_ALLOCATIONS: Final = 10
+_PREFIXES: Final = ("group ", "deployment ")
+"""Beginnings of the details whose rest a reason may repeat word for word."""
 
 
 class Halt(threading.Event):
@@ -106,11 +108,12 @@ class Doubted:
 
 @dataclass(frozen=True, slots=True)
 class Explained:
-    """Why a step broke, and the step of the next attempt, None for none."""
+    """Why a step broke, and the step of the next attempt, None for none; `upheld` where a second look says it better."""
 
     job: str
     details: tuple[str, ...]
     again: Step | None
+    upheld: Broken | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -162,7 +165,7 @@ def fallen(stands: Sequence[Standing], cluster: Cluster) -> list[tuple[str, str,
         verdict = judge(snapshot, one.awaited, waited_s=one.step.timeout_s, unplaceable_s=0.0, placement_timeout_s=float("inf"))
         fell = isinstance(verdict, Broken) or (isinstance(verdict, Waiting) and standing(snapshot, one.awaited) < one.good)
         if fell:
-            found.append((one.step.name, verdict.reason, _details(snapshot, one.awaited, cluster)))
+            found.append((one.step.name, verdict.reason, _beyond(verdict.reason, _details(snapshot, one.awaited, cluster))))
     return found
 
 
@@ -215,6 +218,7 @@ def explain(step: Step, awaited: Awaited | None, broken: Broken, snapshot: JobSn
     The lists behind a first verdict are read at slightly different moments: a failed allocation may be seen before its successor.
     """
     details: tuple[str, ...] = ()
+    upheld = None
     try:
         if awaited is not None and broken.kind != "timed-out":
             first, snapshot = snapshot, cluster.snapshot(step.ref)
@@ -222,11 +226,12 @@ def explain(step: Step, awaited: Awaited | None, broken: Broken, snapshot: JobSn
             second = judge(snapshot, awaited, waited_s=long_s, unplaceable_s=long_s, placement_timeout_s=0.0)
             if not is_confirmed(broken, second):
                 return Doubted(step.name, first, snapshot)
+            # Who stopped or replaced a job shows in some of Nomad's lists earlier than in others.
+            upheld = second if isinstance(second, Broken) and second.kind == "superseded" else None
         if awaited is not None and snapshot is not None:
-            # What the reason says already is not said again.
-            details = tuple(line for line in _details(snapshot, awaited, cluster) if broken.reason not in line)
+            details = _beyond((upheld or broken).reason, _details(snapshot, awaited, cluster))
         if not again:
-            return Explained(step.name, details, None)
+            return Explained(step.name, details, None, upheld)
         action, cause = run_again(step.job, look_again(step.job, cluster))
     except DtreeError as error:
         return Explained(step.name, (*details, f"Nomad could not be asked for more: {error.problem}"), None)
@@ -312,6 +317,11 @@ def _has_ports(step: Step) -> bool:
     groups = step.job.spec.get("TaskGroups") or ()
     tasks = [task for group in groups for task in group.get("Tasks") or ()]
     return any(group.get("Networks") for group in groups) or any((task.get("Resources") or {}).get("Networks") for task in tasks)
+
+
+def _beyond(reason: str, details: Sequence[str]) -> tuple[str, ...]:
+    """Leave out of the details what the reason says already; a line about an allocation stays, for it says which and where."""
+    return tuple(line for line in details if reason not in line and not (line.startswith(_PREFIXES) and line.partition(": ")[2] in reason))
 
 
 def _details(snapshot: JobSnapshot, awaited: Awaited, cluster: Cluster) -> tuple[str, ...]:

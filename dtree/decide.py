@@ -6,13 +6,14 @@ from collections.abc import Collection, Mapping
 from dataclasses import replace
 from typing import Final
 
-from dtree.evidence import as_found, current_allocations
+from dtree.evidence import as_found, current_allocations, living
 from dtree.graph import DependencyGraph, order, select
 from dtree.health import awaits_promotion, has_failed, is_finished
 from dtree.model import Condition, DryRun, JobSnapshot, JobState, RenderedJob, Spec
 from dtree.plan import Action, Change, Evaluate, Intent, Noop, Nothing, ObservedJob, Refuse, Register, Rerun, Step, Stop
 
 _DEFAULT_TIMEOUT_S: Final = 300.0
+_STOP_SPARE_S: Final = 10.0
 _SHOWN_FIELDS: Final = 3
 
 
@@ -146,13 +147,32 @@ def _decide(job: RenderedJob, seen: ObservedJob, *, force: bool) -> tuple[Action
         return Register(0), "create", "not in Nomad yet"
     if dry_run.diff == "None":
         return _decide_unchanged(job, seen, state, force=force)
-    cause = "was stopped" if state.stopped else _difference(dry_run)
+    cause = _was_stopped(seen.snapshot) if state.stopped else _difference(dry_run)
     if _ignores_dead(seen, job):
         return Rerun("purge", state.version), "rerun", f"{cause}; purged first, because Nomad would not run again what has ended"
     if state.stopped:
         return Register(state.modify_index), "create", cause
-    totals = [group for group in dry_run.updates.values() if group.get("destructive") or group.get("canary")]
-    return Register(state.modify_index), "replace" if totals else "update", cause
+    return Register(state.modify_index), "replace" if _replaces(job, state, dry_run) else "update", cause
+
+
+def _was_stopped(snapshot: JobSnapshot) -> str:
+    ending = len(living(snapshot))
+    if not ending:
+        return "was stopped"
+    return f"was stopped; {ending} allocation{' of it is' if ending == 1 else 's of it are'} still ending"
+
+
+def _replaces(job: RenderedJob, state: JobState, dry_run: DryRun) -> bool:
+    """Whether allocations make way for others: of a group that stays, or of a group that comes, goes or has another name."""
+    old = {group.name for group in state.groups}
+    new = {group["Name"] for group in job.spec.get("TaskGroups") or ()}
+    return any(
+        numbers.get("destructive")
+        or numbers.get("canary")
+        or (name not in old and numbers.get("place"))
+        or (name not in new and numbers.get("stop"))
+        for name, numbers in dry_run.updates.items()
+    )
 
 
 def _decide_unchanged(job: RenderedJob, seen: ObservedJob, state: JobState, *, force: bool) -> tuple[Action, Change, str]:
@@ -167,7 +187,8 @@ def _decide_unchanged(job: RenderedJob, seen: ObservedJob, state: JobState, *, f
         return Noop(state.version, state.shape), "noop", "completed, unchanged"
     cause = _asks_for_evaluation(job, seen, state)
     if cause or force:
-        return Evaluate(state.version, state.shape), "evaluate", cause or "unchanged and not failed, so --force only has Nomad evaluate it"
+        evaluate = Evaluate(state.version, state.shape, forced=not cause)
+        return evaluate, "evaluate", cause or "unchanged and not failed, so --force only has Nomad evaluate it"
     if awaits_promotion(seen.snapshot):
         return Noop(state.version, state.shape), "noop", "unchanged, but its canary waits for promotion"
     # Nomad calls a system job without a node running too.
@@ -235,6 +256,7 @@ def _stop_step(
     if kept is not None:
         action, change, cause = Nothing(), "keep", kept
     stop_s = max([group.stop_timeout_s for group in seen.snapshot.job.groups] if seen.snapshot.job else [], default=0.0)
+    own_s = graph.entries[name].timeout_s
     return Step(
         job=job,
         action=action,
@@ -242,7 +264,8 @@ def _stop_step(
         cause=cause,
         needs=needs,
         condition=Condition(),
-        timeout_s=graph.entries[name].timeout_s or _DEFAULT_TIMEOUT_S + stop_s,
+        # An entry's timeout is meant for its start; its tasks get the time to end that the job gives them.
+        timeout_s=max(own_s, stop_s + _STOP_SPARE_S) if own_s else _DEFAULT_TIMEOUT_S + stop_s,
     )
 
 

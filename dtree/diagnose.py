@@ -129,15 +129,15 @@ def placement(failed: Mapping[str, Placement]) -> tuple[str, ...]:
 
 
 def why_unplaced(reason: Placement) -> str:
-    """Say why a group could not be placed: "waiting for ..." where room may come, else "no node is eligible: ..."."""
+    """Say why a group could not be placed: "no room ..." where room may come, else "no node is eligible: ..."."""
     filtered = _filtered(reason)
     total = _nodes(reason.nodes_evaluated)
     if reason.quota_exhausted:
-        return f"waiting for quota: {clean(', '.join(sorted(reason.quota_exhausted)))}"
+        return f"no room in the quota: {clean(', '.join(sorted(reason.quota_exhausted)))}"
     if reason.nodes_exhausted:
         exhausted = _by_count({**reason.dimension_exhausted, **_prefixed("class ", reason.class_exhausted)})
-        what = ", ".join(name for name, _ in exhausted[:_CONSTRAINTS]) or "room"
-        return f"waiting for {what} on {reason.nodes_exhausted} of {total}" + (f" ({filtered})" if filtered else "")
+        what = ", ".join(name for name, _ in exhausted[:_CONSTRAINTS])
+        return f"no room{': ' if what else ''}{what} on {reason.nodes_exhausted} of {total}" + (f" ({filtered})" if filtered else "")
     if reason.nodes_evaluated:
         return f"no node is eligible: {total}" + (f", {filtered}" if filtered else "")
     centers = ", ".join(sorted(reason.nodes_available))
@@ -300,13 +300,13 @@ def _check_lines(checks: Mapping[str, Sequence[CheckResult]]) -> list[str]:
 
 
 def _log_lines(asked: Iterable[Question], logs: Mapping[Question, Sequence[str]]) -> list[str]:
-    """Take the first stream that says something: stderr, or stdout where that is empty."""
+    """Take the last lines of stderr; where these are few, those of stdout fill up."""
+    lines: list[str] = []
     for question in asked:
-        shown = [text for line in logs.get(question, ()) if (text := clean(line))][-LOG_LINES:]
-        if shown:
-            mark = f"{short_id(question.allocation)}/{question.task} {question.stream}"
-            return [f"{mark} | {text}" for text in shown]
-    return []
+        said = [text for line in logs.get(question, ()) if (text := clean(line))]
+        mark = f"{short_id(question.allocation)}/{question.task} {question.stream}"
+        lines += [f"{mark} | {text}" for text in said[max(len(said) - LOG_LINES + len(lines), 0) :]]
+    return lines
 
 
 def _nodes(count: int) -> str:

@@ -133,6 +133,25 @@ class ConfigError(DtreeError):
 
     code = "bad-config"
 
+    @classmethod
+    def joined(cls, errors: Sequence[ConfigError]) -> ConfigError:
+        """Return one error that has the faults of all."""
+        if len(errors) == 1:
+            return errors[0]
+        whole = cls(f"{len(errors)} faults")
+        whole._joined = tuple(fault for error in errors for fault in error.faults)
+        return whole
+
+    _joined: tuple[Fault, ...] = ()
+
+    @property
+    def faults(self) -> tuple[Fault, ...]:
+        """Its own, or those of all it was joined from, in the order of the file."""
+        return self._joined or super().faults
+
+    def __str__(self) -> str:
+        return "\n".join(map(str, self._joined)) if self._joined else super().__str__()
+
 
 class DeclarationError(DtreeError):
     """Faults in the dependency file (or in job files), all of them at once."""

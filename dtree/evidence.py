@@ -73,6 +73,11 @@ def current_allocations(snapshot: JobSnapshot, awaited: Awaited) -> tuple[Alloca
     return tuple(current)
 
 
+def living(snapshot: JobSnapshot) -> tuple[AllocationState, ...]:
+    """Allocations of any version that have not ended, also those that were asked to."""
+    return tuple(alloc for alloc in snapshot.allocations if not alloc.is_over)
+
+
 def older_allocations(snapshot: JobSnapshot, awaited: Awaited) -> tuple[AllocationState, ...]:
     """Allocations of other versions that still run and are not asked to stop."""
     born = _birth(snapshot)

@@ -31,7 +31,7 @@ from dtree.events import (
 from dtree.evidence import Awaited
 from dtree.health import CHECK_AGAIN_S, Broken, Ready, Verdict, Waiting, judge, stopped
 from dtree.model import Address, CheckResult, FailureKind, JobRef, JobSnapshot
-from dtree.plan import Nothing, Plan, Step
+from dtree.plan import Nothing, Plan, Step, Stop
 from dtree.ports import Clock, Cluster, Watch
 from dtree.record import Recorder, RunRecord, exit_code
 from dtree.schedule import Schedule
@@ -90,6 +90,7 @@ class _Flight:
     awaited: Awaited | None = None
     refs: tuple[JobRef, ...] = ()
     snapshots: dict[JobRef, JobSnapshot] = field(default_factory=dict)
+    stopped: set[JobRef] = field(default_factory=set)
     since_s: float = 0.0
     unplaceable_s: float | None = None
     next_look_s: float = 0.0
@@ -223,7 +224,8 @@ class _Run:
                 if flight.snapshots.get(snapshot.ref) is first:
                     flight.snapshots[snapshot.ref] = snapshot
                 self._judge(flight, watch)
-            case Explained(details=details, again=again):
+            case Explained(details=details, again=again, upheld=upheld):
+                flight.broken = upheld or flight.broken
                 self._settle(flight, details, again, watch)
 
     def _begin_waiting(self, flight: _Flight, acted: Acted, watch: Watch) -> None:
@@ -231,6 +233,8 @@ class _Run:
         flight.refs = acted.refs
         flight.since_s = self._clock.now_s()
         flight.snapshots.clear()
+        if isinstance(flight.step.action, Stop) and flight.step.action.asked:
+            flight.stopped.add(flight.step.ref)
         self._emit(_accepted(acted, self._clock.unix_s()))
         if self._denied is not None:
             self._fail(flight, "error", self._denied.problem, self._denied.notes, self._denied.hint, watch)
@@ -263,12 +267,13 @@ class _Run:
                 self._say_why(flight, reason)
                 self._ask_checks(flight, now_s)
                 if now_s >= flight.since_s + flight.step.timeout_s:
-                    why = f"not {flight.step.condition} within {flight.step.timeout_s:g} s: {self._as_of(reason)}"
+                    goal = flight.step.condition if flight.awaited is not None else "ended"
+                    why = f"not {goal} within {flight.step.timeout_s:g} s: {self._as_of(reason)}"
                     self._break(flight, Broken("timed-out", why))
 
     def _verdict(self, flight: _Flight, waited_s: float, now_s: float) -> Verdict:
         if flight.awaited is None:
-            return _stopped_all(list(flight.snapshots.values()))
+            return _stopped_all(flight)
         unplaceable_s = now_s - flight.unplaceable_s if flight.unplaceable_s is not None else 0.0
         return judge(
             flight.snapshots[flight.step.ref],
@@ -470,10 +475,12 @@ def _last_word(item: Acted | Refused, time_s: float) -> Event:
             return StepFailed(time_s, item.job, item.kind, item.reason, item.details, item.hint)
 
 
-def _stopped_all(snapshots: list[JobSnapshot]) -> Verdict:
-    """Judge a stop: the job and its children, each with all allocations ended."""
-    waiting = [verdict for verdict in map(stopped, snapshots) if isinstance(verdict, Waiting)]
-    return waiting[0] if waiting else Ready("all allocations have ended")
+def _stopped_all(flight: _Flight) -> Verdict:
+    """Judge a stop: the job and its children, each with all allocations ended. Notes which of them were seen stopped."""
+    verdicts = [stopped(snapshot, was_stopped=ref in flight.stopped) for ref, snapshot in flight.snapshots.items()]
+    flight.stopped.update(ref for ref, snapshot in flight.snapshots.items() if snapshot.job is None or snapshot.job.stopped)
+    open_ = [verdict for verdict in verdicts if not isinstance(verdict, Ready)]
+    return min(open_, key=lambda verdict: isinstance(verdict, Waiting), default=Ready("all allocations have ended"))
 
 
 def _accepted(acted: Acted, time_s: float) -> StepRegistered:

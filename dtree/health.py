@@ -26,6 +26,7 @@ __all__ = [
     "Waiting",
     "awaits_promotion",
     "has_failed",
+    "impossible",
     "is_confirmed",
     "is_finished",
     "judge",
@@ -76,6 +77,9 @@ class Broken:
 
 Verdict = Ready | Waiting | Broken
 
+_SOMEBODY_STOPPED: Final = Broken("superseded", "somebody stopped the job", hint="run again to start it")
+_REGISTERED_AGAIN: Final = Broken("superseded", "somebody registered the job again while it was being stopped", hint="stop it again")
+
 
 def judge(
     snapshot: JobSnapshot,
@@ -124,20 +128,12 @@ def has_failed(snapshot: JobSnapshot) -> bool:
 
     A job that nobody has a node for has not failed: Nomad places it when there is one. Nor has one that was stopped or replaced.
     """
-    job = snapshot.job
-    if job is None or job.stopped:
-        return False
-    verdict = _as_stored(snapshot, evidence.as_found(job, Condition("ready")))
-    return isinstance(verdict, Broken) and verdict.kind == "failed"
+    return _breaks_as_stored(snapshot, "failed")
 
 
 def awaits_promotion(snapshot: JobSnapshot) -> bool:
     """Whether the stored version waits for somebody to promote its canaries."""
-    job = snapshot.job
-    if job is None or job.stopped:
-        return False
-    verdict = _as_stored(snapshot, evidence.as_found(job, Condition("ready")))
-    return isinstance(verdict, Broken) and verdict.kind == "awaiting-promotion"
+    return _breaks_as_stored(snapshot, "awaiting-promotion")
 
 
 def is_finished(snapshot: JobSnapshot) -> bool:
@@ -148,8 +144,28 @@ def is_finished(snapshot: JobSnapshot) -> bool:
     return isinstance(_as_stored(snapshot, evidence.as_found(job, Condition("completed"))), Ready)
 
 
-def stopped(snapshot: JobSnapshot) -> Ready | Waiting:
+def impossible(goal: str, type_: str, *, parent: str) -> tuple[str, str] | None:
+    """Say why a job of this type can never meet a condition, whatever it does.
+
+    Args:
+        goal: the condition's name.
+        parent: "periodic" or "parameterized", "" for any other job.
+
+    Returns:
+        (the reason, a hint); None where it may be met.
+    """
+    if parent and goal in ("healthy", "completed"):
+        return f"a {parent} job runs only through its children, so '{goal}' cannot be waited for", "wait for 'registered'"
+    if not parent and goal == "completed" and type_ not in ("batch", "sysbatch"):
+        return f"a {type_} job is meant to run on, so 'completed' cannot be waited for", "wait for 'healthy', or make it a batch job"
+    return None
+
+
+def stopped(snapshot: JobSnapshot, *, was_stopped: bool = False) -> Verdict:
     """Judge a job that was asked to stop: ready when all its allocations have ended and no evaluation of it is pending.
+
+    Args:
+        was_stopped: it was seen stopped or gone before; a job that is so no longer was registered again.
 
     Nomad calls a job dead at once, while its tasks still have their kill_timeout. A delayed reschedule stays pending after the stop and
     places nothing any more, so it is not waited for.
@@ -157,8 +173,10 @@ def stopped(snapshot: JobSnapshot) -> Ready | Waiting:
     Source: seen with Nomad 1.11.3: job stopped, `alloc-reschedule` pending until its time, job status pending.
     """
     if snapshot.job is not None and not snapshot.job.stopped:
+        if was_stopped:
+            return _REGISTERED_AGAIN
         return Waiting("Nomad has not stopped it yet")
-    states = [alloc.client for alloc in snapshot.allocations if not alloc.is_over]
+    states = [alloc.client for alloc in evidence.living(snapshot)]
     if states:
         counts = ", ".join(f"{states.count(state)} {state}" for state in sorted(set(states)))
         return Waiting(f"{_many(len(states), 'allocation')} still to end: {counts}")
@@ -173,7 +191,7 @@ def stopped(snapshot: JobSnapshot) -> Ready | Waiting:
 def _was_stopped(case: Case) -> Verdict | None:
     if not case.job.stopped:
         return None
-    return Broken("superseded", "somebody stopped the job", hint="run again to start it")
+    return _SOMEBODY_STOPPED
 
 
 def _parent(case: Case) -> Verdict | None:
@@ -181,9 +199,9 @@ def _parent(case: Case) -> Verdict | None:
     if not case.job.is_parent:
         return None
     kind = "periodic" if case.job.periodic else "parameterized"
-    if case.goal in ("healthy", "completed"):
-        reason = f"a {kind} job runs only through its children, so '{case.goal}' cannot be waited for"
-        return Broken("failed", reason, hint="wait for 'registered'")
+    why = impossible(case.goal, case.job.type, parent=kind)
+    if why is not None:
+        return Broken("failed", why[0], hint=why[1])
     return _seconds_left(case) or Ready(f"registered: {kind} job")
 
 
@@ -192,10 +210,8 @@ def _accepted(case: Case) -> Verdict | None:
 
 
 def _never(case: Case) -> Verdict | None:
-    if case.goal != "completed" or case.job.is_batch:
-        return None
-    reason = f"a {case.job.type} job is meant to run on, so 'completed' cannot be waited for"
-    return Broken("failed", reason, hint="wait for 'healthy', or make it a batch job")
+    why = impossible(case.goal, case.job.type, parent="")
+    return Broken("failed", why[0], hint=why[1]) if why is not None else None
 
 
 def _deployment_broke(case: Case) -> Verdict | None:
@@ -233,6 +249,9 @@ def _was_cancelled(case: Case) -> Verdict | None:
     deployment = case.deployment
     if deployment is None or deployment.status != "cancelled" or deployment.version != case.job.version:
         return None
+    # Source: Nomad 1.11.3 writes "Cancelled because job is stopped"; the job may have been read a moment before that.
+    if "job is stopped" in deployment.description:
+        return _SOMEBODY_STOPPED
     return Broken("superseded", f"deployment of version {deployment.version}: {deployment.description}", hint="run again")
 
 
@@ -378,6 +397,14 @@ def _seconds_left(case: Case) -> Waiting | None:
     if seconds is None or not case.awaited.changed or case.waited_s >= seconds:
         return None
     return Waiting(f"runs; {seconds:g} s after its start are waited for", again_in_s=_rest(seconds, case.waited_s))
+
+
+def _breaks_as_stored(snapshot: JobSnapshot, kind: FailureKind) -> bool:
+    job = snapshot.job
+    if job is None or job.stopped:
+        return False
+    verdict = _as_stored(snapshot, evidence.as_found(job, Condition("ready")))
+    return isinstance(verdict, Broken) and verdict.kind == kind
 
 
 def _as_stored(snapshot: JobSnapshot, awaited: Awaited) -> Verdict:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import re
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any, Final, TypeVar
 
@@ -11,15 +10,13 @@ from dtree.access.refusals import diagnostics
 from dtree.clock import do_all
 from dtree.errors import DeclarationError, Fault, Invalid, Place
 from dtree.health import has_failed
+from dtree.job_text import decode_job
 from dtree.model import Entry, JobRef, JobSnapshot, RenderedJob, Spec
 from dtree.plan import ObservedJob
 from dtree.ports import Cluster
 from dtree.store import Text
 
 _AT_ONCE: Final = 8
-_BRACKETS: Final = re.compile(r"[][{}()]")
-_MAX_DEPTH: Final = 500
-"""Brackets within brackets. Some ten thousand more are too many for the stack of Nomad's parser, and it takes the agent down with it."""
 _HINT: Final = "mend the job file"
 _HINTS: Final = (
     ("filesystem function disabled", "Nomad's API reads no files: put the text into the job file, or fetch it with an artifact block"),
@@ -31,6 +28,9 @@ _HINTS: Final = (
 )
 """By words in what Nomad says."""
 _DEFAULT_NAMESPACE: Final = "default"
+
+_TEMPLATE: Final = "[[ "
+_TEMPLATE_HINT: Final = "templates ([[ ]]) are not supported yet"
 
 Result = TypeVar("Result")
 
@@ -96,21 +96,14 @@ def refusals(job: RenderedJob, error: Invalid) -> list[Fault]:
 
 
 def _parse(name: str, text: Text, namespace: str, cluster: Cluster) -> RenderedJob:
-    try:
-        source = text.data.decode("utf-8-sig")
-    except UnicodeDecodeError as error:
-        line = text.data.count(b"\n", 0, error.start) + 1
-        raise DeclarationError(
-            [Fault("not-utf-8", f"the job file of '{name}' is not UTF-8", Place(text.path, line, 1), "save it as UTF-8")]
-        ) from error
-    _check_source(name, text.path, source)
+    source = decode_job(name, text)
     spec = _api_json(source)
     is_json = spec is not None
     if spec is None:
         try:
             spec = cluster.parse(source, file=text.path, namespace=namespace)
         except Invalid as error:
-            raise DeclarationError(_parse_faults(name, text.path, error)) from error
+            raise DeclarationError(_parse_faults(name, text.path, source, error)) from error
     _check_names(name, text.path, spec)
     ref = JobRef(spec.get("Namespace") or namespace, spec["ID"], spec.get("Region") or "")
     return RenderedJob(name=name, ref=ref, file=text.path, text=source, format="json" if is_json else "hcl2", spec=spec)
@@ -128,20 +121,6 @@ def _api_json(source: str) -> Spec | None:
     return job if isinstance(job, dict) and "TaskGroups" in job else None
 
 
-def _check_source(name: str, file: str, source: str) -> None:
-    """Keep from Nomad what it has no good answer to."""
-    if not source.strip():
-        raise DeclarationError([Fault("bad-job-file", f"the job file of '{name}' is empty", Place(file), "write the job into it")])
-    depth = 0
-    for bracket in _BRACKETS.finditer(source):
-        depth = depth + 1 if bracket[0] in "[{(" else max(depth - 1, 0)
-        if depth > _MAX_DEPTH:
-            line = source.count("\n", 0, bracket.start()) + 1
-            place = Place(file, line, bracket.start() - source.rfind("\n", 0, bracket.start()))
-            problem = f"in the job file of '{name}' more than {_MAX_DEPTH} brackets stand within each other here"
-            raise DeclarationError([Fault("too-deep", problem, place, "close what was opened before")])
-
-
 def _check_names(name: str, file: str, spec: Spec) -> None:
     """What we look up and quote ourselves has to be text; JSON may say anything."""
     if not spec.get("ID"):
@@ -157,10 +136,16 @@ def _check_names(name: str, file: str, spec: Spec) -> None:
         raise DeclarationError([Fault("bad-job-file", problem, Place(file, key="TaskGroups"), hint)])
 
 
-def _parse_faults(name: str, file: str, error: Invalid) -> list[Fault]:
+def _parse_faults(name: str, file: str, source: str, error: Invalid) -> list[Fault]:
     refused = f"Nomad cannot parse the job file of '{name}'"
+    lines = ["", *source.split("\n")]
     return [
-        Fault("bad-job-file", f"{refused}: {one.text}", Place(file, one.line, one.column), _hint(one.text))
+        Fault(
+            "bad-job-file",
+            f"{refused}: {one.text}",
+            Place(file, one.line, one.column),
+            _hint(one.text, _TEMPLATE_HINT if _TEMPLATE in "".join(lines[one.line : one.line + 1] if one.line else lines) else ""),
+        )
         for one in diagnostics(error.problem, file=file)
     ]
 

@@ -17,12 +17,12 @@ from dataclasses import replace
 
 from dtree import decide, diagnose, graph
 from dtree.errors import DeclarationError, Fault, Invalid
-from dtree.evidence import Awaited, as_found, current_allocations
+from dtree.evidence import Awaited, as_found, current_allocations, living
 from dtree.executor import Interrupts, Limits, carry_out
-from dtree.health import Broken, Ready, Waiting, judge
+from dtree.health import Broken, Ready, Waiting, impossible, judge
 from dtree.model import CheckResult, Condition, JobSnapshot, RenderedJob
 from dtree.observe import observe_jobs, parse_jobs, read_stored, refusals
-from dtree.plan import Intent, Plan
+from dtree.plan import Intent, Plan, Step
 from dtree.ports import Cluster
 from dtree.record import Health, StatusRow
 from dtree.sources import Sources, check, goals, read
@@ -45,6 +45,7 @@ def prepare(sources: Sources, cluster: Cluster, intent: Intent, *, namespace: st
         names: Collection[str] = graph.select(sources.graph, intent.goals)
         jobs, observed = observe_jobs(_parsed(sources, names, cluster, namespace), cluster)
         steps = decide.make_run(sources.graph, names, jobs, observed, intent)
+        _check_conditions(sources, steps)
     else:
         names = decide.stop_set(sources.graph, intent)
         users = {user for name in names for user in sources.graph.dependents[name]}
@@ -98,13 +99,34 @@ def status(sources: Sources, cluster: Cluster, names: Sequence[str], *, namespac
     return tuple(_status_row(sources.graph.needs[name], jobs[name], observed[name].snapshot, cluster) for name in ordered)
 
 
+def _check_conditions(sources: Sources, steps: Sequence[Step]) -> None:
+    """Refuse what would only turn out after registering: a condition that a job of its type never meets."""
+    faults = []
+    for step in steps:
+        parent = "periodic" if step.job.spec.get("Periodic") else "parameterized" if step.job.is_parent else ""
+        why = impossible(step.condition.name, step.job.type, parent=parent)
+        if why is not None:
+            place = sources.declaration.locator.place(_says_condition(sources, step.name))
+            faults.append(Fault("impossible-condition", f"'{step.name}': {why[0]}", place, why[1]))
+    if faults:
+        raise DeclarationError(faults)
+
+
+def _says_condition(sources: Sources, name: str) -> tuple[str | int, ...]:
+    """Return the path of the `wait_cond` that holds for a job: its owner's, or its own."""
+    entries = sources.declaration.entries
+    edges = (edge for entry in entries.values() for edge in entry.post if edge.job == name and edge.wait_cond is not None)
+    return next(((*edge.path, "wait_cond") for edge in edges), ("dependencies", name, "wait_cond"))
+
+
 def _status_row(needs: tuple[str, ...], job: RenderedJob, snapshot: JobSnapshot, cluster: Cluster) -> StatusRow:
     row = StatusRow(job.name, job.ref.id, job.ref.namespace, job.type, needs, "", "Missing", None, 0, 0)
     state = snapshot.job
     if state is None:
         return row
     awaited = as_found(state, Condition())
-    current = [one for one in current_allocations(snapshot, awaited) if one.client == "running"]
+    standing = living(snapshot) if state.stopped else current_allocations(snapshot, awaited)
+    current = [one for one in standing if one.client == "running"]
     checks = {allocation: cluster.checks(allocation) for allocation in diagnose.check_questions(snapshot, awaited)}
     health, reason = _health_of(snapshot, awaited, checks)
     found = {address for one in current for address in cluster.addresses(one.id)}
@@ -123,7 +145,8 @@ def _status_row(needs: tuple[str, ...], job: RenderedJob, snapshot: JobSnapshot,
 def _health_of(snapshot: JobSnapshot, awaited: Awaited, checks: Mapping[str, Sequence[CheckResult]]) -> tuple[Health, str]:
     """Say in one of the field's words how a job does that nobody is bringing up right now, and why."""
     if snapshot.job is not None and snapshot.job.stopped:
-        return "Suspended", "stopped"
+        ending = len(living(snapshot))
+        return "Suspended", f"stopped; {ending} allocation{'' if ending == 1 else 's'} still to end" if ending else "stopped"
     verdict = judge(snapshot, awaited, waited_s=0.0, unplaceable_s=0.0, placement_timeout_s=0.0, checks=checks)
     match verdict:
         case Ready():

@@ -37,10 +37,15 @@ class Noop:
 
 @dataclass(frozen=True, slots=True)
 class Evaluate:
-    """Have Nomad evaluate the unchanged job again; `version` and `shape` as in Noop."""
+    """Have Nomad evaluate the unchanged job again; `version` and `shape` as in Noop.
+
+    Attributes:
+        forced: only because it was asked for: nothing is known that it would change.
+    """
 
     version: int
     shape: str = field(default="", compare=False)
+    forced: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -177,4 +182,8 @@ class Plan:
     @property
     def pending(self) -> bool:
         """Whether carrying it out would change anything in Nomad."""
-        return any(not isinstance(step.action, Noop | Nothing | Evaluate) for step in self.steps)
+        return any(_changes(step.action) for step in self.steps)
+
+
+def _changes(action: Action) -> bool:
+    return not action.forced if isinstance(action, Evaluate) else not isinstance(action, Noop | Nothing)

@@ -5,14 +5,15 @@ The first stage of `dtree.pipeline`, with a module of its own so that commands t
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 
 from dtree import depfile, graph
-from dtree.errors import DeclarationError, StoreError, UsageError
+from dtree.errors import DeclarationError, Fault, StoreError, UsageError
 from dtree.graph import DependencyGraph
+from dtree.job_text import decode_job
 from dtree.model import Declaration
-from dtree.store import Snapshot
+from dtree.store import Snapshot, Text
 
 __all__ = ["Sources", "check", "goals", "read"]
 
@@ -35,8 +36,12 @@ class Sources:
         return {name: entry.file for name in names if (entry := self.graph.entries[name]).file is not None}
 
 
-def read(snapshot: Snapshot, *, store: str) -> Sources:
+def read(snapshot: Snapshot, *, store: str, asked: Collection[str] = ()) -> Sources:
     """Read the dependency file and build the graph.
+
+    Args:
+        asked: jobs that are asked for by name: one that the dependency file does not name, but that has a job file, joins the graph
+            without needs, as a job does that only an edge names.
 
     Raises:
         DeclarationError: all its faults at once.
@@ -46,7 +51,13 @@ def read(snapshot: Snapshot, *, store: str) -> Sources:
     """
     text = snapshot.depfile()
     declaration = depfile.parse(text.path, text.data, title=snapshot.title)
-    return Sources(store, snapshot, declaration, graph.build(declaration, snapshot.job_names()))
+    names = snapshot.job_names()
+    built = graph.build(declaration, names)
+    alone = {name: replace(declaration.defaults, name=name) for name in asked if name not in built.entries and name in names}
+    if alone:
+        declaration = replace(declaration, entries={**declaration.entries, **alone})
+        built = graph.build(declaration, names)
+    return Sources(store, snapshot, declaration, built)
 
 
 def goals(sources: Sources, names: Sequence[str], *, everything: bool) -> tuple[str, ...]:
@@ -67,21 +78,37 @@ def goals(sources: Sources, names: Sequence[str], *, everything: bool) -> tuple[
 
 
 def check(snapshot: Snapshot, *, store: str) -> Sources:
-    """Read the dependency file and see that every job has one job file, without asking Nomad.
+    """Read the dependency file and see that every job has one job file that is text, without asking Nomad.
 
     Raises:
         DeclarationError: everything that is wrong, at once.
 
-    Effects: reads the store; of the job files only those that an entry names with `file`.
+    Effects: reads the store, with all job files.
     """
     sources = read(snapshot, store=store)
     files = sources.files(sources.graph.entries)
-    _, faults = snapshot.find_jobs(name for name in sources.graph.entries if name not in files)
-    for path in files.values():
-        try:
-            snapshot.read(path)
-        except StoreError as error:
-            faults += error.faults
+    found, missing = snapshot.find_jobs(name for name in sources.graph.entries if name not in files)
+    faults = [*missing, *_text_faults(snapshot, found, files)]
     if faults:
         raise DeclarationError(faults)
     return sources
+
+
+def _text_faults(snapshot: Snapshot, found: Mapping[str, str], files: Mapping[str, str]) -> Iterator[Fault]:
+    """Yield what is wrong with job files: of `found` below the jobs path, and of `files` from the root, both by job name."""
+    try:
+        below = snapshot.read_jobs(list(found.values())) if found else {}
+    except StoreError:  # it names one: each by itself then, to tell all of them
+        below = {}
+    for name in sorted({*found, *files}):
+        try:
+            decode_job(name, _text(snapshot, name, found, files, below))
+        except (StoreError, DeclarationError) as error:
+            yield from error.faults
+
+
+def _text(snapshot: Snapshot, name: str, found: Mapping[str, str], files: Mapping[str, str], below: Mapping[str, Text]) -> Text:
+    if name in files:
+        return snapshot.read(files[name])
+    path = found[name]
+    return below[path] if path in below else snapshot.read_jobs([path])[path]

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import quote, urlsplit
 
 from dtree.access import tls
+from dtree.access.addresses import is_loopback, masked, without_secrets
 from dtree.access.answers import capability, clean, decode_json, is_page, not_nomad, refusal_of, with_doing
 from dtree.errors import ClusterError, Denied, Unavailable, Unreachable
 
@@ -30,8 +31,6 @@ _RETRY_FOR_S: Final = 30.0
 _FIRST_PAUSE_S: Final = 0.2
 _LONGEST_PAUSE_S: Final = 5.0
 _CONNECTIONS: Final = 32
-
-_USER: Final = re.compile(r"//[^/]*@")
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,8 +66,8 @@ class Connection:
 
     @property
     def shown(self) -> str:
-        """The address as it may be shown: without a user's name and password."""
-        return _USER.sub("//", self.url)
+        """The address as it may be shown: without a user's name and password, and without a query."""
+        return without_secrets(self.url)
 
 
 class NomadClient:
@@ -190,6 +189,9 @@ class NomadClient:
         return refusal
 
     def _unreachable(self, error: object) -> ClusterError:
+        return _proxy_trouble(self.connection, error) or self._no_answer(error)
+
+    def _no_answer(self, error: object) -> ClusterError:
         import requests
 
         url = self.connection.shown
@@ -251,7 +253,7 @@ class NomadClient:
 def _check(connection: Connection) -> None:
     if not _is_address(connection.url):
         raise Unreachable(
-            f"'{_USER.sub('//', connection.address)}' is not an address of a Nomad server",
+            f"'{without_secrets(connection.address)}' is not an address of a Nomad server",
             hint="give a URL like https://nomad.example:4646",
             code="bad-address",
         )
@@ -288,7 +290,7 @@ def _session(connection: Connection) -> Session:
     name = connection.tls_server_name
     # Left to itself requests looks for proxies and a netrc at every call, and would let an environment variable replace `verify`.
     session.trust_env = False
-    session.proxies = dict(requests.utils.get_environ_proxies(connection.url))
+    session.proxies = _proxies(connection)
 
     class NamedAdapter(requests.adapters.HTTPAdapter):
         """Asks for, and checks the certificate against, a name that is not the address's."""
@@ -308,7 +310,27 @@ def _session(connection: Connection) -> Session:
     return session
 
 
+def _proxies(connection: Connection) -> dict[str, str]:
+    """Return the environment's proxies for the address; like Nomad's own client, none to this machine itself."""
+    import requests
+
+    return {} if is_loopback(connection.url) else dict(requests.utils.get_environ_proxies(connection.url))
+
+
+def _proxy_trouble(connection: Connection, error: object) -> Unreachable | None:
+    import requests
+
+    proxy = requests.utils.select_proxy(connection.url, _proxies(connection))
+    if not proxy or not isinstance(error, requests.exceptions.ProxyError | requests.exceptions.ConnectTimeout):
+        return None
+    return Unreachable(
+        f"the proxy {without_secrets(proxy)}, on the way to {connection.shown}, does not answer",
+        notes=[_innermost(error)],
+        hint="check HTTP_PROXY and HTTPS_PROXY; a host that NO_PROXY names is asked directly",
+    )
+
+
 def _innermost(error: object) -> str:
     while isinstance(error, BaseException) and (error.__cause__ or error.__context__):
         error = error.__cause__ or error.__context__
-    return clean(str(error))[:200]
+    return masked(clean(str(error)))[:200]

@@ -15,8 +15,9 @@ from dtree.cli import demo, failure, graph, plan, run, schema, status, stop, sto
 from dtree.cli.complete import VARIABLE, words_to_complete
 from dtree.cli.options import RESERVED, Command, bind
 from dtree.cli.signals import Signals
-from dtree.cli.surroundings import Surroundings, look_around, option_value, working_folder
+from dtree.cli.surroundings import Surroundings, look_around, option_value, unknown_variables, working_folder
 from dtree.errors import EXIT_ERROR, EXIT_INTERRUPTED, EXIT_OK, DtreeError, UsageError, did_you_mean
+from dtree.views.text import write
 
 PROGRAM: Final = "nomad-dtree"
 
@@ -62,6 +63,7 @@ def main(argv: Sequence[str], environ: Mapping[str, str] = os.environ) -> int:
         _prepare_streams()
         with Signals() as signals:
             around = _surroundings(words, environ)
+            _warn(around)
             return _call(around, signals)
     except DtreeError as error:
         return _report(error, environ, json=json)
@@ -127,6 +129,12 @@ def _surroundings(words: Sequence[str], environ: Mapping[str, str]) -> Surroundi
             if VARIABLE not in environ and not any(word in ("--help", "-h") for word in words):
                 raise
     return Surroundings(tuple(words), environ, working_folder())
+
+
+def _warn(around: Surroundings) -> None:
+    if around.store is not None and VARIABLE not in around.environ:
+        for warning in unknown_variables(around):
+            write(sys.stderr, f"warning: {warning}\n")
 
 
 def _call(around: Surroundings, signals: Signals) -> int:

@@ -5,9 +5,11 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TextIO
 
+from dtree.cli import failure
 from dtree.cli.invocation import Invocation
+from dtree.errors import EXIT_JOB_FAILED
 
 if TYPE_CHECKING:
     from dtree.events import Event
@@ -43,28 +45,47 @@ def execute(
 
     clock = invocation.clock
     with invocation.snapshot() as snapshot:
-        sources = pipeline.read(snapshot, store=invocation.store_name)
+        sources = pipeline.read(snapshot, store=invocation.store_name, asked=asked)
         goals = pipeline.goals(sources, asked, everything=not asked)
         cluster = invocation.cluster
         plan = pipeline.prepare(sources, cluster, intent(goals), namespace=invocation.namespace)
     stream = sys.stdout if showing.json else sys.stderr
     view = progress(stream, quiet=showing.quiet, verbose=showing.verbose, json=showing.json, environ=invocation.environ, now=clock.unix_s)
-    with view:
-        record = pipeline.carry_out(plan, cluster, clock, _unbroken(view), limits=limits, interrupts=invocation.signals.subscribe)
-    return record.exit_code or 0
+    listener = _Listener(view)
+    record = None
+    try:
+        with view:
+            record = pipeline.carry_out(plan, cluster, clock, listener, limits=limits, interrupts=invocation.signals.subscribe)
+    except OSError as error:  # the view's own last words
+        if record is None:
+            raise
+        listener.trouble = error
+    return (record.exit_code or 0) if listener.trouble is None else _tell_lost(listener.trouble, stream, record.exit_code or 0)
 
 
-def _unbroken(emit: Callable[[Event], None]) -> Callable[[Event], None]:
-    """Go on without output once its reader has gone: a closed pipe must not break a run off half-way."""
-    gone = False
+class _Listener:
+    """Passes events on until its reader has gone or its disk is full: that must not break a run off half-way.
 
-    def emit_if_read(event: Event) -> None:
-        nonlocal gone
-        if gone:
+    Attributes:
+        trouble: why events were lost; None while none were.
+    """
+
+    def __init__(self, emit: Callable[[Event], None]) -> None:
+        self._emit = emit
+        self.trouble: OSError | None = None
+
+    def __call__(self, event: Event) -> None:
+        if self.trouble is not None:
             return
         try:
-            emit(event)
-        except OSError:
-            gone = True
+            self._emit(event)
+        except OSError as error:
+            self.trouble = error
 
-    return emit_if_read
+
+def _tell_lost(trouble: OSError, stream: TextIO, code: int) -> int:
+    """Say, where somebody still hears it, that the run went on unheard; a run that was fine is not told as fine."""
+    failure.silence(stream)
+    if stream is not sys.stderr:
+        sys.stderr.write(f"error[output-failed]: standard output cannot be written: {trouble.strerror}; the run went on without it\n")
+    return code or EXIT_JOB_FAILED

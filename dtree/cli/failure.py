@@ -8,9 +8,10 @@ import shlex
 import sys
 import traceback
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from typing import Final
+from typing import Final, TextIO
 
 from dtree import __version__
+from dtree.access.addresses import masked, secret_parts
 from dtree.cli.surroundings import option_value
 from dtree.config import Setting
 from dtree.errors import EXIT_BUG, DtreeError, UsageError, did_you_mean
@@ -74,18 +75,20 @@ def report_bug(error: BaseException, argv: Sequence[str], environ: Mapping[str, 
         f"command: nomad-dtree {shlex.join(_masked(argv, settings))}",
         trace,
     )
-    write(sys.stderr, redact("\n".join(lines), secrets(argv, environ, settings)))
+    write(sys.stderr, redact(masked("\n".join(lines)), secrets(argv, environ, settings)))
     return EXIT_BUG
 
 
 def secrets(argv: Sequence[str], environ: Mapping[str, str], settings: Iterable[Setting]) -> tuple[str, ...]:
-    """Return the values that no text may show: of secret options, of their variables, and of variables whose name tells."""
+    """Return the values that no text may show: of secret options, of their variables, and of variables whose name tells, in addresses."""
     found: set[str] = set()
     for setting in settings:
         if setting.secret:
             found.add(option_value(argv, setting.name) or "")
             found.update(environ.get(variable, "") for variable in setting.variables)
     found.update(value for name, value in environ.items() if any(word in name.lower() for word in _TELLING))
+    for word in (*argv, *environ.values()):
+        found.update(secret_parts(word))
     return tuple(sorted(found - {""}, key=lambda value: (-len(value), value)))
 
 
@@ -108,7 +111,12 @@ def _masked(argv: Sequence[str], settings: Iterable[Setting]) -> list[str]:
 
 
 def silence_output() -> None:
-    """Point standard output at nothing, so that the interpreter's last flush of it cannot fail. Effects: that."""
+    """Silence standard output."""
+    silence(sys.stdout)
+
+
+def silence(stream: TextIO) -> None:
+    """Point a stream at nothing, so that the interpreter's last flush of it cannot fail. Effects: that."""
     nowhere = os.open(os.devnull, os.O_WRONLY)
-    os.dup2(nowhere, sys.stdout.fileno())
+    os.dup2(nowhere, stream.fileno())
     os.close(nowhere)

@@ -21,7 +21,7 @@ def graph(invocation: Invocation, *, jobs: Jobs = None, job: Job = None, everyth
 
     names = (*(jobs or ()), *(job or ()))
     with invocation.snapshot() as snapshot:
-        held = sources.read(snapshot, store=invocation.store_name)
+        held = sources.read(snapshot, store=invocation.store_name, asked=names)
     goals = sources.goals(held, names, everything=everything or not names)
     invocation.print(graph_text(held.graph, select(held.graph, goals), form, goals=goals, look=invocation.look()))
     return 0

@@ -145,10 +145,13 @@ def asked_for(names: Sequence[str] | None, options: Sequence[str] | None, *, eve
 
 def _read_token(file: Path) -> str:
     try:
-        return file.read_text().strip()
+        token = file.read_text().strip()
     except (OSError, UnicodeDecodeError) as error:
         why = getattr(error, "strerror", None) or "it is not text"
         raise ConfigError(f"the token file {file} cannot be read: {why}", hint="check --token-file, or give NOMAD_TOKEN") from error
+    if not token:
+        raise ConfigError(f"the token file {file} is empty", hint="write the token into it, or leave --token-file out")
+    return token
 
 
 def _cache(environ: Mapping[str, str]) -> Path:

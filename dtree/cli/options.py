@@ -20,6 +20,10 @@ Jobs = Annotated[
     list[str] | None,
     typer.Argument(metavar="[JOB]...", help="Jobs to begin from; what they need comes along.", autocompletion=complete_jobs),
 ]
+JobsToStop = Annotated[
+    list[str] | None,
+    typer.Argument(metavar="[JOB]...", help="Jobs to stop; with --deep what only they need too.", autocompletion=complete_jobs),
+]
 Job = Annotated[
     list[str] | None, typer.Option("--job", metavar="JOB", help="The same as an option; may be repeated.", autocompletion=complete_jobs)
 ]

@@ -35,7 +35,7 @@ def plan(
 
     asked = asked_for(jobs, job, everything=everything, verb="plan")
     with invocation.snapshot() as snapshot:
-        sources = pipeline.read(snapshot, store=invocation.store_name)
+        sources = pipeline.read(snapshot, store=invocation.store_name, asked=asked)
         goals = pipeline.goals(sources, asked, everything=everything)
         intent = Intent("run", goals, wait_ready=invocation.setting("wait") == "ready", force=force)
         made = pipeline.prepare(sources, invocation.cluster, intent, namespace=invocation.namespace)

@@ -9,7 +9,7 @@ import typer
 from dtree import config
 from dtree.cli.execution import Showing, execute
 from dtree.cli.invocation import Invocation, asked_for
-from dtree.cli.options import All, Command, Job, Jobs, Output, Quiet, Verbose
+from dtree.cli.options import All, Command, Job, JobsToStop, Output, Quiet, Verbose
 
 Deep = Annotated[bool, typer.Option("--deep", help="Also all that these jobs need, unless something else that runs needs it.")]
 Purge = Annotated[bool, typer.Option("--purge", help="Remove the jobs from Nomad once their allocations have ended.")]
@@ -19,7 +19,7 @@ Force = Annotated[bool, typer.Option("--force", help="Also jobs that something e
 def stop(  # noqa: PLR0913 - one per option
     invocation: Invocation,
     *,
-    jobs: Jobs = None,
+    jobs: JobsToStop = None,
     job: Job = None,
     everything: All = False,
     deep: Deep = False,

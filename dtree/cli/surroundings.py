@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from dtree import config
-from dtree.errors import DtreeError
+from dtree.errors import DtreeError, did_you_mean
 
 if TYPE_CHECKING:
     from dtree.store import Store
@@ -54,6 +55,33 @@ def look_around(argv: Sequence[str], environ: Mapping[str, str], *, reserved: Co
     settings = store_loader.settings(name, store)
     config.check_store_table(configuration, name, settings)
     return Surroundings(tuple(argv), environ, cwd, configuration, name, store, settings)
+
+
+def unknown_variables(around: Surroundings) -> Iterator[str]:
+    """Yield a warning for each variable that begins like ours and that nothing reads: a misspelt one is else passed over in silence.
+
+    Effects: where there is one, imports the other stores' plugins, whose variables are no mistake.
+    """
+    known = {variable for setting in (*config.BUILT_IN, *around.store_settings) for variable in setting.variables}
+    known.update(("NOMAD_DTREE_NOMAD", "NOMAD_DTREE_CACHE"))
+    ours = {name for name in around.environ if name.startswith("NOMAD_DTREE_")}
+    if ours <= known:
+        return
+    known.update(_variables_of_other_stores(around.store_name))
+    for name in sorted(ours - known):
+        near = did_you_mean(name.removeprefix("NOMAD_DTREE_"), sorted(one.removeprefix("NOMAD_DTREE_") for one in known))
+        hint = near.replace("'", "'NOMAD_DTREE_", 1)
+        yield f"nothing reads the environment variable {name}" + (f"; {hint}" if hint else "")
+
+
+def _variables_of_other_stores(name: str) -> Iterator[str]:
+    from dtree import store_loader
+
+    for listed in store_loader.list_stores():
+        if listed.name != name:
+            with suppress(DtreeError):  # a broken store that nobody asked for is no news here
+                settings = store_loader.settings(listed.name, store_loader.load(listed.name))
+                yield from (variable for setting in settings for variable in setting.variables)
 
 
 def working_folder() -> Path:

@@ -16,7 +16,10 @@ AskNomad = Annotated[bool, typer.Option("--nomad", help="Have Nomad parse and va
 
 
 def validate(invocation: Invocation, *, ask_nomad: AskNomad = False, output: Output = "text") -> int:
-    """Check the dependency file and the job files, and tell everything that is wrong at once. Needs no Nomad."""
+    """Check the dependency file and that each job has one readable job file; tell all faults at once.
+
+    Needs no Nomad; what stands in the job files is only checked with --nomad.
+    """
     from dtree.sources import check
 
     warnings: tuple[str, ...] = ()

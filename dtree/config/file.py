@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import os.path
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any, Final
 
@@ -55,7 +56,7 @@ def load(cwd: Path, environment: str | None = None) -> Configuration:
         environment: name of the `[env.NAME]` table that goes before the top level; None for none.
 
     Raises:
-        ConfigError: the file cannot be read, is no TOML, has an unknown key or a wrong type, or has no such environment.
+        ConfigError: the file cannot be read, is no TOML, has unknown keys or wrong types (all told at once), or has no such environment.
 
     Effects: reads files.
     """
@@ -71,11 +72,9 @@ def load(cwd: Path, environment: str | None = None) -> Configuration:
     data = _parse(file, text)
     environments = data.pop("env", {})
     whole = Configuration(file, text, (((), data),))
-    _check_table(whole, (), data)
-    if not isinstance(environments, dict):
-        raise ConfigError("`env` must be a table", place=whole.place(("env",)), hint="write [env.staging]")
-    for name, table in environments.items():
-        _check_table(whole, ("env", name), table)
+    errors = [*_table_errors(whole, (), data), *_environment_errors(whole, environments)]
+    if errors:
+        raise ConfigError.joined(sorted(errors, key=_line))
     if environment is None:
         return whole
     if environment not in environments:
@@ -123,51 +122,83 @@ def _parse(file: Path, text: str) -> dict[str, Any]:
         raise ConfigError(f"not valid TOML: {message[:1].lower()}{message[1:]}", place=Place(str(file), line, column)) from error
 
 
-def _check_table(configuration: Configuration, prefix: Key, table: object) -> None:
+def _environment_errors(configuration: Configuration, environments: object) -> Iterator[ConfigError]:
+    if not isinstance(environments, dict):
+        yield ConfigError("`env` must be a table", place=configuration.place(("env",)), hint="write [env.staging]")
+        return
+    for name, table in environments.items():
+        yield from _table_errors(configuration, ("env", name), table)
+
+
+def _table_errors(configuration: Configuration, prefix: Key, table: object) -> Iterator[ConfigError]:
     """Check a top level or an environment: known keys, right types. Tables of stores are checked once their store is known."""
     if not isinstance(table, dict):
-        raise ConfigError(f"`{'.'.join(prefix)}` must be a table", place=configuration.place(prefix))
-    settings = {setting.key: setting for setting in BUILT_IN if setting.key}
+        yield ConfigError(f"`{'.'.join(prefix)}` must be a table", place=configuration.place(prefix))
+        return
     for name, value in table.items():
-        key = (name,)
+        key = (*prefix, name)
         if name == "stores":
-            _check_stores(configuration, (*prefix, name), value)
-        elif key in settings:
-            configuration.convert(settings[key], (*prefix, name), value)
+            yield from _stores_errors(configuration, key, value)
         elif name == "nomad" and isinstance(value, dict):
-            _check_nomad(configuration, (*prefix, name), value, settings)
+            for inner in value:
+                yield from _errors_of(partial(_check_key, configuration, (*prefix, name), inner, value[inner]))
         else:
-            _refuse_unknown(configuration, (*prefix, name), [*(key[0] for key in settings), "stores", *(() if prefix else ("env",))])
-            raise ConfigError(f"`{'.'.join((*prefix, name))}` must be a table", place=configuration.place((*prefix, name)))
+            yield from _errors_of(partial(_check_key, configuration, prefix, name, value))
 
 
-def _check_nomad(configuration: Configuration, prefix: Key, table: Mapping[str, Any], settings: Mapping[Key, Setting]) -> None:
-    for name, value in table.items():
-        if name == "token":
-            raise ConfigError(
-                "a token may not stand in a file that is shared",
-                place=configuration.place((*prefix, name)),
-                hint="set NOMAD_TOKEN, or name a file of its own with `token-file`",
-            )
-        _refuse_unknown(configuration, (*prefix, name), [key[-1] for key in settings if key[0] == "nomad"])
-        configuration.convert(settings["nomad", name], (*prefix, name), value)
+def _errors_of(check: Callable[[], None]) -> Iterator[ConfigError]:
+    try:
+        check()
+    except ConfigError as error:
+        yield error
 
 
-def _check_stores(configuration: Configuration, prefix: Key, tables: object) -> None:
+def _check_key(configuration: Configuration, table: Key, name: str, value: object) -> None:
+    """Check one key of `table`, which is the top level, an environment or the table `nomad` of one of these."""
+    below = table[2:] if table[:1] == ("env",) else table
+    place = configuration.place((*table, name))
+    setting = _SETTINGS.get((*below, name))
+    if below and name == "token":
+        hint = "set NOMAD_TOKEN, or name a file of its own with `token-file`"
+        raise ConfigError("a token may not stand in a file that is shared", place=place, hint=hint)
+    if setting is not None:
+        configuration.convert(setting, (*table, name), value)
+        return
+    known = [key[-1] for key in _SETTINGS if key[:-1] == below]
+    if not below:
+        known += ["nomad", "stores", *(() if table else ("env",))]
+    _refuse_unknown(configuration, (*table, name), known, _elsewhere(name, below))
+    raise ConfigError(f"`{'.'.join((*table, name))}` must be a table", place=place)
+
+
+def _elsewhere(name: str, table: Key) -> str:
+    """Name the key of a setting that is known by this name as an option, or in another table."""
+    for key, setting in _SETTINGS.items():
+        if name in (setting.name, *setting.flags, key[-1]):
+            return f"did you mean '{key[-1]}'" + ("?" if key[:-1] == table else f" in [{key[0]}]?" if key[:-1] else " at the top level?")
+    return ""
+
+
+def _stores_errors(configuration: Configuration, prefix: Key, tables: object) -> Iterator[ConfigError]:
     tables_by_name = tables if isinstance(tables, dict) else {"": tables}
     for name, table in tables_by_name.items():
         if not isinstance(table, dict):
             key = (*prefix, name) if name else prefix
-            raise ConfigError(f"`{'.'.join(key)}` must be a table", place=configuration.place(key), hint="write [stores.filesystem]")
+            yield ConfigError(f"`{'.'.join(key)}` must be a table", place=configuration.place(key), hint="write [stores.filesystem]")
 
 
-def _refuse_unknown(configuration: Configuration, key: Key, known: Iterable[str]) -> None:
+def _refuse_unknown(configuration: Configuration, key: Key, known: Iterable[str], elsewhere: str = "") -> None:
     names = sorted(set(known))
     if key[-1] not in names:
-        hint = did_you_mean(key[-1], names) or f"known here: {', '.join(names)}"
+        hint = elsewhere or did_you_mean(key[-1], names) or f"known here: {', '.join(names)}"
         raise ConfigError(f"unknown key `{key[-1]}`", place=configuration.place(key), hint=hint)
 
 
+def _line(error: ConfigError) -> int:
+    return (error.place.line or 0) if error.place else 0
+
+
+_SETTINGS: Final[Mapping[Key, Setting]] = {setting.key: setting for setting in BUILT_IN if setting.key}
 _HEADER: Final = re.compile(r"\s*\[\[?([^\]]+)\]")
 _KEY: Final = re.compile(r"""\s*((?:[\w-]+|"[^"]*"|'[^']*')(?:\s*\.\s*(?:[\w-]+|"[^"]*"|'[^']*'))*)\s*=""")
 

@@ -22,6 +22,7 @@ class Setting:
         flags: another spelling of the option, hidden in the help.
         choices: the only values allowed, () for any.
         at_least: smallest number allowed.
+        above: the number that it must be more than.
         secret: its value appears nowhere.
     """
 
@@ -34,6 +35,7 @@ class Setting:
     flags: tuple[str, ...] = ()
     choices: tuple[str, ...] = ()
     at_least: float | None = None
+    above: float | None = None
     required: bool = False
     secret: bool = False
 
@@ -128,7 +130,7 @@ PLACEMENT_TIMEOUT: Final = Setting(
     default="15s",
     variables=("NOMAD_DTREE_PLACEMENT_TIMEOUT",),
     key=("placement-timeout",),
-    at_least=0,
+    above=0,
 )
 
 FAIL_FAST: Final = Setting(

@@ -32,6 +32,8 @@ def convert(setting: Setting, value: Any, folder: Path, blame: DtreeError) -> An
         raise wrong(f"{blame.problem}: {shown} is not {_words(setting)}", place=blame.place, hint=hint)
     if setting.at_least is not None and result < setting.at_least:
         raise wrong(f"{blame.problem}: {shown} is less than {setting.at_least:g}", place=blame.place)
+    if setting.above is not None and result <= setting.above:
+        raise wrong(f"{blame.problem}: {shown} is not more than {setting.above:g}", place=blame.place)
     return result
 
 

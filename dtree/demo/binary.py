@@ -45,7 +45,7 @@ def find_nomad(given: str | None = None, *, on_path: bool = False, stream: TextI
         stream: where progress goes while it builds: one line that moves on a terminal, else a line every 20 s.
 
     Raises:
-        DemoError: the path named is no program, Go is missing, or the build failed.
+        DemoError: the path named is no program, Go is missing, the cache folder cannot be used, or the build failed.
 
     Effects: reads the environment; may download modules and write to the cache.
     """
@@ -57,6 +57,7 @@ def find_nomad(given: str | None = None, *, on_path: bool = False, stream: TextI
     if _is_program(target):
         return target
     go = _find_go()
+    _make_folder(target.parent)
     with _one_builder(target, stream):
         if not _is_program(target):
             _build(go, target, stream)
@@ -83,7 +84,22 @@ def _checked(path: str) -> Path:
 
 
 def _is_program(path: Path) -> bool:
-    return path.is_file() and os.access(path, os.X_OK)
+    return os.path.isfile(path) and os.access(path, os.X_OK)  # noqa: PTH113 - never raises
+
+
+def _make_folder(folder: Path) -> None:
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        writable = os.access(folder, os.W_OK | os.X_OK)
+        why = "it may not be written to"
+    except OSError as error:
+        writable, why = False, error.strerror or str(error)
+    if not writable:
+        raise DemoError(
+            f"the cache folder {folder} cannot be used: {why}",
+            hint=f"set NOMAD_DTREE_CACHE to a folder that can be written to, {_OTHER_WAYS}",
+            code="cache-unusable",
+        )
 
 
 def _find_go() -> str:
@@ -100,7 +116,6 @@ def _find_go() -> str:
 @contextmanager
 def _one_builder(target: Path, stream: TextIO) -> Iterator[None]:
     """Hold the build lock of `target`: two builds at once would take twice as long. The system frees it with the process."""
-    target.parent.mkdir(parents=True, exist_ok=True)
     with (target.parent / f".{target.name}.lock").open("w") as lock:
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)

@@ -8,10 +8,10 @@ from typing import Final
 
 from dtree.events import RunStarted
 from dtree.record import RunRecord, State, StepRecord
-from dtree.views.outline import OutlineRow, outline
+from dtree.views.outline import OutlineRow, outline, without_references
 from dtree.views.style import Cell, Look, Role, columns
 from dtree.views.text import cells, clean, duration, join_names, short_revision
-from dtree.views.words import address_lines, change_words, state_role, state_word
+from dtree.views.words import address_lines, change_words, identity, state_role, state_word
 
 _MARKS: Final[Mapping[State, str]] = {
     "ready": "ready",
@@ -71,14 +71,38 @@ def frame(record: RunRecord, tree: Sequence[OutlineRow], *, now_s: float, width:
 
 def step_lines(record: RunRecord, tree: Sequence[OutlineRow], *, now_s: float, width: int, room: int, look: Look) -> list[str]:
     """Draw the steps in at most `room` lines: as a tree where it fits, else those that matter, in plan order, and how many more."""
-    for rows in (tree, [row for row in tree if not row.reference]):
-        if rows and len(rows) <= room and _widest(rows, look) <= width // 2:
+    for rows in (tree, without_references(tree)):
+        if rows and len(rows) <= room and _widest(record, rows, look) <= width // 2:
             return _aligned([_cells(record, row.name, row, now_s=now_s, wide=width >= _WIDE, look=look) for row in rows], width, look)
     shown, hidden = _choose(record.steps, room)
     lines = _aligned([_cells(record, name, None, now_s=now_s, wide=width >= _WIDE, look=look) for name in shown], width, look)
     if hidden:
         lines.append(look.paint(look.fit(f"{look.mark('ellipsis')} and {hidden} more", width), "dim"))
     return lines
+
+
+def final_lines(record: RunRecord, tree: Sequence[OutlineRow], *, now_s: float, width: int, look: Look) -> list[str]:
+    """Draw every step, for the scrollback: as many lines as it takes, and none is cut; the terminal wraps the long ones.
+
+    Args:
+        record: the run at its end.
+        tree: from `run_outline`.
+        now_s: Unix seconds.
+        width: columns of the terminal: a tree that takes more than half of them gives way to the plan's order.
+        look: colours and marks.
+    """
+    rows = without_references(tree)
+    shown: Sequence[tuple[str, OutlineRow | None]] = [(row.name, row) for row in rows]
+    if not rows or _widest(record, rows, look) > width // 2:
+        shown = [(name, None) for name in record.steps]
+    lines: list[list[Cell]] = []
+    for name, row in shown:
+        *most, note = _cells(record, name, row, now_s=now_s, wide=width >= _WIDE, look=look)
+        step = record.steps[name]
+        labels = address_lines(step.addresses) if step.state == "ready" else ()
+        lines.append([*most, (labels[0], "") if labels else note])
+        lines.extend([*[("", "")] * len(most), (label, "")] for label in labels[1:])  # type: ignore[list-item]
+    return _aligned(lines, width, look, cut=False)
 
 
 def _head(record: RunRecord) -> str:
@@ -101,16 +125,20 @@ def _cells(record: RunRecord, name: str, row: OutlineRow | None, *, now_s: float
     words, role = change_words(step.planned.change), state_role(step)
     guide = row.guide(look) if row else ""
     if row and row.reference:
-        return [("", ""), (f"{guide}{clean(name)} (above)", "dim"), *[("", "")] * 4]  # type: ignore[list-item]
+        return [("", ""), (f"{guide}{_named(step)} (above)", "dim"), *[("", "")] * 4]  # type: ignore[list-item]
     quiet: Role = "dim" if role == "dim" else ""
     return [
         (look.mark(_MARKS.get(step.state, "pending")), role),
-        (guide + clean(name), quiet),
+        (guide + _named(step), quiet),
         (step.planned.change if wide else look.mark(words.mark), words.role),
         (state_word(step, record.verb), role),
         (_elapsed(step, now_s), "dim"),
         (_note(step, record.steps), "bad" if step.state == "failed" else quiet),
     ]
+
+
+def _named(step: StepRecord) -> str:
+    return identity(step.planned.job, step.planned.id, step.planned.namespace)
 
 
 def _elapsed(step: StepRecord, now_s: float) -> str:
@@ -145,9 +173,10 @@ def _choose(steps: Mapping[str, StepRecord], room: int) -> tuple[list[str], int]
     return sorted(kept, key=place.__getitem__), len(ranked) - len(kept)
 
 
-def _widest(rows: Sequence[OutlineRow], look: Look) -> int:
-    return max(cells(row.guide(look)) + cells(clean(row.name)) for row in rows)
+def _widest(record: RunRecord, rows: Sequence[OutlineRow], look: Look) -> int:
+    return max(cells(row.guide(look)) + cells(_named(record.steps[row.name])) for row in rows)
 
 
-def _aligned(rows: Sequence[Sequence[Cell]], width: int, look: Look) -> list[str]:
-    return columns(rows, look=look, right=(4,), sizes={1: (0, width // 2), 3: (_STATE_WIDTH, width), 4: (_TIME_WIDTH, width)}, width=width)
+def _aligned(rows: Sequence[Sequence[Cell]], width: int, look: Look, *, cut: bool = True) -> list[str]:
+    sizes = {1: (0, width // 2), 3: (_STATE_WIDTH, width), 4: (_TIME_WIDTH, width)}
+    return columns(rows, look=look, right=(4,), sizes=sizes, width=width if cut else None)

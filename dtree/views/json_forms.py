@@ -50,6 +50,8 @@ def event_kind(event_class: type) -> str:
 def event_form(event: Event) -> dict[str, Any]:
     """Return an event as JSON values: schema, kind, time, then its fields in the order of its class."""
     body = _plain(event)
+    if "elapsed_s" in body:
+        body["elapsed_s"] = round(body["elapsed_s"], 3)  # as precise as the times
     return {"schema": EVENT_SCHEMA, "event": event_kind(type(event)), "time": utc(body.pop("time_s")), **body}
 
 
@@ -70,9 +72,10 @@ def plan_json(plan: Plan) -> str:
     )
 
 
-def status_json(rows: Iterable[StatusRow]) -> str:
-    """Write where the jobs stand as one document."""
-    return _document({"schema": EVENT_SCHEMA, "jobs": [_plain(row) for row in rows]})
+def status_json(rows: Iterable[StatusRow], *, line: bool = False) -> str:
+    """Write where the jobs stand as one document; on one line where more will follow, so that a reader can tell them apart."""
+    form = {"schema": EVENT_SCHEMA, "jobs": [_plain(row) for row in rows]}
+    return _line(form) if line else _document(form)
 
 
 def error_json(error: DtreeError) -> str:

@@ -9,6 +9,7 @@ from typing import Final, Literal, Self, TextIO
 
 from dtree.events import (
     Event,
+    PlannedStep,
     RunFinished,
     RunInterrupted,
     RunStarted,
@@ -25,7 +26,7 @@ from dtree.record import Recorder, StepRecord
 from dtree.views.style import PLAIN, Look, Role
 from dtree.views.summary import summary_text
 from dtree.views.text import cells, clean, count, duration, join_names, short_revision, write
-from dtree.views.words import address_lines, state_role, state_word
+from dtree.views.words import address_lines, identity, state_role, state_word
 
 Verbosity = Literal["quiet", "normal", "verbose"]
 
@@ -54,6 +55,7 @@ class Lines:
         self._recorder: Recorder | None = None
         self._verb = ""
         self._name_width = 0
+        self._written = False
 
     def __enter__(self) -> Self:
         return self
@@ -66,13 +68,14 @@ class Lines:
         """Write the event's line, if this verbosity shows it."""
         if isinstance(event, RunStarted):
             self._recorder, self._verb = Recorder(), event.verb
-            self._name_width = min(max((cells(clean(step.job)) for step in event.steps), default=0), _WIDEST_NAME)
+            self._name_width = min(max((cells(_named(step)) for step in event.steps), default=0), _WIDEST_NAME)
         if self._recorder is None:
             return
         self._recorder(event)
         if isinstance(event, RunFinished):
             self._summarize(self._recorder)
         elif self._shows(event, self._recorder.steps):
+            self._written = True
             write(self._stream, self._line(event, self._recorder.steps) + "\n")
 
     def _shows(self, event: Event, steps: Mapping[str, StepRecord]) -> bool:
@@ -103,7 +106,7 @@ class Lines:
             case _:
                 step = steps[event.job]
                 word, role, told = _tell(event, step, self._verb)
-                name = clean(event.job)
+                name = _named(step.planned)
                 padding = " " * max(self._name_width - cells(name), 0)
                 return f"{stamp} {name}{padding}  {self._look.paint(word, role)}" + (f": {told}" if told else "")
 
@@ -116,7 +119,8 @@ class Lines:
 
     def _summarize(self, recorder: Recorder) -> None:
         self._recorder = None
-        write(self._stream, f"\n{summary_text(recorder.record(), self._look)}\n")
+        gap = "\n" if self._written else ""
+        write(self._stream, f"{gap}{summary_text(recorder.record(), self._look)}\n")
 
 
 def _tell(event: Event, step: StepRecord, verb: str) -> tuple[str, Role, str]:
@@ -131,7 +135,7 @@ def _tell(event: Event, step: StepRecord, verb: str) -> tuple[str, Role, str]:
                 filter(None, (f"version {version}" if version is not None else "", f"warnings: {clean(warnings)}" if warnings else ""))
             )
         case StepReady(reason=reason, addresses=addresses):
-            word, told = word + _time(" in", step), "; ".join(filter(None, (clean(reason), *address_lines(addresses))))
+            word, told = word + _achieved(step), "; ".join(filter(None, (clean(reason), *address_lines(addresses))))
         case StepRetrying(attempt=attempt, attempts=attempts, reason=reason):
             word, role, told = f"attempt {attempt} of {attempts} failed", "bad", clean(reason)
         case StepFailed(reason=reason):
@@ -143,6 +147,17 @@ def _tell(event: Event, step: StepRecord, verb: str) -> tuple[str, Role, str]:
         case _:
             pass  # the run's own events have lines of their own
     return word, role, told
+
+
+def _named(step: PlannedStep) -> str:
+    return identity(step.job, step.id, step.namespace)
+
+
+def _achieved(step: StepRecord) -> str:
+    """Say how long it took; where there was nothing to do, that it did not take anything."""
+    if step.registered or step.planned.change not in ("noop", "absent"):
+        return _time(" in", step)
+    return ", unchanged" if step.planned.change == "noop" else ""
 
 
 def _time(word: str, step: StepRecord) -> str:

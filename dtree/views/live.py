@@ -13,7 +13,7 @@ from rich.text import Text
 
 from dtree.events import Event, RunFinished, RunStarted
 from dtree.record import Recorder
-from dtree.views.frame import frame, run_outline, step_lines
+from dtree.views.frame import final_lines, frame, run_outline
 from dtree.views.outline import OutlineRow
 from dtree.views.style import Look
 from dtree.views.summary import summary_text
@@ -121,8 +121,7 @@ class Live:
         if recorder is None:
             return
         record = recorder.record()
-        width, height = self._region.size
-        lines = step_lines(record, self._tree, now_s=self._now(), width=width - 1, room=max(height - 3, 1), look=self._look)
+        lines = final_lines(record, self._tree, now_s=self._now(), width=self._region.size[0] - 1, look=self._look)
         write(self._stream, "\n".join([*lines, "", summary_text(record, self._look), ""]))
 
 

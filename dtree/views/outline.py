@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from graphlib import TopologicalSorter
 
 from dtree.views.style import Look
@@ -52,6 +52,21 @@ def outline(below: Mapping[str, Collection[str]]) -> Iterator[OutlineRow]:
         shown.add(row.name)
         names = children[row.name]
         stack.extend(OutlineRow(name, (*row.last, name == names[-1]), reference=False) for name in reversed(names))
+
+
+def without_references(rows: Sequence[OutlineRow]) -> list[OutlineRow]:
+    """Leave the references out, and draw the branches anew: what came before them may now be the last of its level."""
+    kept: list[OutlineRow] = []
+    followed: list[bool] = []  # for each level, whether a sibling comes further down
+    for row in reversed(rows):
+        if row.reference:
+            continue
+        depth = len(row.last)
+        followed = [*followed[:depth], *[False] * (depth - len(followed))]
+        kept.append(replace(row, last=tuple(not follows for follows in followed)))
+        if depth:
+            followed[-1] = True
+    return kept[::-1]
 
 
 def reduce_edges(below: Mapping[str, Collection[str]]) -> dict[str, tuple[str, ...]]:

@@ -7,9 +7,9 @@ from collections.abc import Mapping, Sequence
 from typing import Final
 
 from dtree.record import Health, StatusRow
-from dtree.views.outline import OutlineRow, outline
+from dtree.views.outline import OutlineRow, outline, without_references
 from dtree.views.style import PLAIN, Cell, Look, Role, columns
-from dtree.views.text import clean, count
+from dtree.views.text import cells, clean, count
 from dtree.views.words import address_lines, identity
 
 _TITLES: Final = ("JOB", "TYPE", "STATE", "HEALTH", "VERSION", "ALLOCS", "ADDRESSES")
@@ -31,14 +31,52 @@ def status_text(rows: Sequence[StatusRow], look: Look = PLAIN) -> str:
     """
     if not rows:
         return "No jobs."
+    return "\n".join([*_aligned([line for job in _jobs(rows, look) for line in job], look), "", _count_line(rows, look)])
+
+
+def status_picture(rows: Sequence[StatusRow], *, width: int, height: int, look: Look, note: str = "") -> list[str]:
+    """Write the same for a screen: lines that fit its size, the head and the count always among them.
+
+    Args:
+        rows: the jobs.
+        width: columns; lines are cut off before the last one.
+        height: lines; one stays free for the cursor.
+        look: colours and marks.
+        note: a last line, such as why the table is not up to date; "" for none.
+    """
+    room = max(height - 3 - bool(note), 1)  # head, count, cursor
+    jobs = _jobs(rows, look)
+    shown: list[list[Cell]] = []
+    hidden = len(jobs)
+    left_over = sum(map(len, jobs)) > room
+    for job in jobs:
+        if len(shown) + len(job) > room - left_over:
+            break
+        shown.extend(job)
+        hidden -= 1
+    more = [look.paint(f"{look.mark('ellipsis')} and {hidden} more", "dim")] if hidden else []
+    last = [look.paint(look.fit(clean(note), width - 1), "bad")] if note else []
+    counted = _count_line(rows, Look(unicode=look.unicode))
+    counted = _count_line(rows, look) if cells(counted) < width else look.fit(counted, width - 1)
+    return [*_aligned(shown, look, width=width - 1), *more, counted, *last]
+
+
+def _jobs(rows: Sequence[StatusRow], look: Look) -> list[list[list[Cell]]]:
+    """Return the lines of every job, in the order of the tree."""
     by_name = {row.job: row for row in rows}
-    table: list[list[Cell]] = [[(title, "dim") for title in _TITLES]]
-    for line in outline({row.job: row.needs for row in rows}):
-        if not line.reference:
-            table.extend(_lines(by_name[line.name], line, look))
+    tree = without_references(tuple(outline({row.job: row.needs for row in rows})))
+    return [_lines(by_name[line.name], line, look) for line in tree]
+
+
+def _aligned(lines: Sequence[Sequence[Cell]], look: Look, *, width: int | None = None) -> list[str]:
+    head: list[Cell] = [(title, "dim") for title in _TITLES]
+    return columns([head, *lines], look=look, right=(4, 5), sizes={0: (0, 60)}, width=width)
+
+
+def _count_line(rows: Sequence[StatusRow], look: Look) -> str:
     counts = Counter(row.health for row in rows)
     health = ", ".join(f"{counts[word]} {look.paint(word, role)}" for word, role in _ROLES.items() if counts[word])
-    return "\n".join([*columns(table, look=look, right=(4, 5), sizes={0: (0, 60)}), "", f"{count(len(rows), 'job')}: {health}"])
+    return f"{count(len(rows), 'job')}: {health}" if rows else "No jobs."
 
 
 def _lines(row: StatusRow, line: OutlineRow, look: Look) -> list[list[Cell]]:

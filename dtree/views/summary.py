@@ -40,10 +40,18 @@ def _failures(record: RunRecord, look: Look) -> Iterator[str]:
         title = f"{look.mark('failed')} {identity(name, step.planned.id, step.planned.namespace)} {told}"
         lines = [f"{look.paint(title, 'bad')}{_after(step)}: {clean(step.reason)}"]
         lines.extend(f"    attempt {number}: {clean(reason)}" for number, reason in enumerate(step.attempts, start=1))
-        lines.extend(f"    {look.fit(clean(line), _LONGEST_DETAIL)}" for detail in step.details for line in detail.splitlines() or [""])
+        lines.extend(f"    {look.fit(clean(line), _LONGEST_DETAIL)}" for line in _details(step))
         lines.extend([f"    {look.paint('hint:', 'busy')} {clean(step.hint)}"] if step.hint else [])
         lines.extend(_lost_line(record, name))
         yield "\n".join(line.rstrip() for line in lines)
+
+
+def _details(step: StepRecord) -> Iterator[str]:
+    """Yield the lines that support a failure, without those that the reason above them ends in."""
+    for detail in step.details:
+        for line in detail.splitlines() or [""]:
+            if not line.strip() or not f": {step.reason}".endswith(f": {line.strip()}"):
+                yield line
 
 
 def _kept(record: RunRecord, look: Look) -> Iterator[str]:
@@ -70,6 +78,11 @@ def _notices(record: RunRecord, look: Look) -> Iterator[str]:
     if record.interrupted:
         yield _standing(record, look)
         return
+    stay = [name for name, step in record.steps.items() if step.registered and step.state == "failed"]
+    if stay and record.verb != "stop":
+        registered = sum(step.registered for step in record.steps.values())
+        told = "1 job registered by this run stays" if registered == 1 else f"{registered} jobs registered by this run stay"
+        yield f"{told} in Nomad, also what did not become ready: {join_names(stay)}"
     given_up = [name for name, step in record.steps.items() if step.state == "lost" and not step.because]
     if given_up:
         yield f"{not_begun(record.verb).capitalize()}, because the run was broken off: {join_names(given_up)}"
@@ -85,7 +98,7 @@ def _standing(record: RunRecord, look: Look) -> str:
     """Say where everything stands after an interrupt, and how to go on."""
     stopping = record.verb == "stop"
     titles = ("stopped", "not yet stopped", "not stopped") if stopping else ("ready", "not yet ready", "not started")
-    ready = [name for name, step in record.steps.items() if step.state == "ready"]
+    ready = [name for name, step in record.steps.items() if step.state == "ready" and step.planned.change != "absent"]
     begun = [(name, step) for name, step in record.steps.items() if step.state in _UNDER_WAY]
     rest = [name for name, step in record.steps.items() if step.state == "pending" or (step.state == "lost" and not step.because)]
     parts = [
@@ -113,7 +126,8 @@ def _under_way(step: StepRecord) -> str:
 def _outcome(record: RunRecord, look: Look) -> str:
     word, role = _OUTCOMES.get(record.exit_code, ("Incomplete", "bad"))
     time = f" in {duration(record.elapsed_s)}" if record.exit_code is not None else ""
-    return f"{look.paint(f'{word}:', role)} {', '.join(_counts(record)) or 'no jobs'}{time}"
+    changed = "" if record.verb == "stop" else _changed_elsewhere(record)
+    return f"{look.paint(f'{word}:', role)} {', '.join(_counts(record)) or 'no jobs'}{changed}{time}"
 
 
 def _counts(record: RunRecord) -> Iterator[str]:
@@ -134,7 +148,16 @@ def _counts(record: RunRecord) -> Iterator[str]:
     yield from (*good, *bad) if record.exit_code == EXIT_OK else (*bad, *good)
 
 
+def _changed_elsewhere(record: RunRecord) -> str:
+    """Count all that were changed, where not only ready ones were."""
+    changed = [step.state for step in record.steps.values() if step.registered]
+    return f"; {len(changed)} changed" if any(state != "ready" for state in changed) else ""
+
+
 def _changed(record: RunRecord) -> str:
+    """Count the ready ones by whether they were changed; nothing where others were changed too, `_changed_elsewhere` counts them all."""
+    if _changed_elsewhere(record):
+        return ""
     ready = [step.registered for step in record.steps.values() if step.state == "ready"]
     changed = sum(ready)
     parts = [f"{number} {word}" for number, word in ((changed, "changed"), (len(ready) - changed, "unchanged")) if number]

@@ -39,7 +39,7 @@ CHANGES: Final[Mapping[str, ChangeWords]] = {
     "rerun": ChangeWords("!", "busy", "to run again", "rerunning"),
     "evaluate": ChangeWords("?", "busy", "to evaluate", "evaluating"),
     "stop": ChangeWords("-", "bad", "to stop", "stopping", "stopped"),
-    "purge": ChangeWords("x", "bad", "to purge", "stopping", "purged"),
+    "purge": ChangeWords("x", "bad", "to purge", "purging", "purged"),
     "keep": ChangeWords("=", "dim", "kept", "keeping", "kept"),
     "absent": ChangeWords(".", "dim", "not running", "looking", "not running"),
     "noop": ChangeWords("=", "dim", "unchanged", "checking"),

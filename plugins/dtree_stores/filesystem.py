@@ -50,8 +50,14 @@ class FilesystemStore(Store):
         """Find the three places and open a view of them. Effects: reads the folder.
 
         Raises:
-            StoreError: one is missing, is a file where a folder is wanted or the reverse, or lies outside the root.
+            StoreError: one is missing, cannot be looked at, is a file where a folder is wanted or the reverse, or lies outside the root.
         """
+        try:
+            return self._open()
+        except (OSError, RuntimeError) as error:  # a loop of links is a RuntimeError before Python 3.13
+            raise _unreadable(error, str(getattr(error, "filename", None) or "the store")) from error
+
+    def _open(self) -> FilesystemSnapshot:
         given: Path | None = self.settings["fs_depfile_path"]
         root = self.settings["fs_root"] or (given.parent if given else self.context.cwd)
         root = _folder(root, "root", "--fs-root")
@@ -109,7 +115,10 @@ class FilesystemSnapshot(Snapshot):
             places = self._places
             # Where the jobs lie in the root itself, the dependency file stands among them.
             depfile = os.path.relpath(places.depfile.resolve(), places.jobs)
-            self._listed = tuple(sorted(path for path in _walk(places.jobs, "", places.jobs_root, ()) if path != depfile))
+            try:
+                self._listed = tuple(sorted(path for path in _walk(places.jobs, "", places.jobs_root, ()) if path != depfile))
+            except OSError as error:
+                raise _unreadable(error, str(error.filename or places.jobs)) from error
         return self._listed
 
     def read_jobs(self, paths: Sequence[str]) -> Mapping[str, Text]:

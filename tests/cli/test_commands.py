@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import json
 import signal
+import sys
 from pathlib import Path
 
 import pytest
 
+from dtree.cli.app import main
 from dtree.errors import EXIT_CHANGES_PENDING, EXIT_ERROR, EXIT_INTERRUPTED, EXIT_JOB_FAILED, EXIT_OK, EXIT_USAGE
 from dtree.model import JobRef
 from tests.cli.conftest import Program
@@ -212,3 +214,29 @@ def test_a_signal_during_a_run_registers_nothing_more_and_is_exit_code_130(
     assert ended.code == EXIT_INTERRUPTED
     assert [event["signal"] for event in ended.json_lines() if event["event"] == "run-interrupted"] == [name]
     assert nomad.called("register") == ["postgres", "postgres_setup"]
+
+
+def test_a_job_that_only_has_a_job_file_runs_by_its_name(program: Program, shop: Path, nomad: FakeCluster) -> None:
+    (shop / "jobs" / "v.nomad").write_text('job "v" { type = "service" }')
+    assert program("plan", "v").code == EXIT_OK
+    assert program("run", "v").code == EXIT_OK
+    assert nomad.called("register") == ["v"]
+
+
+@pytest.mark.parametrize(("words", "stream", "told"), [(("--output", "json"), "stdout", True), ((), "stderr", False)])
+def test_a_run_whose_output_is_lost_goes_on_and_is_not_told_as_fine(
+    shop: Path,
+    nomad: FakeCluster,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+    words: tuple[str, ...],
+    stream: str,
+    told: bool,  # noqa: FBT001 - a table
+) -> None:
+    assert shop.exists()
+    with Path("/dev/full").open("w", buffering=1) as full:
+        monkeypatch.setattr(sys, stream, full)
+        code = main(["run", "nginx", *words], {})
+        monkeypatch.undo()
+    assert (code, nomad.called("register")) == (EXIT_JOB_FAILED, IN_ORDER)
+    assert capsys.readouterr().err.startswith("error[output-failed]: standard output cannot be written: No space left") is told

@@ -78,6 +78,14 @@ def test_a_bad_variable_is_an_error_that_names_it(program: Program, shop: Path) 
     assert ended.err == "error[bad-config]: environment variable NOMAD_SKIP_VERIFY: 'maybe' is not true or false\n"
 
 
+def test_a_variable_that_nothing_reads_is_a_warning(program: Program, shop: Path) -> None:
+    assert shop.exists()
+    environ = {"NOMAD_DTREE_PARALELISM": "2", "NOMAD_DTREE_NOMAD": "x", "NOMAD_DTREE_CACHE": "x", "NOMAD_DTREE_FS_ROOT": str(shop)}
+    ended = program("validate", environ=environ)
+    warning = "nothing reads the environment variable NOMAD_DTREE_PARALELISM; did you mean 'NOMAD_DTREE_PARALLELISM'?"
+    assert (ended.code, ended.err) == (EXIT_OK, f"warning: {warning}\n")
+
+
 def test_a_bad_configuration_file_is_told_with_its_line(program: Program, shop: Path) -> None:
     (shop / config.FILE_NAME).write_text("\n[nomad]\nadress = 'x'\n")
     ended = program("validate")
@@ -149,6 +157,39 @@ def test_the_token_appears_nowhere(program: Program, shop: Path, closed_port: in
     ended = program(*words, "--token", TOKEN, "--server-addr", f"http://127.0.0.1:{closed_port}")
     assert ended.code == EXIT_ERROR
     assert TOKEN not in ended.out + ended.err
+
+
+def test_an_empty_token_file_is_told(program: Program, shop: Path) -> None:
+    (shop / "token").write_text("\n")
+    ended = program("plan", "nginx", "--token-file", "token")
+    assert (ended.code, ended.err.splitlines()[0]) == (EXIT_ERROR, f"error[bad-config]: the token file {shop / 'token'} is empty")
+
+
+@pytest.mark.parametrize(
+    "address", ["http://u:SECRET@127.0.0.1:{port}", "http://127.0.0.1:{port}/?token=SECRET", "ftp://u:SECRET@h?token=SECRET"]
+)
+def test_an_error_shows_no_secret_of_an_address(program: Program, shop: Path, closed_port: int, address: str) -> None:
+    assert shop.exists()
+    ended = program("plan", "nginx", "--server-addr", address.format(port=closed_port))
+    assert ended.code == EXIT_ERROR
+    assert "127.0.0.1" in ended.err or "ftp://h" in ended.err
+    assert "SECRET" not in ended.err
+
+
+@pytest.mark.parametrize(
+    "words", [("--server-addr", "http://u:SECRET@h"), ("--nomad-addr=http://u:SECRET@h?token=SECRET",), ("--nomad-addr=u:SECRET@h",)]
+)
+def test_a_bug_report_shows_no_secret_of_an_address(
+    program: Program, shop: Path, monkeypatch: pytest.MonkeyPatch, words: tuple[str, ...]
+) -> None:
+    def break_down(_self: Invocation) -> FakeCluster:
+        raise ValueError("cannot read 'SECRET@h' of http://u:SECRET@h?token=SECRET")
+
+    assert shop.exists()
+    monkeypatch.setattr(Invocation, "cluster", property(break_down))
+    ended = program("plan", "nginx", *words)
+    assert ended.code == EXIT_BUG
+    assert "SECRET" not in ended.err
 
 
 # -- bugs ------------------------------------------------------------------------------------------------------------------------

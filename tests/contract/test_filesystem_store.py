@@ -3,7 +3,8 @@ from __future__ import annotations
 import os
 import shutil
 import subprocess
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -288,3 +289,34 @@ def test_names_and_contents_cannot_be_shifted_into_each_other(tmp_path: Path) ->
     one.jobs(["a"])
     two.jobs(["ab"])
     assert one.revision.id != two.revision.id
+
+
+@pytest.mark.parametrize("settings", [{"root": Path("n" * 300)}, {"depfile": Path("n" * 300)}, {"jobs": Path("n" * 300)}])
+def test_a_place_that_cannot_be_looked_at_is_told_and_never_a_traceback(tmp_path: Path, settings: dict[str, Path]) -> None:
+    write(tmp_path, FILES)
+    places = {what: tmp_path / path for what, path in settings.items()}
+    error = refusal(lambda: store_at(tmp_path, **places).snapshot().depfile())
+    assert error.error_code == "store-unreadable"
+    assert "too long" in error.problem
+
+
+def test_a_folder_that_may_not_be_entered_is_told(tmp_path: Path) -> None:
+    write(tmp_path / "shop", FILES)
+    (tmp_path / "shop").chmod(0)
+    with as_nobody():
+        error = refusal(lambda: store_at(tmp_path, root=tmp_path / "shop").snapshot())
+    (tmp_path / "shop").chmod(0o755)
+    assert error.error_code == "store-unreadable"
+    assert "shop" in error.problem
+
+
+@contextmanager
+def as_nobody() -> Iterator[None]:
+    """Go without the powers of root, to whom no folder is closed."""
+    before = os.geteuid()
+    if before == 0:
+        os.seteuid(65534)
+    try:
+        yield
+    finally:
+        os.seteuid(before)

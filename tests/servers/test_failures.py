@@ -36,8 +36,8 @@ def test_a_datacenter_without_nodes_is_named(scenario: Scenario) -> None:
 def test_exhausted_memory_is_waited_for_with_the_reason_shown(scenario: Scenario) -> None:
     scenario.mock("db", memory_mb=900_000, timeout="3s")
     done, failed = break_db(scenario, "--placement-timeout", "1s", code=6, kind="timed-out")
-    assert failed["reason"] == "not ready within 3 s: waiting for memory on 1 of 1 node"
-    assert "db     waiting: waiting for memory on 1 of 1 node" in done.stderr
+    assert failed["reason"] == "not ready within 3 s: no room: memory on 1 of 1 node"
+    assert "  waiting: no room: memory on 1 of 1 node" in done.stderr
 
 
 def test_a_driver_that_cannot_start_the_task_is_quoted(scenario: Scenario) -> None:

@@ -286,11 +286,12 @@ def test_healthy_and_completed_can_be_asked_for_by_name(scenario: Scenario) -> N
     assert healthy_index(scenario, "db") < scenario.registered()["seed"]
 
 
-def test_a_condition_that_a_job_can_never_reach_is_a_failure_at_once(scenario: Scenario) -> None:
+def test_a_condition_that_a_job_can_never_reach_is_told_before_anything_is_registered(scenario: Scenario) -> None:
     scenario.mock("db", wait_cond="completed")
     done = run(scenario, "db")
-    assert done.code == 3, done.stdout
-    assert failed(done)["reason"] == "a service job is meant to run on, so 'completed' cannot be waited for"
+    assert done.code == 1, done.stdout
+    assert "impossible-condition" in done.stdout + done.stderr
+    assert scenario.registered() == {}
 
 
 def test_seconds_are_waited_for_from_acceptance_on(scenario: Scenario) -> None:
@@ -599,7 +600,7 @@ def test_exhausted_memory_is_waited_for_with_the_reason_shown(scenario: Scenario
     scenario.mock("db", memory_mb=300_000)
     scenario.mock("api", pre="db")
     with scenario.running("run", "api", "--placement-timeout", "1s") as running:
-        running.until("step-waiting", "db", says="waiting for memory on 1 of 1 node")
+        running.until("step-waiting", "db", says="no room: memory on 1 of 1 node")
         assert scenario.names() == ["db", "hog"]
         scenario.api.delete(f"/v1/job/{scenario.id('hog')}")
         done = running.finish()

@@ -8,6 +8,22 @@ from tests.servers.eventually import eventually
 from tests.servers.scenario import Scenario
 
 _SLOW_TO_STOP = "trap 'sleep 1; exit 0' INT; while :; do sleep 0.1; done"
+_LONG_CLEAN_UP = """
+task "clean-up" {
+  driver = "mock_driver"
+  kill_timeout = "1s"
+  lifecycle {
+    hook = "poststop"
+  }
+  config {
+    run_for = "25s"
+  }
+  resources {
+    cpu    = 20
+    memory = 16
+  }
+}
+"""
 
 
 def _shop(scenario: Scenario) -> None:
@@ -144,9 +160,20 @@ def test_stopping_what_is_not_there_says_so(scenario: Scenario) -> None:
     assert "not in Nomad" in done.stderr
 
 
+def test_the_timeout_of_an_entry_leaves_its_tasks_the_time_to_end(scenario: Scenario) -> None:
+    scenario.shell("api", _SLOW_TO_STOP.replace("sleep 1", "sleep 3"), task='kill_timeout = "20s"')
+    assert scenario.dtree("run", "api").code == 0
+    scenario.entries["api"]["timeout"] = 1
+    scenario.depfile(scenario.entries)
+    done = scenario.dtree("stop", "api")
+    assert done.code == 0, done.stderr
+    assert _status(scenario) == {"api": "dead"}
+
+
 def test_a_job_that_does_not_end_in_time_keeps_what_it_needs_running(scenario: Scenario) -> None:
     scenario.mock("db")
-    scenario.shell("api", _SLOW_TO_STOP.replace("sleep 1", "sleep 6"), task='kill_timeout = "20s"', pre="db")
+    # Nomad cuts no task short that runs after the main one, so this goes on beyond kill_timeout and the seconds to spare.
+    scenario.shell("api", _SLOW_TO_STOP, task='kill_timeout = "1s"', group=_LONG_CLEAN_UP, pre="db")
     assert scenario.dtree("run", "api").code == 0
     scenario.entries["api"]["timeout"] = 1
     scenario.depfile(scenario.entries)

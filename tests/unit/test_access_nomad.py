@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import socket
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
@@ -320,3 +321,30 @@ def test_one_client_serves_many_threads(nomad: Nomad, time: Time) -> None:
     for thread in threads:
         thread.join()
     assert answers == [{"ok": True}] * 40
+
+
+@pytest.fixture
+def closed_port() -> Iterator[int]:
+    with socket.socket() as held:
+        held.bind(("127.0.0.1", 0))
+        yield held.getsockname()[1]
+
+
+def test_no_proxy_stands_between_us_and_this_machine(nomad: Nomad, time: Time, closed_port: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HTTP_PROXY", f"http://127.0.0.1:{closed_port}")
+    monkeypatch.setenv("http_proxy", f"http://127.0.0.1:{closed_port}")
+    nomad.says((200, "[]"))
+    assert client_of(nomad, time).call("get", "jobs") == []
+
+
+def test_a_proxy_that_does_not_answer_is_named_and_nomad_is_not_blamed(
+    nomad: Nomad, time: Time, closed_port: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("http_proxy", f"http://u:SECRET@127.0.0.1:{closed_port}")
+    monkeypatch.delenv("no_proxy", raising=False)
+    monkeypatch.delenv("NO_PROXY", raising=False)
+    with pytest.raises(Unreachable) as caught:
+        client_of(nomad, time, address="http://nomad.example:4646").call("get", "jobs")
+    expected = f"the proxy http://127.0.0.1:{closed_port}, on the way to http://nomad.example:4646, does not answer"
+    assert caught.value.problem == expected
+    assert "SECRET" not in str(caught.value)

@@ -15,7 +15,7 @@ from dtree.health import Broken
 from dtree.model import CheckResult
 from dtree.plan import Nothing, Register, Rerun, Step
 from tests.fakes.jobs import job_spec
-from tests.fakes.scripts import fails, well
+from tests.fakes.scripts import exhausted_until, fails, never, well
 from tests.fakes.world import World
 
 
@@ -249,3 +249,25 @@ def test_a_plan_made_for_a_new_job_does_not_overwrite_one_that_came_meanwhile() 
     outcome = acting.act(step, [], world.cluster, Halt())
     assert isinstance(outcome, Refused)
     assert outcome.kind == "changed-meanwhile"
+
+
+def test_a_reason_of_the_second_look_that_names_who_took_over_is_taken() -> None:
+    world = World({"db": {}}, {"db": never})
+    step, awaited = registered(world)
+    first = world.cluster.peek(step.ref)
+    world.cluster.stop(step.ref)
+    early = Broken("superseded", "deployment of version 0: Cancelled due to newer version of job", hint="run again")
+    outcome = acting.explain(step, awaited, early, first, world.cluster, again=False)
+    assert isinstance(outcome, Explained)
+    assert outcome.upheld == Broken("superseded", "somebody stopped the job", hint="run again to start it")
+
+
+def test_details_do_not_say_again_what_the_reason_says() -> None:
+    world = World({"db": {}}, {"db": exhausted_until(1e9)})
+    step, awaited = registered(world)
+    late = Broken("timed-out", "not ready within 3 s: no room: memory on 1 of 1 node")
+    outcome = acting.explain(step, awaited, late, world.cluster.peek(step.ref), world.cluster, again=False)
+    assert outcome == Explained("db", (), None)
+    other = replace(late, reason="too long")
+    outcome = acting.explain(step, awaited, other, world.cluster.peek(step.ref), world.cluster, again=False)
+    assert outcome == Explained("db", ("group main: no room: memory on 1 of 1 node",), None)

@@ -123,13 +123,13 @@ def test_a_required_setting_that_nothing_gives_names_all_three_ways() -> None:
 
 
 @pytest.mark.parametrize(
-    ("text", "seconds"), [("90", 90.0), ("0.5", 0.5), ("90s", 90.0), ("5m", 300.0), ("1h30m", 5400.0), ("1m1.5s", 61.5), ("0", 0.0)]
+    ("text", "seconds"), [("90", 90.0), ("0.5", 0.5), ("90s", 90.0), ("5m", 300.0), ("1h30m", 5400.0), ("1m1.5s", 61.5), ("0.1", 0.1)]
 )
 def test_durations_are_read_as_seconds(text: str, seconds: float) -> None:
     assert value_of("placement-timeout", text).value == seconds
 
 
-@pytest.mark.parametrize("text", ["", "5 m", "m", "-1", "-1s", "1d", "nan", "inf", "1e400", "5m5h", "\u0665m\u0665"])
+@pytest.mark.parametrize("text", ["", "0", "0s", "5 m", "m", "-1", "-1s", "1d", "nan", "inf", "1e400", "5m5h", "\u0665m\u0665"])
 def test_a_bad_duration_is_a_usage_error(text: str) -> None:
     with pytest.raises(UsageError, match="--placement-timeout"):
         value_of("placement-timeout", text)
@@ -202,6 +202,12 @@ def test_a_whole_file_is_accepted(tmp_path: Path) -> None:
     [
         ("paralelism = 2", "unknown key `paralelism`", 1, "paralelism", "did you mean 'parallelism'?"),
         ("\n\n[nomad]\n  adress = 'x'", "unknown key `adress`", 4, "nomad.adress", "did you mean 'address'?"),
+        ("[nomad]\nserver-addr = 'x'", "unknown key `server-addr`", 2, "nomad.server-addr", "did you mean 'address'?"),
+        ("[nomad]\nroot-ca-file = 'x'", "unknown key `root-ca-file`", 2, "nomad.root-ca-file", "did you mean 'ca-cert'?"),
+        ("[nomad]\nkey-file = 'x'", "unknown key `key-file`", 2, "nomad.key-file", "did you mean 'client-key'?"),
+        ("token-file = 'x'", "unknown key `token-file`", 1, "token-file", "did you mean 'token-file' in [nomad]?"),
+        ("[nomad]\nregion = 'x'", "unknown key `region`", 2, "nomad.region", "did you mean 'region' at the top level?"),
+        ("placement-timeout = 0", "`placement-timeout`: '0' is not more than 0", 1, "placement-timeout", ""),
         ("parallelism = '2'", "`parallelism` must be a whole number", 1, "parallelism", ""),
         ("parallelism = true", "`parallelism` must be a whole number", 1, "parallelism", ""),
         ("parallelism = 0", "`parallelism`: '0' is less than 1", 1, "parallelism", ""),
@@ -304,3 +310,14 @@ def test_a_wrong_type_of_a_stores_option_is_told_with_its_place(tmp_path: Path) 
     with pytest.raises(ConfigError) as caught:
         value_of("fs-root", configuration=config.load(tmp_path))
     assert caught.value.place == Place(str(tmp_path / config.FILE_NAME), 2, 1, "stores.filesystem.fs-root")
+
+
+def test_all_faults_of_the_file_are_told_at_once_in_its_order(tmp_path: Path) -> None:
+    error = load_error(tmp_path, "wait = 'redy'\n[nomad]\nadress = 'x'\ntls-skip-verify = 1\n[env.x]\nstor = 'a'\n")
+    assert [(fault.place.line, fault.place.key) for fault in error.faults if fault.place] == [
+        (1, "wait"),
+        (3, "nomad.adress"),
+        (4, "nomad.tls-skip-verify"),
+        (6, "env.x.stor"),
+    ]
+    assert str(error).count("error[bad-config]") == len(error.faults)

@@ -126,6 +126,42 @@ def test_a_change_that_nomad_does_not_name_is_a_change() -> None:
     assert step_of(world.plan("api"), "api").cause == "changed"
 
 
+@pytest.mark.parametrize(
+    ("updates", "change"),
+    [
+        ({"web": {"place": 1}, "main": {"stop": 1}}, "replace"),
+        ({"web": {"place": 1}, "main": {"ignore": 1}}, "replace"),
+        ({"main": {"stop": 1}}, "replace"),
+        ({"old": {"in_place": 1, "place": 2}}, "update"),
+        ({"old": {"ignore": 1, "stop": 2}}, "update"),
+    ],
+)
+def test_a_group_that_comes_or_goes_is_a_replacement_and_another_count_is_not(updates: dict[str, dict[str, int]], change: str) -> None:
+    world = World({"api": {}}, specs={"api": job_spec("api", groups=("old", "web"))})
+    world.cluster.has(world.job("api", TaskGroups=job_spec("api", groups=("old", "main"))["TaskGroups"]))
+    world.cluster.plans["api"] = DryRun("Edited", updates, 7, ("TaskGroups",))
+    assert step_of(world.plan("api"), "api").change == change
+
+
+def test_a_stopped_job_whose_allocations_still_end_says_so() -> None:
+    world = World({"api": {}})
+    world.cluster.has(world.job("api"))
+    world.cluster.stop_s["api"] = 60.0
+    world.cluster.stop(world.ref("api"))
+    world.clock.pause(1.0)
+    step = step_of(world.plan("api"), "api")
+    assert (step.change, step.cause) == ("create", "was stopped; 1 allocation of it is still ending")
+
+
+@pytest.mark.parametrize(("timeout", "expected"), [("2s", 15.0), ("1m", 60.0), (None, 305.0)])
+def test_a_stop_is_never_cut_below_the_time_that_the_job_gives_its_tasks(timeout: str | None, expected: float) -> None:
+    spec = job_spec("api")
+    spec["TaskGroups"][0]["Tasks"][0]["KillTimeout"] = 5_000_000_000
+    world = World({"api": {"timeout": timeout} if timeout else {}}, specs={"api": spec})
+    world.cluster.has(world.job("api"))
+    assert step_of(world.plan("api", verb="stop"), "api").timeout_s == expected
+
+
 def test_a_canary_is_a_replacement() -> None:
     world = World({"api": {}})
     world.cluster.has(world.job("api"))
@@ -296,6 +332,8 @@ def test_a_job_is_alive_as_long_as_anything_of_it_runs_or_will(snapshot: JobSnap
         (Rerun("stop", 0), True),
         (Stop(purge=False), True),
         (Refuse("no way", ""), True),
+        (Evaluate(0), True),
+        (Evaluate(0, forced=True), False),
         (Noop(0), False),
         (Nothing(), False),
     ],

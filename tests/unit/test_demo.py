@@ -257,3 +257,14 @@ def _waiting(*, env: dict[str, str], cwd: Path) -> subprocess.Popen[bytes]:
     assert process.stdout is not None
     process.stdout.readline()
     return process
+
+
+def test_a_cache_folder_that_is_no_folder_is_told(machine: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (machine / "bin/go").write_text("#!/bin/sh\n")
+    (machine / "bin/go").chmod(0o755)
+    (machine / "file").write_text("")
+    monkeypatch.setenv("NOMAD_DTREE_CACHE", str(machine / "file/cache"))
+    with pytest.raises(DemoError) as caught:
+        find_nomad(stream=io.StringIO())
+    assert caught.value.error_code == "cache-unusable"
+    assert str(machine / "file/cache/servers") in caught.value.problem

@@ -47,17 +47,17 @@ SHORT = "81fd0c7e"
     ("reason", "expected"),
     [
         (WINDOWS, "no node is eligible: 3 nodes, 2 filtered by ${attr.kernel.name} = windows, 1 by missing drivers"),
-        (NO_MEMORY, "waiting for memory on 2 of 3 nodes (1 filtered by node class edge)"),
+        (NO_MEMORY, "no room: memory on 2 of 3 nodes (1 filtered by node class edge)"),
         (Placement(), "no node is eligible: there is none in the job's datacenters and node pool"),
         (Placement(nodes_available={"dc9": 0, "dc7": 0}), "no node is eligible: there is none in datacenter dc7, dc9"),
         (Placement(nodes_evaluated=1), "no node is eligible: 1 node"),
         (Placement(nodes_evaluated=2, nodes_filtered=2), "no node is eligible: 2 nodes, 2 filtered"),
-        (Placement(nodes_evaluated=1, nodes_exhausted=1), "waiting for room on 1 of 1 node"),
+        (Placement(nodes_evaluated=1, nodes_exhausted=1), "no room on 1 of 1 node"),
         (
             Placement(nodes_evaluated=4, nodes_exhausted=4, dimension_exhausted={"cpu": 1, "memory": 3}, class_exhausted={"big": 2}),
-            "waiting for memory, class big, cpu on 4 of 4 nodes",
+            "no room: memory, class big, cpu on 4 of 4 nodes",
         ),
-        (Placement(nodes_evaluated=4, quota_exhausted=("memory", "cpu")), "waiting for quota: cpu, memory"),
+        (Placement(nodes_evaluated=4, quota_exhausted=("memory", "cpu")), "no room in the quota: cpu, memory"),
         (
             Placement(nodes_evaluated=5, constraint_filtered={"computed class ineligible": 4, "missing drivers": 1}),
             "no node is eligible: 5 nodes, 1 filtered by missing drivers, 4 by the same, being of the same class",
@@ -255,6 +255,7 @@ def test_a_report_tells_placement_deployment_allocations_checks_and_logs_in_this
         "  second",
         "  third",
         f"{SHORT}/t stderr | panic: no table",
+        f"{SHORT}/t stdout | listening",
     )
 
 
@@ -263,17 +264,31 @@ def test_nodes_that_a_system_job_is_not_let_on_explain_nothing_while_it_runs_on_
     evaluations = [evaluation(failed={"g": WINDOWS, "web": WINDOWS, "full": NO_MEMORY})]
     allocations = (alloc("a1", healthy=True), alloc("a2", group_name="full", healthy=True))
     assert explain(snapshot(stored, *allocations, evaluations=evaluations), awaited(), logs={}, checks={}) == (
-        "group full: waiting for memory on 2 of 3 nodes (1 filtered by node class edge)",
+        "group full: no room: memory on 2 of 3 nodes (1 filtered by node class edge)",
         "group web: no node is eligible: 3 nodes, 2 filtered by ${attr.kernel.name} = windows, 1 by missing drivers",
     )
 
 
-def test_stdout_is_shown_only_where_stderr_is_empty() -> None:
+def test_stdout_is_shown_where_stderr_is_empty() -> None:
     stored = snapshot(job(), failed_alloc(ID, node=""))
     logs = {Question(ID, "t", "stderr"): [" ", "\x07"], Question(ID, "t", "stdout"): [f"line {number}" for number in range(30)]}
     lines = explain(stored, awaited(), logs=logs, checks={})
     assert lines[0] == f"allocation {SHORT} on an unknown node: task t: exit code 1"
     assert lines[1:] == tuple(f"{SHORT}/t stdout | line {number}" for number in range(10, 30))
+
+
+def test_few_lines_of_stderr_come_first_and_the_last_of_stdout_fill_up_to_twenty() -> None:
+    stored = snapshot(job(), failed_alloc(ID))
+    logs = {Question(ID, "t", "stderr"): ["panic", "exit"], Question(ID, "t", "stdout"): [f"line {number}" for number in range(30)]}
+    lines = explain(stored, awaited(), logs=logs, checks={})[1:]
+    errors = (f"{SHORT}/t stderr | panic", f"{SHORT}/t stderr | exit")
+    assert lines == errors + tuple(f"{SHORT}/t stdout | line {number}" for number in range(12, 30))
+
+
+def test_many_lines_of_stderr_leave_no_room_for_stdout() -> None:
+    stored = snapshot(job(), failed_alloc(ID))
+    logs = {Question(ID, "t", "stderr"): [f"line {number}" for number in range(30)], Question(ID, "t", "stdout"): ["listening"]}
+    assert explain(stored, awaited(), logs=logs, checks={})[1:] == tuple(f"{SHORT}/t stderr | line {number}" for number in range(10, 30))
 
 
 def test_a_report_without_anything_to_tell_is_empty() -> None:

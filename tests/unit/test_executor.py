@@ -817,6 +817,26 @@ def test_a_stop_that_takes_too_long_is_exit_6_and_what_is_below_is_not_stopped()
     assert states(record)["postgres"] == "lost"
 
 
+def test_a_stop_that_takes_too_long_says_that_it_has_not_ended() -> None:
+    world = shop(nginx=100_000.0)
+    reason = world.stop("nginx").steps["nginx"].reason
+    assert reason.startswith("not ended within 300 s: 1 allocation still to end")
+
+
+@pytest.mark.parametrize("asked_before", [False, True])
+def test_a_job_that_is_registered_again_while_it_is_being_stopped_is_superseded_at_once(*, asked_before: bool) -> None:
+    world = shop(nginx=60.0)
+    if asked_before:
+        world.cluster.stop(world.ref("nginx"))
+        world.clock.pause(1.0)
+    world.clock.after(5.0, lambda: world.cluster.somebody_registers(world.job("nginx", Meta={"release": "2"})))
+    record = world.stop("nginx", deep=True)
+    step = record.steps["nginx"]
+    assert (record.exit_code, record.elapsed_s, step.kind) == (3, 5.0, "superseded")
+    assert step.reason == "somebody registered the job again while it was being stopped"
+    assert states(record)["postgres"] == "lost"
+
+
 def test_children_of_a_parent_are_stopped_and_awaited_and_purged_before_it() -> None:
     nightly = job_spec("nightly", "batch", Periodic={"Spec": "@daily"})
     world = World({"nightly": {}}, specs={"nightly": nightly})

@@ -278,6 +278,12 @@ def test_an_older_version_is_a_stale_read_at_first_and_somebody_elses_job_later(
     assert isinstance(look(stored, waited_s=6.0), Broken)
 
 
+def test_a_deployment_that_was_cancelled_by_a_stop_says_that_somebody_stopped_the_job() -> None:
+    cancelled = deployment(status="cancelled", description="Cancelled because job is stopped")
+    verdict = look(snapshot(SERVICE, alloc(), deployments=[cancelled]))
+    assert verdict == Broken("superseded", "somebody stopped the job", hint="run again to start it")
+
+
 def test_a_cancelled_deployment_of_the_current_version_is_superseded_not_failed() -> None:
     cancelled = deployment(status="cancelled", description="Cancelled due to newer version of job")
     verdict = look(snapshot(SERVICE, alloc(), deployments=[cancelled]))
@@ -534,7 +540,7 @@ def test_no_eligible_node_is_put_up_with_for_a_while_and_then_a_failure() -> Non
 
 def test_exhausted_resources_are_waited_for_without_end() -> None:
     verdict = look(blocked(g=NO_MEMORY), awaited(eval_id="e1"), waited_s=900.0, unplaceable_s=900.0)
-    assert verdict == Waiting("waiting for memory on 2 of 3 nodes (1 filtered by node class edge)")
+    assert verdict == Waiting("no room: memory on 2 of 3 nodes (1 filtered by node class edge)")
 
 
 def test_a_volume_that_somebody_else_holds_is_waited_for() -> None:
@@ -589,7 +595,7 @@ def test_filtering_some_nodes_is_normal_for_a_system_job() -> None:
 def test_a_system_job_waits_for_room_on_a_full_node() -> None:
     full = Placement(nodes_evaluated=1, nodes_exhausted=1, dimension_exhausted={"cpu": 1})
     stored = snapshot(SYSTEM, alloc(healthy=True), evaluations=[evaluation(failed={"g": full})])
-    assert look(stored) == Waiting("waiting for cpu on 1 of 1 node")
+    assert look(stored) == Waiting("no room: cpu on 1 of 1 node")
 
 
 def test_a_system_job_is_not_ready_before_nomad_has_evaluated_it() -> None:
@@ -761,3 +767,10 @@ def test_a_stop_does_not_wait_for_a_delayed_reschedule_that_places_nothing_any_m
 )
 def test_a_second_look_confirms_only_what_the_first_had_seen(again: Verdict, *, expected: bool) -> None:
     assert is_confirmed(Broken("failed", "y", ("a1",)), again) is expected
+
+
+def test_a_stop_of_a_job_that_was_seen_stopped_and_is_no_longer_is_superseded() -> None:
+    stored = snapshot(SERVICE, alloc())
+    assert stopped(stored) == Waiting("Nomad has not stopped it yet")
+    reason = "somebody registered the job again while it was being stopped"
+    assert stopped(stored, was_stopped=True) == Broken("superseded", reason, hint="stop it again")

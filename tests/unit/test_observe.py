@@ -218,3 +218,18 @@ def test_reading_what_is_stored_asks_for_no_plan_and_for_children_only_when_told
     assert read_stored(jobs, nomad, children=False)["nightly"].children == ()
     assert nomad.called("dry_run") == []
     assert nomad.called("children") == ["nightly"]
+
+
+@pytest.mark.parametrize(
+    ("source", "hint"),
+    [
+        ('job "api" {\n  count = [[ .count ]]\n}', "templates ([[ ]]) are not supported yet"),
+        ('job "api" {\n  count = \n}\n# [[ no more', "mend the job file"),
+    ],
+)
+def test_a_template_that_nomad_cannot_parse_is_named_as_one(source: str, hint: str) -> None:
+    cluster = FakeCluster(FakeClock())
+    cluster.refuse("parse", "jobs/api.nomad", Invalid("input.hcl:2,11-14: Invalid expression; Expected the start of an expression."))
+    with pytest.raises(DeclarationError) as caught:
+        parse_jobs({"api": Text("jobs/api.nomad", source.encode())}, {"api": Entry("api")}, cluster, namespace="")
+    assert [fault.hint for fault in caught.value.faults] == [hint]

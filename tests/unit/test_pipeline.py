@@ -75,6 +75,47 @@ def test_missing_and_ambiguous_job_files_are_told_at_once() -> None:
     assert [fault.code for fault in caught.value.faults] == ["job-file-missing", "job-file-ambiguous"]
 
 
+@pytest.mark.parametrize(
+    ("dependencies", "more", "problem", "key"),
+    [
+        (
+            {"db": {"wait_cond": "completed"}},
+            {},
+            "'db': a service job is meant to run on, so 'completed' cannot be waited for",
+            "dependencies.db.wait_cond",
+        ),
+        (
+            {"api": {"post": {"job": "db", "wait_cond": "completed"}}},
+            {},
+            "'db': a service job is meant to run on, so 'completed' cannot be waited for",
+            "dependencies.api.post.wait_cond",
+        ),
+        (
+            {"db": {"wait_cond": "healthy"}},
+            {"Periodic": {"Spec": "@daily"}},
+            "'db': a periodic job runs only through its children, so 'healthy' cannot be waited for",
+            "dependencies.db.wait_cond",
+        ),
+        (
+            {"db": {"wait_cond": "completed"}},
+            {"ParameterizedJob": {"Payload": "optional"}},
+            "'db': a parameterized job runs only through its children, so 'completed' cannot be waited for",
+            "dependencies.db.wait_cond",
+        ),
+    ],
+)
+def test_a_condition_that_can_never_be_met_is_a_fault_of_the_plan(
+    dependencies: dict[str, Any], more: dict[str, Any], problem: str, key: str
+) -> None:
+    kind = "batch" if more else "service"
+    impossible = World(dependencies, specs={"db": job_spec("db", kind, **more)})
+    with pytest.raises(DeclarationError) as caught:
+        impossible.plan(*dependencies)
+    found = [(fault.code, fault.problem, fault.place and fault.place.key) for fault in caught.value.faults]
+    assert found == [("impossible-condition", problem, key)]
+    assert impossible.cluster.changes == []
+
+
 def test_what_nomad_denies_ends_the_planning() -> None:
     denied = world()
     denied.cluster.refuse("dry_run", "db", Denied("the token may not plan"))
@@ -141,8 +182,19 @@ def test_a_stopped_job_is_suspended_and_wants_nothing() -> None:
     stopped = world()
     stopped.cluster.has(stopped.job("db"))
     stopped.cluster.stop(stopped.ref("db"))
+    stopped.clock.pause(1.0)
     row = status(stopped, "db")["db"]
     assert (row.health, row.reason, row.desired, row.state) == ("Suspended", "stopped", 0, "dead")
+
+
+def test_a_stopped_job_tells_how_much_of_it_still_has_to_end() -> None:
+    stopped = world()
+    stopped.cluster.has(stopped.job("db"))
+    stopped.cluster.stop_s["db"] = 60.0
+    stopped.cluster.stop(stopped.ref("db"))
+    stopped.clock.pause(1.0)
+    row = status(stopped, "db")["db"]
+    assert (row.health, row.reason, row.running, row.desired) == ("Suspended", "stopped; 1 allocation still to end", 1, 0)
 
 
 def test_a_canary_that_waits_for_somebody_is_suspended() -> None:

@@ -2,10 +2,16 @@
 
 from __future__ import annotations
 
-import pytest
+import os
+from pathlib import Path
 
+import pytest
+from dtree_stores.filesystem import FilesystemStore
+
+from dtree.access.nomad import Connection
 from dtree.errors import DeclarationError, GoalError, StoreError, UsageError
 from dtree.sources import Sources, check, goals, read
+from dtree.store import StoreContext
 from tests.fakes.jobs import job_file
 from tests.fakes.store import MemorySnapshot
 
@@ -68,3 +74,46 @@ def test_a_check_finds_everything_without_nomad() -> None:
 
 def test_a_check_without_a_fault_gives_the_sources() -> None:
     assert sorted(check(shop(), store="memory").graph.entries) == ["api", "db", "setup", "web"]
+
+
+def test_a_check_reads_every_job_file_and_tells_all_that_are_no_text() -> None:
+    snapshot = MemorySnapshot(
+        {"dependencies": {"a": {}, "b": {}, "c": {"file": "c.txt"}, "d": {}}},
+        {"a.json": b"", "b.json": b"job {\n\xff", "d.json": job_file("d")},
+        files={"c.txt": b" \n"},
+    )
+    with pytest.raises(DeclarationError) as caught:
+        check(snapshot, store="memory")
+    assert [(fault.code, fault.problem) for fault in caught.value.faults] == [
+        ("bad-job-file", "the job file of 'a' is empty"),
+        ("not-utf-8", "the job file of 'b' is not UTF-8"),
+        ("bad-job-file", "the job file of 'c' is empty"),
+    ]
+
+
+def test_a_check_of_a_folder_tells_every_job_file_that_cannot_be_read(tmp_path: Path) -> None:
+    root = tmp_path / "shop"
+    (root / "jobs").mkdir(parents=True)
+    (root / "dependency.json").write_text('{"dependencies": {"outside": {}, "pipe": {}, "good": {}}}')
+    (tmp_path / "elsewhere").write_text("job {}")
+    (root / "jobs/outside").symlink_to(tmp_path / "elsewhere")
+    os.mkfifo(root / "jobs/pipe")
+    (root / "jobs/good").write_text("job {}")
+    settings = {"fs_root": root, "fs_depfile_path": None, "fs_jobs_path": None}
+    store = FilesystemStore(settings, StoreContext(cwd=tmp_path, cache=tmp_path, nomad=Connection))
+    with pytest.raises(DeclarationError) as caught:
+        check(store.snapshot(), store="filesystem")
+    assert [fault.code for fault in caught.value.faults] == ["store-outside", "store-not-a-file"]
+
+
+def test_a_job_that_only_has_a_job_file_is_a_goal_with_the_defaults_of_the_file() -> None:
+    snapshot = MemorySnapshot({"defaults": {"timeout": 7}, "dependencies": {"a": {}}}, {"a.json": job_file("a"), "v.json": job_file("v")})
+    sources = read(snapshot, store="memory", asked=["v"])
+    assert goals(sources, ["v"], everything=False) == ("v",)
+    assert (sources.graph.needs["v"], sources.graph.entries["v"].timeout_s) == ((), sources.graph.entries["a"].timeout_s)
+
+
+def test_a_goal_without_a_job_file_stays_unknown() -> None:
+    sources = read(shop(), store="memory", asked=["wbe"])
+    with pytest.raises(GoalError):
+        goals(sources, ["wbe"], everything=False)

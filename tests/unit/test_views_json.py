@@ -12,7 +12,7 @@ from typing import get_args
 import pytest
 
 from dtree.errors import DeclarationError, DtreeError, Fault, Place
-from dtree.events import Event, PlannedStep, RunInterrupted, StepFailed, StepKept, StepLost
+from dtree.events import Event, PlannedStep, RunFinished, RunInterrupted, StepFailed, StepKept, StepLost
 from dtree.model import Address, FailureKind
 from dtree.plan import Change, Refuse
 from dtree.record import StatusRow
@@ -140,6 +140,17 @@ def test_status_is_written_as_documented() -> None:
     assert list(form) == ["schema", "jobs"]
     check(form["jobs"][0], "## Status")
     assert form["jobs"][0]["addresses"] == [{"label": "db", "host": "10.0.0.1", "port": 5432}]
+
+
+def test_status_on_one_line_is_the_same_document() -> None:
+    row = StatusRow("db", "db", "default", "service", (), "", "Missing", None, 0, 0, (), "not in Nomad")
+    line = status_json([row], line=True)
+    assert "\n" not in line
+    assert json.loads(line) == json.loads(status_json([row]))
+
+
+def test_times_are_as_precise_as_a_reader_needs() -> None:
+    assert event_form(RunFinished(T, 0, 12.400000000000091))["elapsed_s"] == 12.4
 
 
 def test_an_error_is_a_line_per_fault() -> None:

@@ -9,13 +9,13 @@ from textwrap import dedent
 
 import pytest
 
-from dtree.events import Event, RunFinished, StepFailed
+from dtree.events import Event, PlannedStep, RunFinished, StepFailed, StepStarted
 from dtree.views.json_forms import JsonLines
 from dtree.views.lines import Lines, Verbosity
 from dtree.views.live import Live
 from dtree.views.progress import View, progress
 from dtree.views.style import Look, look_at
-from tests.unit.views_samples import FAILURE, INTERRUPTED, STOP, SUCCESS, T, Terminal, planned, started
+from tests.unit.views_samples import FAILURE, INTERRUPTED, NOOP, STOP, SUCCESS, T, Terminal, planned, started
 
 
 def lines_of(events: Iterable[Event], verbosity: Verbosity = "normal", *, look: Look | None = None) -> str:
@@ -33,7 +33,7 @@ def text(golden: str) -> str:
 def test_a_success_has_one_line_per_event_and_the_summary() -> None:
     expected = text("""
         07:31:58 run nginx: 4 steps, stack shop, filesystem 9f3ac21be77d, 2026-11-21 +0000
-        07:31:58 postgres        ready in 0.5 s: 1 of 1 allocations healthy; db 10.0.0.7:5432
+        07:31:58 postgres        ready, unchanged: 1 of 1 allocations healthy; db 10.0.0.7:5432
         07:31:58 postgres_setup  rerunning: changed: Image
         07:32:00 postgres_setup  ready in 1.5 s: completed
         07:32:00 api             updating: changed: Count
@@ -67,6 +67,15 @@ def test_quiet_shows_failures_and_the_summary() -> None:
     assert summary == lines_of(FAILURE).split("\n\n", 1)[1].splitlines()
 
 
+def test_quiet_has_no_empty_line_before_a_summary_that_stands_alone() -> None:
+    assert lines_of(NOOP, "quiet") == "Done: 1 ready (1 unchanged) in 0.2 s\n"
+
+
+def test_an_id_that_differs_from_the_name_is_told() -> None:
+    start = started(PlannedStep("app", "app-prod", "shop", "create", "not in Nomad yet", (), "ready"), goals=("app",))
+    assert lines_of([start, StepStarted(T, "app", 1)]).splitlines()[1] == "07:31:58 app (app-prod in shop)  creating: not in Nomad yet"
+
+
 def test_a_failure_and_what_it_costs_are_told_as_they_happen() -> None:
     assert lines_of(FAILURE).split("\n\n")[0].splitlines()[-4:] == [
         "07:32:03 api             attempt 1 of 2 failed: task web ended with exit code 1",
@@ -79,16 +88,16 @@ def test_a_failure_and_what_it_costs_are_told_as_they_happen() -> None:
 def test_a_stop_speaks_of_stopping() -> None:
     expected = text("""
         07:31:58 stop nginx: 4 steps, stack shop, filesystem 9f3ac21be77d, 2026-11-21 +0000
-        07:31:58 nginx     stopping: runs
+        07:31:58 nginx     purging: runs
         07:31:58 nginx     accepted
-        07:31:58 nginx     stopping: 1 allocation is ending
+        07:31:58 nginx     purging: 1 allocation is ending
         07:32:00 nginx     purged in 2.0 s: all allocations have ended
         07:32:00 api       stopping: runs
         07:32:01 api       stopped in 1.0 s: all allocations have ended
         07:32:01 postgres  keeping: still needed by search
         07:32:01 postgres  kept: still needed by search
         07:32:01 redis     looking: not in Nomad
-        07:32:01 redis     not running in 0.0 s: not in Nomad
+        07:32:01 redis     not running: not in Nomad
 
         = postgres kept: still needed by search
 

@@ -8,12 +8,13 @@ from textwrap import dedent
 import pytest
 from rich.console import Console
 
-from dtree.events import Event, RunStarted, StepFailed, StepReady, StepStarted, StepWaiting
+from dtree.events import Event, PlannedStep, RunFinished, RunStarted, StepFailed, StepReady, StepStarted, StepWaiting
+from dtree.model import Address
 from dtree.record import fold
 from dtree.views.frame import frame, run_outline
 from dtree.views.live import Live, _Calm
 from dtree.views.style import Look
-from tests.unit.views_samples import BEGINNING, FAILURE, INTERRUPTED, STOP, SUCCESS, T, Terminal, planned, started
+from tests.unit.views_samples import BEGINNING, FAILURE, INTERRUPTED, NGINX, STOP, SUCCESS, T, Terminal, planned, started
 
 
 def picture(events: Iterable[Event], *, now_s: float = T + 5, width: int = 120, height: int = 40, unicode: bool = True) -> str:
@@ -42,11 +43,11 @@ def test_the_tree_has_what_is_needed_below() -> None:
 def test_a_stop_has_the_same_shape() -> None:
     expected = text("""
         Stopping nginx (stack shop, filesystem 9f3ac21be77d)
-        ▸  nginx           purge   stopping      5 s  1 allocation is ending
+        ▸  nginx           purge   purging       5 s  1 allocation is ending
         ·  └─ api          stop    pending            after nginx
         ·     ├─ postgres  keep    pending            after api
         ·     └─ redis     absent  pending            after api
-        1 stopping, 3 pending, 5 s
+        1 purging, 3 pending, 5 s
     """)
     assert expected == picture(STOP[:4])
 
@@ -140,6 +141,46 @@ def test_the_terminal_is_left_with_the_last_state_and_the_summary() -> None:
     assert live.rindex("\x1b[?25h") > live.rindex("\x1b[?25l")  # the cursor is shown again
 
 
+def final_text(events: Iterable[Event], **environ: str) -> list[str]:
+    stream = Terminal()
+    with Live(stream, now=lambda: T + 12, look=Look(), environ={"TERM": "xterm", "NO_COLOR": "1", **environ}) as view:
+        for event in events:
+            view(event)
+    return stream.getvalue().rsplit("\x1b[2K", 1)[1].splitlines()
+
+
+@pytest.mark.parametrize("verb", ["run", "stop"])
+def test_every_job_is_left_on_a_terminal_that_is_too_low_for_all(verb: str) -> None:
+    names = [f"job-{number:02}" for number in range(40)]
+    events: list[Event] = [started(*map(planned, names), verb=verb), *(StepStarted(T, name, 1) for name in names)]
+    events += [StepReady(T + 1, name, "1 of 1 allocations healthy", (NGINX,)) for name in names]
+    lines = final_text([*events, RunFinished(T + 1, 0, 1.0)], LINES="24", COLUMNS="80")
+    assert [line.split()[1] for line in lines if "10.0.0.1:80" in line] == names
+
+
+def test_no_address_is_cut_off_in_the_end() -> None:
+    addresses = tuple(Address("http", f"10.0.0.{number}", 80) for number in range(20))
+    lines = final_text([started(planned("web")), StepReady(T, "web", "", addresses), RunFinished(T, 0, 0.0)], LINES="24", COLUMNS="80")
+    assert [str(address) in "\n".join(lines) for address in addresses] == [True] * 20
+
+
+def test_each_label_has_a_line_of_its_own_in_the_end() -> None:
+    addresses = (NGINX, Address("admin", "10.0.0.1", 81))
+    lines = final_text([started(planned("web")), StepReady(T, "web", "", addresses), RunFinished(T, 0, 0.0)], LINES="24", COLUMNS="80")
+    assert [line.split("  ")[-1].strip() for line in lines[:2]] == ["http 10.0.0.1:80", "admin 10.0.0.1:81"]
+
+
+def test_the_last_branch_is_drawn_as_such_where_references_are_left_out() -> None:
+    start = started(planned("z"), planned("a"), planned("other", "z"), planned("web", "a", "z"))
+    lines = final_text([start, RunFinished(T, 0, 0.0)], LINES="40", COLUMNS="80")
+    assert [line.split("  +")[0].rstrip() for line in lines[:4]] == ["·  other", "·  └─ z", "·  web", "·  └─ a"]
+
+
+def test_an_id_that_differs_from_the_name_is_shown() -> None:
+    start = started(PlannedStep("app", "app-prod", "default", "create", "not in Nomad yet", (), "ready"))
+    assert "app (app-prod)  create" in picture([start])
+
+
 def break_off(view: Live) -> None:
     with view:
         for event in BEGINNING:
@@ -151,7 +192,7 @@ def test_a_run_that_breaks_off_gives_the_terminal_back() -> None:
     stream = Terminal()
     with pytest.raises(KeyboardInterrupt):
         break_off(Live(stream, now=lambda: T + 5, look=Look(), environ={"TERM": "xterm"}))
-    assert stream.getvalue().endswith("Broken off: 1 not yet ready, 1 not started, 2 ready (1 changed, 1 unchanged)\n")
+    assert stream.getvalue().endswith("Broken off: 1 not yet ready, 1 not started, 2 ready; 2 changed\n")
     assert stream.getvalue().rindex("\x1b[?25h") > stream.getvalue().rindex("\x1b[?25l")
 
 

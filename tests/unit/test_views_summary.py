@@ -39,7 +39,9 @@ def test_a_failure_tells_why_and_what_was_lost_with_it() -> None:
             hint: look at the check
             not started because of it: nginx
 
-        Timed out: 1 timed out, 1 not started, 2 ready (1 changed, 1 unchanged) in 1 m 10 s
+        2 jobs registered by this run stay in Nomad, also what did not become ready: api
+
+        Timed out: 1 timed out, 1 not started, 2 ready; 2 changed in 1 m 10 s
     """)
     assert expected == summary_text(fold(FAILURE))
 
@@ -52,7 +54,7 @@ def test_an_interrupt_tells_where_everything_stands_and_how_to_go_on() -> None:
           not started    nginx
         Run the same command again to go on; what is ready stays as it is.
 
-        Interrupted: 1 not yet ready, 1 not started, 2 ready (1 changed, 1 unchanged) in 4.0 s
+        Interrupted: 1 not yet ready, 1 not started, 2 ready; 2 changed in 4.0 s
     """)
     assert expected == summary_text(fold(INTERRUPTED))
 
@@ -74,6 +76,18 @@ def test_an_interrupted_stop_speaks_of_stopping() -> None:
     assert expected == summary_text(fold((*STOP[:4], RunInterrupted(T + 1, "SIGINT"), RunFinished(T + 1, 130, 1.0))))
 
 
+def test_an_interrupted_stop_does_not_count_what_never_ran_among_the_stopped() -> None:
+    summary = summary_text(fold((*STOP[:-1], RunInterrupted(T + 4, "SIGINT"), RunFinished(T + 4, 130, 4.0))))
+    assert "  stopped          nginx, api" in summary.splitlines()
+
+
+def test_a_reason_is_not_repeated_in_the_details_under_it() -> None:
+    details = ("0 of 1 allocations healthy", "    node 1 has no room", "healthy")
+    failed = StepFailed(T + 3, "api", "timed-out", "not ready within 1 s: 0 of 1 allocations healthy", details, "")
+    shown = summary_text(fold((*BEGINNING, failed))).split("\n\n")[0].splitlines()
+    assert shown[1:] == ["        node 1 has no room", "    healthy"]
+
+
 def test_a_stop_names_what_was_kept() -> None:
     expected = text("""
         = postgres kept: still needed by search
@@ -88,7 +102,7 @@ def test_a_run_without_changes_says_so() -> None:
 
 
 def test_a_run_that_ended_without_its_last_event_is_broken_off() -> None:
-    expected = "Broken off: 1 not yet ready, 1 not started, 2 ready (1 changed, 1 unchanged)"
+    expected = "Broken off: 1 not yet ready, 1 not started, 2 ready; 2 changed"
     assert expected == summary_text(fold(BEGINNING)).splitlines()[-1]
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from textwrap import dedent
 
 import pytest
@@ -17,7 +18,7 @@ from dtree.views.error_text import error_text
 from dtree.views.graph_text import graph_text
 from dtree.views.outline import reduce_edges
 from dtree.views.plan_text import plan_text
-from dtree.views.status_text import status_text
+from dtree.views.status_text import status_picture, status_text
 from dtree.views.style import Look
 from dtree.views.text import cells, clean, duration, fit, join_names
 from tests.unit.views_samples import graph, plan, step
@@ -261,6 +262,36 @@ def test_status_is_a_table_in_the_shape_of_the_tree() -> None:
         3 jobs: 1 Healthy, 1 Degraded, 1 Missing
     """)
     assert expected == status_text(STATUS)
+
+
+def test_status_leaves_no_branch_without_an_end() -> None:
+    shared, first, second = (
+        StatusRow(name, name, "default", "service", needs, "running", "Healthy", 0, 1, 1)
+        for name, needs in (("z", ()), ("first", ("z",)), ("second", ("a", "z")))
+    )
+    alone = replace(shared, job="a", id="a")
+    names = [line.split("  service")[0].rstrip() for line in status_text((first, second, alone, shared)).splitlines()[1:5]]
+    assert names == ["first", "└─ z", "second", "└─ a"]
+
+
+def test_a_status_picture_keeps_its_head_and_counts_what_has_no_room() -> None:
+    rows = [replace(STATUS[1], job=f"job-{number:02}", id=f"job-{number:02}", needs=()) for number in range(40)]
+    lines = status_picture(rows, width=50, height=8, look=Look(), note="no contact")
+    assert [line.split("  ")[0] for line in lines] == [
+        "JOB",
+        "job-00",
+        "job-01",
+        "job-02",
+        "… and 37 more",
+        "40 jobs: 40 Healthy",
+        "no contact",
+    ]
+    assert max(map(len, lines)) < 50
+
+
+def test_a_status_picture_with_room_for_all_shows_all() -> None:
+    lines = status_picture(STATUS, width=120, height=8, look=Look())
+    assert lines == [line for line in status_text(STATUS).splitlines() if line]
 
 
 def test_status_of_nothing_says_so() -> None:
