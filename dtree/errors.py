@@ -154,12 +154,17 @@ class ConfigError(DtreeError):
 
 
 class DeclarationError(DtreeError):
-    """Faults in the dependency file (or in job files), all of them at once."""
+    """Faults in the dependency file (or in job files), all of them at once.
+
+    Attributes:
+        partial: the `Declaration` without what was wrong, for whoever looks for further faults in it; None where too little could be read.
+    """
 
     code = "bad-dependency-file"
 
-    def __init__(self, faults: Sequence[Fault]) -> None:
+    def __init__(self, faults: Sequence[Fault], *, partial: object = None) -> None:
         self._faults = tuple(faults)
+        self.partial = partial
         super().__init__(f"{len(self._faults)} fault{'s' if len(self._faults) != 1 else ''}")
 
     @property

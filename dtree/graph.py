@@ -63,7 +63,7 @@ def build(declaration: Declaration, job_names: Collection[str]) -> DependencyGra
     needs = _needs(entries, owners)
     faults += _cycles(declaration, entries, needs)
     if faults:
-        raise DeclarationError(sorted(faults, key=_by_place))
+        raise DeclarationError(sorted(faults, key=by_place))
     dependents: dict[str, list[str]] = {name: [] for name in entries}
     for name in sorted(needs):
         for other in needs[name]:
@@ -117,6 +117,12 @@ def order(graph: DependencyGraph, names: Collection[str]) -> tuple[str, ...]:
                 if missing[other] == 0:
                     heapq.heappush(free, other)
     return tuple(ordered)
+
+
+def by_place(fault: Fault) -> tuple[int, int, str]:
+    """Sort key that puts faults in the order of the file."""
+    place = fault.place
+    return (place.line or 0, place.column or 0, fault.problem) if place else (0, 0, fault.problem)
 
 
 _PRE: EdgeKind = "pre"
@@ -259,8 +265,3 @@ def _written_edge(entries: Mapping[str, Entry], name: str, other: str) -> Edge:
         if edge.job == other or other in _barrier(edge.job, entries):
             return edge
     return next(edge for edge in entries[other].post if edge.job == name)
-
-
-def _by_place(fault: Fault) -> tuple[int, int, str]:
-    place = fault.place
-    return (place.line or 0, place.column or 0, fault.problem) if place else (0, 0, fault.problem)

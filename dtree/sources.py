@@ -50,7 +50,7 @@ def read(snapshot: Snapshot, *, store: str, asked: Collection[str] = ()) -> Sour
     Effects: reads the store; no job file yet.
     """
     text = snapshot.depfile()
-    declaration = depfile.parse(text.path, text.data, title=snapshot.title)
+    declaration = _parse(text, snapshot)
     names = snapshot.job_names()
     built = graph.build(declaration, names)
     alone = {name: replace(declaration.defaults, name=name) for name in asked if name not in built.entries and name in names}
@@ -92,6 +92,22 @@ def check(snapshot: Snapshot, *, store: str) -> Sources:
     if faults:
         raise DeclarationError(faults)
     return sources
+
+
+def _parse(text: Text, snapshot: Snapshot) -> Declaration:
+    """Parse the dependency file; where it has faults, add those that only its graph shows, if the job files can be listed."""
+    try:
+        return depfile.parse(text.path, text.data, title=snapshot.title)
+    except DeclarationError as error:
+        if not isinstance(error.partial, Declaration):
+            raise
+        try:
+            graph.build(error.partial, snapshot.job_names())
+        except StoreError:
+            raise error from None
+        except DeclarationError as more:
+            raise DeclarationError(sorted((*error.faults, *more.faults), key=graph.by_place)) from error
+        raise
 
 
 def _text_faults(snapshot: Snapshot, found: Mapping[str, str], files: Mapping[str, str]) -> Iterator[Fault]:

@@ -204,9 +204,8 @@ def _keys(record: Mapping[str, Any]) -> str:
 
 
 def _supported(part: Mapping[str, Any]) -> tuple[str, str]:
-    text = str(part.get("description", ""))
-    short = text.removesuffix(" Not supported yet.")
-    return _escaped(short), "yes" if short == text else "not yet"
+    text = str(part.get("description", "")).removeprefix("Not supported yet. ")
+    return _escaped(text), "not yet" if "not" in part else "yes"
 
 
 _REFERENCES: Final = {

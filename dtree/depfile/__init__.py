@@ -6,10 +6,11 @@ The table of keys is `depfile.keys`; here is what the table cannot say, because 
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any, cast
 
 from dtree.depfile.keys import DEPENDENCIES, FILE
-from dtree.depfile.kinds import Findings, check
+from dtree.depfile.kinds import MAX_FINDINGS, Findings, check
 from dtree.document import Document, Path, Value, quote, read
 from dtree.errors import DeclarationError, Fault, Place
 from dtree.model import Condition, ConditionName, Declaration, Edge, Entry
@@ -29,7 +30,8 @@ def parse(file: str, data: bytes, *, title: str) -> Declaration:
         title: name of the stack where the file gives none.
 
     Raises:
-        DeclarationError: the file has faults; holds all of them, by line and column. Cycles, and jobs named nowhere, are not seen here.
+        DeclarationError: the file has faults; holds all of them, by line and column. Cycles, and jobs named nowhere, are not seen here;
+            `graph.build` tells those of its `partial`.
     """
     document = read(file, data)
     findings = Findings()
@@ -38,15 +40,17 @@ def parse(file: str, data: bytes, *, title: str) -> Declaration:
     entries = {name: _make_entry(name, given or {}, defaults) for name, given in (fields.get("dependencies") or {}).items()}
     _check_edges(entries, findings)
     _check_shared_posts(entries, findings, document)
-    if document.faults or findings.items:
-        raise DeclarationError(_sort_faults(document, findings))
-    return Declaration(
+    declaration = Declaration(
         file=file,
         stack=fields.get("stack") or title,
         entries=entries,
         locator=document,
         defaults=_make_entry("", {}, defaults),
     )
+    if document.faults or findings.items:
+        partial = _make_partial(declaration, fields.get(DEPENDENCIES) or {}, document, findings)
+        raise DeclarationError(_sort_faults(document, findings), partial=partial)
+    return declaration
 
 
 def schema() -> dict[str, Any]:
@@ -60,6 +64,46 @@ def schema() -> dict[str, Any]:
         **described,
         "$defs": dict(sorted(shelf.items())),
     }
+
+
+def _make_partial(declaration: Declaration, given: Mapping[str, Value], document: Document, findings: Findings) -> Declaration | None:
+    """Keep what could be read, so that its graph shows no fault that the whole file has not; None where the faults were cut off.
+
+    A self-edge is told already. Who waits for a job waits for its post jobs too, so where one of them is lost none is kept. Where the name
+    of a job may be lost, every job that an edge names counts as known.
+
+    Args:
+        given: the entries as `check` gives them, by name.
+    """
+    if len(findings.items) > MAX_FINDINGS:
+        return None
+    entries = {name: _drop_self_edges(entry) for name, entry in declaration.entries.items()}
+    if document.faults or any(_lacks_post(part) for part in given.values()):
+        entries = {name: replace(entry, post=()) for name, entry in entries.items()}
+    if document.faults or any(one.of_key and _may_name_job(one.at, document) for one in findings.items):
+        named = {edge.job for entry in entries.values() for edge in (*entry.pre, *entry.post)}
+        entries = {name: Entry(name) for name in sorted(named)} | entries
+    return replace(declaration, entries=entries)
+
+
+def _drop_self_edges(entry: Entry) -> Entry:
+    pre, post = (tuple(edge for edge in edges if edge.job != entry.name) for edges in (entry.pre, entry.post))
+    return replace(entry, pre=pre, post=post)
+
+
+def _lacks_post(entry: Value) -> bool:
+    """Tell whether an edge of 'post' could not be read, or the entry itself."""
+    if entry is None or "post" not in entry:
+        return entry is None
+    edges = entry["post"]
+    return len(_make_edges(edges, ())) < (len(edges) if isinstance(edges, list) else 1)
+
+
+def _may_name_job(refused: Path, document: Document) -> bool:
+    """Tell whether a refused key stands where jobs do: right below 'dependencies', or at the top, where it holds a map."""
+    if len(refused) == 1:
+        return isinstance((document.value or {}).get(str(refused[0])), dict)
+    return refused[:-1] == (DEPENDENCIES,)
 
 
 def _make_entry(name: str, own: Fields, defaults: Fields) -> Entry:

@@ -126,7 +126,7 @@ _EDGE_NOUN: Final = "a job's name or a map such as {job: NAME}"
 def _edges(edge: Record) -> Kind:
     whole = RecordOrMap(edge, MapOf(Record("an edge of the map form", _COMPOSE_KEYS), names=_NAME, minimum=1))
     hint = "remove the key, if there is no such job"
-    return OneOf(f"{_EDGE_NOUN}, or a list of them", _NAME, whole, ListOf(OneOf(_EDGE_NOUN, _NAME, edge)), hint=hint)
+    return OneOf(f"{_EDGE_NOUN}, or a list of them", _NAME, whole, ListOf(OneOf(_EDGE_NOUN, _NAME, edge), is_distinct=True), hint=hint)
 
 
 _EDGES: Final = Shared("edges", lambda: _edges(Record("an edge", _EDGE_KEYS, misplaced=_MISPLACED_IN_EDGE)))

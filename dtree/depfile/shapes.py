@@ -66,11 +66,11 @@ class Record:
         return result
 
     def schema(self, shelf: Shelf) -> Schema:
-        """Allow the keys and no others."""
+        """Allow the keys that are supported, and no others."""
         properties = {}
         for name, key in self.keys.items():
-            help_ = key.help if key.is_supported else f"{key.help} Not supported yet."
-            properties[name] = {"description": help_, **key.kind.schema(shelf)}
+            described = {"description": key.help, **key.kind.schema(shelf)}
+            properties[name] = described if key.is_supported else _refused(described)
         result: Schema = {"type": ["object", "null"] if type(None) in self.takes else "object", "properties": properties}
         required = [name for name, key in self.keys.items() if key.is_required]
         return result | ({"required": required} if required else {}) | {"additionalProperties": False}
@@ -115,12 +115,17 @@ class MapOf:
 
 @dataclass(frozen=True)
 class ListOf:
-    """A list of values of one kind."""
+    """A list of values of one kind.
+
+    Attributes:
+        is_distinct: the schema refuses equal values; the parser leaves them to a check of their meaning.
+    """
 
     item: Kind
     noun: str = "a list"
     hint: str = ""
     minimum: int = 0
+    is_distinct: bool = False
     takes: frozenset[type] = field(default=frozenset({list}), init=False)
 
     def read(self, value: Value, at: Path, findings: Findings) -> Value:
@@ -131,7 +136,8 @@ class ListOf:
 
     def schema(self, shelf: Shelf) -> Schema:
         """Allow such a list."""
-        return {"type": "array", "items": self.item.schema(shelf)} | ({"minItems": self.minimum} if self.minimum else {})
+        result: Schema = {"type": "array", "items": self.item.schema(shelf)}
+        return result | ({"minItems": self.minimum} if self.minimum else {}) | ({"uniqueItems": True} if self.is_distinct else {})
 
 
 class OneOf:
@@ -201,8 +207,8 @@ class RecordOrMap:
         return None
 
     def schema(self, shelf: Shelf) -> Schema:
-        """Allow both."""
-        return {"anyOf": [self._record.schema(shelf), self._free.schema(shelf)]}
+        """Allow the record; describe the map, and refuse it."""
+        return {"anyOf": [self._record.schema(shelf), _refused({"description": "The map form.", **self._free.schema(shelf)})]}
 
 
 class Shared:
@@ -241,3 +247,8 @@ class Shared:
             shelf[self._name] = {}
             shelf[self._name] = self._kind.schema(shelf)
         return {"$ref": f"#/$defs/{self._name}"}
+
+
+def _refused(described: Schema) -> Schema:
+    """Keep what a value would have to be, for whoever reads the schema, and allow none: an editor then says what the parser says."""
+    return {**described, "description": f"Not supported yet. {described['description']}", "not": {}}

@@ -367,3 +367,9 @@ def test_an_empty_json_file_is_a_fault(text: bytes) -> None:
 @pytest.mark.parametrize("text", [b"[]", b'"a"', b"5", b"null"])
 def test_json_without_a_map_at_the_top_is_a_fault(text: bytes) -> None:
     assert _codes(read("d.json", text)) == ["not-a-map"]
+
+
+@pytest.mark.parametrize("text", [b'{"a": [1,, 2]}', b'{"a": [, 1]}', b'{, "a": 1}'])
+def test_a_comma_too_many_in_json_is_told_as_that(text: bytes) -> None:
+    (fault,) = read("f.json", text).faults
+    assert (fault.code, fault.hint) == ("bad-syntax", "remove the comma")

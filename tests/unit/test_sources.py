@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
 from dtree_stores.filesystem import FilesystemStore
+from hypothesis import HealthCheck, given, reject, settings
+from hypothesis import strategies as st
 
 from dtree.access.nomad import Connection
 from dtree.errors import DeclarationError, GoalError, StoreError, UsageError
@@ -117,3 +120,97 @@ def test_a_goal_without_a_job_file_stays_unknown() -> None:
     sources = read(shop(), store="memory", asked=["wbe"])
     with pytest.raises(GoalError):
         goals(sources, ["wbe"], everything=False)
+
+
+def test_faults_of_the_graph_come_with_those_of_the_file() -> None:
+    entries = {"a": {"pre": "b", "timout": 3}, "b": {"pre": ["a", "zzz"]}}
+    with pytest.raises(DeclarationError) as caught:
+        sources_of(MemorySnapshot({"dependencies": entries}, {name: job_file(name) for name in ("a", "b")}))
+    assert [fault.code for fault in caught.value.faults] == ["cycle", "unknown-key", "job-named-nowhere"]
+
+
+def test_a_fault_is_not_told_a_second_time_by_the_graph() -> None:
+    entries = {"a": {"pre": ["a", "b"]}, "b": {"retries": "x"}}
+    with pytest.raises(DeclarationError) as caught:
+        sources_of(MemorySnapshot({"dependencies": entries}, {name: job_file(name) for name in ("a", "b")}))
+    assert [fault.code for fault in caught.value.faults] == ["self-edge", "wrong-type"]
+
+
+# -- faults of the file and of its graph ----------------------------------------------------------------------------------
+
+
+def codes_of(depfile: object, files: Sequence[str] = (), *, name: str = "dependency.json") -> list[str]:
+    with pytest.raises(DeclarationError) as caught:
+        sources_of(MemorySnapshot(depfile, {f"{job}.json": job_file(job) for job in files}, name=name))
+    return [fault.code for fault in caught.value.faults]
+
+
+def test_faults_of_the_keys_and_of_the_graph_come_at_once_in_the_order_of_the_file() -> None:
+    depfile = {"dependencies": {"a": {"pre": "b", "timout": 3}, "b": {"pre": ["a", "zzz"]}}}
+    assert codes_of(depfile) == ["cycle", "unknown-key", "job-named-nowhere"]
+
+
+def test_a_self_edge_is_told_once_and_hides_no_cycle() -> None:
+    depfile = {"dependencies": {"a": {"pre": ["a", "b"]}, "b": {"pre": "a", "post": "b"}}}
+    assert codes_of(depfile) == ["self-edge", "cycle", "self-edge"]
+
+
+def test_an_edge_with_a_key_that_is_not_supported_is_an_edge_of_a_cycle() -> None:
+    depfile = {"dependencies": {"a": {"pre": {"job": "b", "required": False}}, "b": {"pre": "a"}}}
+    assert codes_of(depfile) == ["cycle", "not-supported-yet"]
+
+
+def test_a_post_edge_that_could_not_be_read_makes_no_cycle_of_those_beside_it() -> None:
+    whole = {"db": {"post": ["setup", "warm"]}, "setup": {"pre": "db"}, "warm": {"pre": "setup"}}
+    sources_of(MemorySnapshot({"dependencies": whole}))
+    assert codes_of({"dependencies": {**whole, "db": {"post": [{"jb": "setup"}, "warm"]}}}) == ["missing-key", "unknown-key"]
+
+
+NAMES = "abcde"
+ENTRIES = st.fixed_dictionaries(
+    {
+        name: st.fixed_dictionaries(
+            {
+                "pre": st.lists(st.sampled_from(NAMES[:place]), unique=True, max_size=1) if place else st.just([]),
+                "post": st.lists(st.sampled_from(NAMES[place + 1 :]), unique=True, max_size=2) if NAMES[place + 1 :] else st.just([]),
+            }
+        )
+        for place, name in enumerate(NAMES)
+    }
+)
+
+
+@settings(suppress_health_check=[HealthCheck.filter_too_much])
+@given(ENTRIES, st.data())
+def test_an_edge_that_could_not_be_read_adds_no_fault_to_its_own(entries: dict[str, dict[str, list[str]]], data: st.DataObject) -> None:
+    try:
+        sources_of(MemorySnapshot({"dependencies": entries}))
+    except DeclarationError:
+        reject()
+    name, side = data.draw(st.sampled_from(NAMES)), data.draw(st.sampled_from(["pre", "post"]))
+    broken = [{"jb": job} if data.draw(st.booleans()) else job for job in entries[name][side]] + [{"jb": "f"}]
+    changed = {**entries, name: {**entries[name], side: broken}}
+    assert set(codes_of({"dependencies": changed})) == {"missing-key", "unknown-key"}
+
+
+@pytest.mark.parametrize(
+    ("depfile", "codes"),
+    [
+        ({"dependencies": {"api": {"pre": "db"}}, "db": {}}, ["unknown-key"]),
+        ({"dependencies": {"api": {"pre": "db"}, "db ": {}}}, ["bad-name"]),
+        ({"dependencies": {"api": {"pre": "db"}, "db": 5}}, ["wrong-type"]),
+        ({"dependencies": {"api": {"pre": "db"}}, "extra": 1}, ["job-named-nowhere", "unknown-key"]),
+    ],
+)
+def test_a_job_whose_entry_could_not_be_read_is_not_told_as_named_nowhere(depfile: object, codes: list[str]) -> None:
+    assert codes_of(depfile) == codes
+
+
+def test_a_fault_of_the_text_hides_no_cycle_and_makes_no_job_unknown() -> None:
+    depfile = "dependencies:\n  a: {pre: [b, c]}\n  b: {pre: a}\n  <<: *gone\n"
+    assert codes_of(depfile, name="dependency.yaml") == ["cycle", "bad-alias"]
+
+
+def test_faults_that_were_cut_off_are_not_followed_by_others() -> None:
+    depfile = {"dependencies": {f"j{number}": {"timeot": 1, "pre": "zzz"} for number in range(600)}}
+    assert set(codes_of(depfile)) == {"unknown-key", "too-many-faults"}
