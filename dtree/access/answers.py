@@ -73,7 +73,7 @@ def is_page(response: Response) -> bool:
 def refusal_of(response: Response) -> ClusterError:
     """Turn an answer that is no success into an error, by its status and, as Nomad says 500 for much, by its text."""
     status, text = response.status_code, clean(response.text)
-    if status in (401, 403) or text.startswith("ACL token"):  # not found, expired
+    if status in (401, 403) or text.lower().startswith("acl token"):  # not found, expired, no token at all though ACLs are off
         return Denied(f"Nomad denies it: {text or 'permission denied'}")
     if status == 404 or _UNKNOWN_JOB.fullmatch(text):  # noqa: PLR2004 - HTTP
         return NotFound(f"Nomad does not know it: {text}")

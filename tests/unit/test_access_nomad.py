@@ -153,6 +153,7 @@ def test_an_empty_answer_is_none(nomad: Nomad, time: Time) -> None:
         (403, "Permission denied", Denied, "Nomad denies it: Permission denied"),
         (401, "", Denied, "Nomad denies it: permission denied"),
         (500, "ACL token not found", Denied, "Nomad denies it: ACL token not found"),
+        (500, "acl token lookup failed: index error", Denied, "Nomad denies it: acl token lookup failed: index error"),
         (404, "job not found", NotFound, "Nomad does not know it: job not found"),
         (500, "Enforcing job modify index 5: job exists with conflicting job modify index: 7", Conflict, "the job was changed in between"),
         (500, "Job ID contains a space", Invalid, "Job ID contains a space"),
