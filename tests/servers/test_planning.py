@@ -100,7 +100,7 @@ def test_what_has_no_place_is_not_said_to_run(scenario: Scenario) -> None:
     nowhere = 'constraint {\n attribute = "${attr.kernel.name}"\n value = "plan9"\n }'
     scenario.mock("db", job=nowhere)
     scenario.mock("proxy", type="system", job=nowhere)
-    assert scenario.dtree("run", "--all", "--placement-timeout", "0s").code == 3
+    assert scenario.dtree("run", "--all", "--placement-timeout", "1s").code == 3
     assert steps(planned(scenario, "--all")) == [
         ("db", "evaluate", "unchanged, but 1 allocation is missing"),
         ("proxy", "noop", "unchanged"),
