@@ -106,7 +106,7 @@ def _ask_nginx(agent: Agent, stream: TextIO) -> None:
 
 
 def _leave_up(agent: Agent, stream: TextIO) -> int:
-    stream.write(
+    said = (
         f"\nThe agent stays up at {agent.address} (its pages: {agent.address}/ui). In another terminal:\n\n"
         f"  export NOMAD_ADDR={agent.address}\n"
         f"  cd {shlex.quote(str(_JOBS))}\n"
@@ -117,6 +117,8 @@ def _leave_up(agent: Agent, stream: TextIO) -> int:
         "\nCtrl-C here ends the agent and everything on it.\n"
     )
     try:
+        # Whoever reads this may answer with Ctrl-C before the write has returned.
+        stream.write(said)
         stream.flush()
         agent.wait()
     except KeyboardInterrupt:

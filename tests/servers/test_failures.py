@@ -135,7 +135,7 @@ def test_the_last_twenty_lines_of_the_log_are_shown_without_terminal_tricks(scen
 def test_standard_error_goes_before_standard_output(scenario: Scenario) -> None:
     scenario.shell("db", "echo all is well; echo no such table >&2; exit 1", type="batch", logged=True)
     _, failed = break_db(scenario)
-    assert [line.partition(" ")[2] for line in log_lines(failed)] == ["stderr | no such table"]
+    assert [line.partition(" ")[2] for line in log_lines(failed)] == ["stderr | no such table", "stdout | all is well"]
 
 
 def test_a_task_that_restarts_says_so_while_it_is_waited_for(scenario: Scenario) -> None:
