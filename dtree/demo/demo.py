@@ -50,16 +50,24 @@ def run_demo(*, keep: bool, nomad: str | None = None, stream: TextIO = sys.stdou
     stream.write(f"Starting a throw-away Nomad agent ({program}).\n")
     stream.flush()
     # The jobs run `python3`: let it be this one, which is known to be there.
-    with Agent(program, path=(Path(sys.executable).parent,)) as agent:
-        return _show(agent, stream, keep=keep)
+    offered: list[str] = []
+    try:
+        with Agent(program, path=(Path(sys.executable).parent,)) as agent:
+            return _show(agent, stream, offered, keep=keep)
+    except KeyboardInterrupt:
+        # Once the user was told that Ctrl-C ends the agent, that is the normal end, wherever in the cleaning up it arrives.
+        if offered:
+            return EXIT_OK
+        raise
 
 
-def _show(agent: Agent, stream: TextIO, *, keep: bool) -> int:
+def _show(agent: Agent, stream: TextIO, offered: list[str], *, keep: bool) -> int:
     for command in (_RUN, _STATUS):
         if code := _type(command, agent, stream):
             return code
     _ask_nginx(agent, stream)
     if keep:
+        offered.append(agent.address)
         return _leave_up(agent, stream)
     code = _type(_STOP, agent, stream)
     stream.write("\nThe agent ends now; nothing of it stays.\n")
