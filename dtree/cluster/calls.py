@@ -109,14 +109,6 @@ class NomadCluster:
         except NotFound:
             return None
 
-    def stored(self, ref: JobRef) -> Spec | None:
-        """Read the stored job as Nomad's own JSON; None where there is none. Effects: reads Nomad."""
-        try:
-            spec: Spec = self._client.call("get", "job", ref.id, params=_where(ref), doing=f"reading job '{ref.id}'")
-        except NotFound:
-            return None
-        return spec
-
     def stable_version(self, ref: JobRef, *, below: int) -> int | None:
         """Newest version under `below` that was stable and no stop. Effects: reads Nomad."""
         try:

@@ -173,9 +173,6 @@ class FakeCluster:
     def job(self, ref: JobRef) -> JobState | None:
         return self.peek(ref).job
 
-    def stored(self, ref: JobRef) -> Spec | None:
-        return self.jobs[ref].spec if ref in self.jobs else None
-
     def stable_version(self, ref: JobRef, *, below: int) -> int | None:
         self._answer("stable_version", ref.id)
         return self.jobs[ref].stable_version(below) if ref in self.jobs else None
