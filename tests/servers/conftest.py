@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 from uuid import uuid4
@@ -85,9 +86,19 @@ def purge_jobs(api: Api, prefix: str) -> None:
     for job in jobs:
         if not job["Stop"]:
             api.delete(f"/v1/job/{job['ID']}", namespace=job["Namespace"])
-    eventually(lambda: not _unfinished(api, prefix), timeout_s=60.0)
+    eventually(lambda: _AllOver(_unfinished(api, prefix)), timeout_s=60.0)
     for job in _of_prefix(api, "jobs", "ID", prefix):
         api.delete(f"/v1/job/{job['ID']}", namespace=job["Namespace"], purge="true")
+
+
+@dataclass(frozen=True)
+class _AllOver:
+    """True when nothing is left; says what is left where a wait for it fails."""
+
+    left: list[str]
+
+    def __bool__(self) -> bool:
+        return not self.left
 
 
 def _unfinished(api: Api, prefix: str) -> list[str]:
