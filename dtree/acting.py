@@ -261,11 +261,16 @@ def _do(step: Step, cluster: Cluster) -> Outcome:
                 cluster.stop(child)
             return Acted(step.name, None, (step.ref, *children))
         case Refuse(why=why, hint=hint):
-            snapshot = cluster.snapshot(step.ref)
-            details = _details(snapshot, as_found(snapshot.job, step.condition), cluster) if snapshot.job is not None else ()
-            return Refused(step.name, "failed", why, details, hint)
+            return Refused(step.name, "failed", why, _details_of_stored(step, cluster), hint)
         case _:
             return Acted(step.name, None, (), ready=step.cause)
+
+
+def _details_of_stored(step: Step, cluster: Cluster) -> tuple[str, ...]:
+    snapshot = cluster.snapshot(step.ref) if step.ref.id else None
+    if snapshot is None or snapshot.job is None:
+        return ()
+    return _details(snapshot, as_found(snapshot.job, step.condition), cluster)
 
 
 def _run_again(step: Step, action: Rerun, cluster: Cluster) -> Outcome:

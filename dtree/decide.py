@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
 from typing import Final
 
+from dtree.errors import Fault
 from dtree.evidence import as_found, current_allocations, living
 from dtree.graph import DependencyGraph, order, select
 from dtree.health import awaits_promotion, has_failed, is_finished
-from dtree.model import Condition, DryRun, JobSnapshot, JobState, RenderedJob, Spec
+from dtree.model import Condition, DryRun, JobRef, JobSnapshot, JobState, RenderedJob, Spec
 from dtree.plan import Action, Change, Evaluate, Intent, Noop, Nothing, ObservedJob, Refuse, Register, Rerun, Step, Stop
 
 _DEFAULT_TIMEOUT_S: Final = 300.0
@@ -42,12 +43,15 @@ def make_stop(
     jobs: Mapping[str, RenderedJob],
     observed: Mapping[str, ObservedJob],
     intent: Intent,
+    *,
+    unread: Mapping[str, Fault],
 ) -> tuple[Step, ...]:
     """Decide what stopping `names` takes: dependents before what they need.
 
     Args:
         names: the jobs to stop, as `stop_set` gives them.
-        jobs, observed: for each of the names and for all their dependents.
+        jobs, observed: for each of the names and for all their dependents, but for those that are
+        unread: whose ID is not known, with the fault of their job file. They may be running.
 
     Returns:
         One step a job. What something outside still needs is kept, with all that it needs in turn, unless `intent.force`.
@@ -55,10 +59,17 @@ def make_stop(
     kept: dict[str, str] = {}
     steps: list[Step] = []
     for name in reversed(order(graph, names)):
-        users = [user for user in graph.dependents[name] if (user not in names or user in kept) and is_alive(observed[user].snapshot)]
+        if name in unread:
+            steps.append(_unread_step(name, unread[name]))
+            continue
+        dependents = graph.dependents[name]
+        users = [
+            user for user in dependents if user in unread or ((user not in names or user in kept) and is_alive(observed[user].snapshot))
+        ]
         if users and not intent.force and is_alive(observed[name].snapshot):
-            kept[name] = f"still needed by {', '.join(users)}"
-        needs = tuple(sorted(user for user in graph.dependents[name] if user in names))
+            kept[name] = _needed_by(users, unread)
+        # With --force, what is not known to run holds up nothing.
+        needs = tuple(sorted(user for user in dependents if user in names and not (user in unread and intent.force)))
         steps.append(_stop_step(graph, name, jobs[name], observed[name], intent, needs=needs, kept=kept.get(name)))
     return tuple(steps)
 
@@ -266,6 +277,27 @@ def _stop_step(
         condition=Condition(),
         # An entry's timeout is meant for its start; its tasks get the time to end that the job gives them.
         timeout_s=max(own_s, stop_s + _STOP_SPARE_S) if own_s else _DEFAULT_TIMEOUT_S + stop_s,
+    )
+
+
+def _needed_by(users: Sequence[str], unread: Collection[str]) -> str:
+    running = [user for user in users if user not in unread]
+    if running:
+        return f"still needed by {', '.join(running)}"
+    return f"may still be needed by {', '.join(users)}, whose job file is no good"
+
+
+def _unread_step(name: str, fault: Fault) -> Step:
+    """A job that cannot be stopped, because its ID stands in a file that is no good: guessing might stop somebody else's."""
+    hint = f"{fault.hint or 'mend the job file'}; or find its ID with `nomad job status` and `nomad job stop` it"
+    return Step(
+        job=RenderedJob(name, JobRef("", ""), fault.place.file if fault.place else "", "", "hcl2", {}),
+        action=Refuse(f"its ID is not known: {fault.sentence}", hint),
+        change="keep",
+        cause="its job file is no good",
+        needs=(),
+        condition=Condition(),
+        timeout_s=_DEFAULT_TIMEOUT_S,
     )
 
 

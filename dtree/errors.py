@@ -6,7 +6,9 @@
     ├── DeclarationError           faults in the dependency file, all of them at once
     ├── GoalError                  a goal that names no job
     ├── StoreError                 a store is unknown, broken, duplicate or cannot be read
-    ├── JobFileError               a job file that is missing, ambiguous or refused by Nomad
+    │   ├── StoreUnreachable       it cannot be asked at all
+    │   ├── StoreFileMissing       it has no such file
+    │   └── StoreChanged           it was changed since it was read, so nothing was written
     ├── DemoError                  a throw-away Nomad cannot be found, built or started
     └── ClusterError               Nomad cannot be reached or will not do it
         ├── Unreachable            no answer (refused, timed out, name unknown, TLS)
@@ -66,6 +68,11 @@ class Fault:
     problem: str
     place: Place | None = None
     hint: str = ""
+
+    @property
+    def sentence(self) -> str:
+        """The problem and its place on one line, to stand within another message."""
+        return f"{self.problem} ({self.place})" if self.place is not None else self.problem
 
     def __str__(self) -> str:
         lines = [f"error[{self.code}]: {self.problem}"]
@@ -194,10 +201,22 @@ class StoreError(DtreeError):
     code = "store-error"
 
 
-class JobFileError(DtreeError):
-    """A job file that is missing, ambiguous or refused by Nomad."""
+class StoreUnreachable(StoreError):
+    """A store cannot be asked at all: no contact, or contact was lost. Anything else a StoreError says of one file of it."""
 
-    code = "bad-job-file"
+    code = "store-unreachable"
+
+
+class StoreFileMissing(StoreError):
+    """A store has no such file, which another one that lies below it may have."""
+
+    code = "store-file-missing"
+
+
+class StoreChanged(StoreError):
+    """What was to be written to a store was made from a state that it is not in any more."""
+
+    code = "store-changed"
 
 
 class DemoError(DtreeError):

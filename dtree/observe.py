@@ -35,7 +35,9 @@ _TEMPLATE_HINT: Final = "templates ([[ ]]) are not supported yet"
 Result = TypeVar("Result")
 
 
-def parse_jobs(texts: Mapping[str, Text], entries: Mapping[str, Entry], cluster: Cluster, *, namespace: str) -> dict[str, RenderedJob]:
+def parse_jobs(
+    texts: Mapping[str, Text], entries: Mapping[str, Entry], cluster: Cluster, *, namespace: str
+) -> tuple[dict[str, RenderedJob], dict[str, tuple[Fault, ...]]]:
     """Have Nomad parse all job files.
 
     Args:
@@ -44,20 +46,15 @@ def parse_jobs(texts: Mapping[str, Text], entries: Mapping[str, Entry], cluster:
         namespace: for jobs where neither file nor entry says.
 
     Returns:
-        The jobs by name, sorted.
-
-    Raises:
-        DeclarationError: every job file that Nomad refuses, and jobs that share one ID.
+        (the jobs, what is wrong with those that Nomad refuses or that share one ID), both by name, sorted.
 
     Effects: reads Nomad.
     """
     jobs, faults = _all_of(
         sorted(texts), lambda name: _parse(name, texts[name], entries[name].namespace or namespace or _DEFAULT_NAMESPACE, cluster)
     )
-    faults += _same_ids(jobs.values())
-    if faults:
-        raise DeclarationError(faults)
-    return jobs
+    same = _same_ids(jobs.values())
+    return {name: job for name, job in jobs.items() if name not in same}, dict(sorted({**faults, **same}.items()))
 
 
 def observe_jobs(jobs: Mapping[str, RenderedJob], cluster: Cluster) -> tuple[dict[str, RenderedJob], dict[str, ObservedJob]]:
@@ -73,7 +70,7 @@ def observe_jobs(jobs: Mapping[str, RenderedJob], cluster: Cluster) -> tuple[dic
     """
     found, faults = _all_of(sorted(jobs), lambda name: _observe(jobs[name], cluster))
     if faults:
-        raise DeclarationError(faults)
+        raise DeclarationError([fault for wrong in faults.values() for fault in wrong])
     return {name: pair[0] for name, pair in found.items()}, {name: pair[1] for name, pair in found.items()}
 
 
@@ -154,20 +151,18 @@ def _hint(reason: str, otherwise: str = "") -> str:
     return next((hint for words, hint in _HINTS if words in reason), otherwise or _HINT)
 
 
-def _same_ids(jobs: Iterable[RenderedJob]) -> list[Fault]:
+def _same_ids(jobs: Iterable[RenderedJob]) -> dict[str, tuple[Fault, ...]]:
+    """Return, by name, what is wrong with jobs that share one ID: told with the second of them."""
     by_ref: dict[JobRef, list[RenderedJob]] = {}
     for job in jobs:
         by_ref.setdefault(job.ref, []).append(job)
-    return [
-        Fault(
-            "same-job-id",
-            f"{' and '.join(repr(job.name) for job in same)} are one job to Nomad: '{ref}'",
-            Place(same[1].file),
-            "give each job file an ID of its own",
-        )
-        for ref, same in sorted(by_ref.items())
-        if len(same) > 1
-    ]
+    faults: dict[str, tuple[Fault, ...]] = {}
+    for ref, same in sorted(by_ref.items()):
+        if len(same) > 1:
+            problem = f"{' and '.join(repr(job.name) for job in same)} are one job to Nomad: '{ref}'"
+            fault = Fault("same-job-id", problem, Place(same[1].file), "give each job file an ID of its own")
+            faults.update((job.name, (fault,)) for job in same)
+    return faults
 
 
 def _observe(job: RenderedJob, cluster: Cluster, *, broken: bool = False) -> tuple[RenderedJob, ObservedJob]:
@@ -201,8 +196,8 @@ def _scales(group: Mapping[str, Any]) -> bool:
     return bool(policy) and policy.get("Enabled") is not False
 
 
-def _all_of(names: list[str], read: Callable[[str], Result]) -> tuple[dict[str, Result], list[Fault]]:
-    """Do `read` for all names, some at once; collect the faults of all instead of stopping at the first."""
+def _all_of(names: list[str], read: Callable[[str], Result]) -> tuple[dict[str, Result], dict[str, tuple[Fault, ...]]]:
+    """Do `read` for all names, some at once; collect the faults of all instead of stopping at the first. Both by name."""
 
     def attempt(name: str) -> tuple[list[Result], tuple[Fault, ...]]:
         try:
@@ -211,8 +206,8 @@ def _all_of(names: list[str], read: Callable[[str], Result]) -> tuple[dict[str, 
             return [], error.faults
 
     results: dict[str, Result] = {}
-    faults: list[Fault] = []
+    faults: dict[str, tuple[Fault, ...]] = {}
     for name, (found, wrong) in zip(names, do_all(attempt, names, at_once=_AT_ONCE), strict=True):
         results.update((name, result) for result in found)
-        faults += wrong
+        faults.update({name: wrong} if wrong else {})
     return results, faults

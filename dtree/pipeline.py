@@ -25,7 +25,7 @@ from dtree.observe import observe_jobs, parse_jobs, read_stored, refusals
 from dtree.plan import Intent, Plan, Step
 from dtree.ports import Cluster
 from dtree.record import Health, StatusRow
-from dtree.sources import Sources, check, goals, read
+from dtree.sources import Sources, check, goals, job_texts, read
 
 __all__ = ["Interrupts", "Limits", "Sources", "carry_out", "check", "goals", "prepare", "read", "status", "validate"]
 
@@ -49,9 +49,9 @@ def prepare(sources: Sources, cluster: Cluster, intent: Intent, *, namespace: st
     else:
         names = decide.stop_set(sources.graph, intent)
         users = {user for name in names for user in sources.graph.dependents[name]}
-        jobs = _parsed(sources, {*names, *users}, cluster, namespace)
+        jobs, unread = _parsed_or_not(sources, {*names, *users}, cluster, namespace)
         observed = read_stored(jobs, cluster, children=True)
-        steps = decide.make_stop(sources.graph, names, jobs, observed, intent)
+        steps = decide.make_stop(sources.graph, names, jobs, observed, intent, unread=unread)
     return Plan(
         verb=intent.verb,
         stack=sources.declaration.stack,
@@ -93,10 +93,17 @@ def status(sources: Sources, cluster: Cluster, names: Sequence[str], *, namespac
     Effects: reads the store and Nomad.
     """
     chosen = graph.select(sources.graph, names)
-    jobs = _parsed(sources, chosen, cluster, namespace)
+    jobs, unread = _parsed_or_not(sources, chosen, cluster, namespace)
     observed = read_stored(jobs, cluster, children=False)
     ordered = reversed(graph.order(sources.graph, chosen))
-    return tuple(_status_row(sources.graph.needs[name], jobs[name], observed[name].snapshot, cluster) for name in ordered)
+
+    def row(name: str) -> StatusRow:
+        needs = sources.graph.needs[name]
+        if name in unread:
+            return _unread_row(name, needs, unread[name])
+        return _status_row(needs, jobs[name], observed[name].snapshot, cluster)
+
+    return tuple(map(row, ordered))
 
 
 def _check_conditions(sources: Sources, steps: Sequence[Step]) -> None:
@@ -159,6 +166,29 @@ def _health_of(snapshot: JobSnapshot, awaited: Awaited, checks: Mapping[str, Seq
             return "Degraded", reason
 
 
+def _unread_row(name: str, needs: tuple[str, ...], fault: Fault) -> StatusRow:
+    """A job whose ID is not known, because it stands in a job file that cannot be read."""
+    return StatusRow(name, "", "", "", needs, "", "Unknown", None, 0, 0, reason=fault.sentence)
+
+
 def _parsed(sources: Sources, names: Collection[str], cluster: Cluster, namespace: str) -> dict[str, RenderedJob]:
-    texts = sources.snapshot.jobs(names, sources.files(names))
-    return parse_jobs(texts, sources.graph.entries, cluster, namespace=namespace)
+    jobs, faults = _parse_all(sources, names, cluster, namespace)
+    if faults:
+        raise DeclarationError(list(dict.fromkeys(fault for name in sorted(faults) for fault in faults[name])))
+    return jobs
+
+
+def _parsed_or_not(
+    sources: Sources, names: Collection[str], cluster: Cluster, namespace: str
+) -> tuple[dict[str, RenderedJob], dict[str, Fault]]:
+    """Return the jobs, and of those whose file is no good the first fault: a broken file may not stand in the way of a stop or a look."""
+    jobs, faults = _parse_all(sources, names, cluster, namespace)
+    return jobs, {name: wrong[0] for name, wrong in faults.items()}
+
+
+def _parse_all(
+    sources: Sources, names: Collection[str], cluster: Cluster, namespace: str
+) -> tuple[dict[str, RenderedJob], dict[str, tuple[Fault, ...]]]:
+    texts, missing = job_texts(sources, names)
+    jobs, refused = parse_jobs(texts, sources.graph.entries, cluster, namespace=namespace)
+    return jobs, {**missing, **refused}

@@ -5,17 +5,17 @@ The first stage of `dtree.pipeline`, with a module of its own so that commands t
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
 
 from dtree import depfile, graph
-from dtree.errors import DeclarationError, Fault, StoreError, UsageError
+from dtree.errors import DeclarationError, Fault, StoreError, StoreUnreachable, UsageError
 from dtree.graph import DependencyGraph
 from dtree.job_text import decode_job
 from dtree.model import Declaration
 from dtree.store import Snapshot, Text
 
-__all__ = ["Sources", "check", "goals", "read"]
+__all__ = ["Sources", "check", "goals", "job_texts", "read"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,12 +86,45 @@ def check(snapshot: Snapshot, *, store: str) -> Sources:
     Effects: reads the store, with all job files.
     """
     sources = read(snapshot, store=store)
-    files = sources.files(sources.graph.entries)
-    found, missing = snapshot.find_jobs(name for name in sources.graph.entries if name not in files)
-    faults = [*missing, *_text_faults(snapshot, found, files)]
+    texts, faults = job_texts(sources, sources.graph.entries)
+    for name, text in texts.items():
+        try:
+            decode_job(name, text)
+        except DeclarationError as error:
+            faults[name] = error.faults
     if faults:
-        raise DeclarationError(faults)
+        raise DeclarationError([fault for name in sorted(faults) for fault in faults[name]])
     return sources
+
+
+def job_texts(sources: Sources, names: Collection[str]) -> tuple[dict[str, Text], dict[str, tuple[Fault, ...]]]:
+    """Read the job files of `names`, all that can be read.
+
+    Returns:
+        (the files, what is wrong where there is none, or more than one, or one that cannot be read), both by job name.
+
+    Raises:
+        StoreUnreachable: the store cannot be asked.
+
+    Effects: reads the store.
+    """
+    files = sources.files(names)
+    try:
+        return dict(sources.snapshot.jobs(names, files)), {}
+    except StoreUnreachable:
+        raise
+    except (StoreError, DeclarationError):
+        pass  # it tells of some: each by itself then, for the faults of all and the texts of the others
+    texts: dict[str, Text] = {}
+    faults: dict[str, tuple[Fault, ...]] = {}
+    for name in sorted(names):
+        try:
+            texts.update(sources.snapshot.jobs([name], files))
+        except StoreUnreachable:
+            raise
+        except (StoreError, DeclarationError) as error:
+            faults[name] = error.faults
+    return texts, faults
 
 
 def _parse(text: Text, snapshot: Snapshot) -> Declaration:
@@ -108,23 +141,3 @@ def _parse(text: Text, snapshot: Snapshot) -> Declaration:
         except DeclarationError as more:
             raise DeclarationError(sorted((*error.faults, *more.faults), key=graph.by_place)) from error
         raise
-
-
-def _text_faults(snapshot: Snapshot, found: Mapping[str, str], files: Mapping[str, str]) -> Iterator[Fault]:
-    """Yield what is wrong with job files: of `found` below the jobs path, and of `files` from the root, both by job name."""
-    try:
-        below = snapshot.read_jobs(list(found.values())) if found else {}
-    except StoreError:  # it names one: each by itself then, to tell all of them
-        below = {}
-    for name in sorted({*found, *files}):
-        try:
-            decode_job(name, _text(snapshot, name, found, files, below))
-        except (StoreError, DeclarationError) as error:
-            yield from error.faults
-
-
-def _text(snapshot: Snapshot, name: str, found: Mapping[str, str], files: Mapping[str, str], below: Mapping[str, Text]) -> Text:
-    if name in files:
-        return snapshot.read(files[name])
-    path = found[name]
-    return below[path] if path in below else snapshot.read_jobs([path])[path]

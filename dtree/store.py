@@ -23,14 +23,15 @@ from __future__ import annotations
 
 import posixpath
 import re
+import time
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, ClassVar, Final, Literal, Self
 
-from dtree.errors import DeclarationError, Fault, StoreError, did_you_mean
+from dtree.errors import DeclarationError, Fault, StoreChanged, StoreError, StoreFileMissing, StoreUnreachable, did_you_mean
 
 if TYPE_CHECKING:
     from dtree.access.nomad import Connection
@@ -38,12 +39,16 @@ if TYPE_CHECKING:
 __all__ = [
     "JOB_SUFFIXES",
     "STORE_API",
+    "Changes",
     "Option",
     "Revision",
     "Snapshot",
     "Store",
+    "StoreChanged",
     "StoreContext",
     "StoreError",
+    "StoreFileMissing",
+    "StoreUnreachable",
     "Text",
 ]
 
@@ -158,10 +163,26 @@ class Revision:
         return self.label or self.id
 
 
+@dataclass(frozen=True, slots=True)
+class Changes:
+    """What to write to a store; what is not named stays as it is.
+
+    Attributes:
+        depfile: new content of the dependency file; None leaves it.
+        jobs: new content by path below the jobs path; None removes the file.
+        files: the same for any other file, by path from the root.
+    """
+
+    depfile: bytes | None = None
+    jobs: Mapping[str, bytes | None] = field(default_factory=dict)
+    files: Mapping[str, bytes | None] = field(default_factory=dict)
+
+
 class Snapshot(ABC):
     """One consistent view of a store: every call answers from the same state, however long a run takes.
 
-    A plugin writes four methods and one property; names, suffixes and ambiguous files are handled here, once for all stores. Paths are
+    A plugin writes four methods and one property; one that can be written to also `write`; one that can tell when it changes
+    `wait_for_change`. Names, suffixes and ambiguous files are handled here, once for all stores. Paths are
     relative to the root of the store, with `/`. What is opened is closed: `with store.snapshot() as snapshot: ...`.
     """
 
@@ -173,7 +194,7 @@ class Snapshot(ABC):
         Text(path='dependency.json', data=b'{"dependencies": ...')
 
         Raises:
-            StoreError: there is none; says where it was looked for.
+            StoreFileMissing: there is none; says where it was looked for.
         """
 
     @abstractmethod
@@ -194,7 +215,8 @@ class Snapshot(ABC):
         {'api.nomad': Text(path='jobs/api.nomad', data=b'job "api" ...')}
 
         Raises:
-            StoreError: one cannot be read; names it.
+            StoreFileMissing: one does not exist; names it.
+            StoreError: one cannot be read, or lies outside the jobs path; names it.
         """
 
     @abstractmethod
@@ -205,7 +227,8 @@ class Snapshot(ABC):
         Text(path='config/nginx.conf', data=b'server { ...')
 
         Raises:
-            StoreError: it does not exist, or lies outside the root.
+            StoreFileMissing: it does not exist.
+            StoreError: it cannot be read, or lies outside the root.
         """
 
     @property
@@ -217,6 +240,45 @@ class Snapshot(ABC):
     def title(self) -> str:
         """Name of this set of jobs where the dependency file gives none: name of the folder, prefix or repository."""
         return "jobs"
+
+    def write(self, changes: Changes) -> str:  # noqa: ARG002 - for those that can
+        """Write to the store, if it still holds what this snapshot shows.
+
+        All at once where the store can do that. Where it cannot: jobs and other files first, then the dependency file, then what is
+        removed, so that whoever reads meanwhile finds every job that the dependency file names.
+
+        >>> snapshot.write(Changes(depfile=b'{"dependencies": {}}', jobs={'api.nomad': b'job "api" {}', 'old.nomad': None}))
+        'in one transaction'
+
+        Returns:
+            How it was written, to stand after "written "; what is no single step says so.
+
+        Raises:
+            StoreChanged: somebody changed a file meanwhile that this would have changed. Nothing was written.
+            StoreError: it cannot be written; says what was written before that.
+        """
+        raise StoreError(
+            f"a store of this kind ({type(self).__module__}) cannot be written to",
+            hint="`nomad-dtree stores list` shows which can",
+            code="store-read-only",
+        )
+
+    def wait_for_change(self, timeout_s: float) -> bool:
+        """Wait until the store holds something else than this snapshot shows, or may do so.
+
+        A store that cannot tell waits the whole time and says True: whoever asked takes a new snapshot and compares.
+
+        Args:
+            timeout_s: longest wait in seconds.
+
+        Returns:
+            False where nothing has changed in all that time.
+
+        Raises:
+            StoreUnreachable: it cannot be asked any more.
+        """
+        time.sleep(timeout_s)
+        return True
 
     def job_names(self) -> tuple[str, ...]:
         """Return the names of all jobs that have a file, sorted: paths without the suffix.
@@ -288,12 +350,14 @@ class Store(ABC):
             taken for newer than it is.
         summary: one line for `nomad-dtree stores list`.
         options: its settings.
+        writable: its snapshots can `write`.
         settings: their values, by `Option.key`: `self.settings["fs_root"]`; every declared option is there.
     """
 
     store_api: ClassVar[int]
     summary: ClassVar[str] = ""
     options: ClassVar[tuple[Option, ...]] = ()
+    writable: ClassVar[bool] = False
 
     def __init__(self, settings: Mapping[str, Any], context: StoreContext) -> None:
         self.settings = settings
@@ -307,7 +371,8 @@ class Store(ABC):
         Revision(id='sha256:5f2c…', label='9fceb02')
 
         Raises:
-            StoreError: the store cannot be reached or read.
+            StoreUnreachable: the store cannot be reached.
+        StoreError: it cannot be read.
         """
 
 

@@ -10,6 +10,8 @@ class TestRamStore(StoreContract):
 
     def change(self, store, files):
         store.files = dict(files)
+
+For a store that can be written to, subclass WritableStoreContract instead.
 """
 
 # ruff: noqa: D102, S101 - a contract is made of tests: assertions, under names that are sentences
@@ -24,7 +26,7 @@ from typing import TYPE_CHECKING, Final
 import pytest
 
 from dtree.errors import DeclarationError
-from dtree.store import STORE_API, Option, Snapshot, Store, StoreContext, StoreError
+from dtree.store import STORE_API, Changes, Option, Snapshot, Store, StoreChanged, StoreContext, StoreError, StoreFileMissing
 
 if TYPE_CHECKING:
     from dtree.access.nomad import Connection
@@ -75,7 +77,7 @@ class StoreContract(ABC):
 
     def test_a_store_without_a_dependency_file_says_so(self) -> None:
         files = {path: data for path, data in FILES.items() if path != "dependency.json"}
-        with pytest.raises(StoreError) as caught:
+        with pytest.raises(StoreFileMissing) as caught:
             self._snapshot(files).depfile()
         assert caught.value.hint
 
@@ -115,14 +117,14 @@ class StoreContract(ABC):
         assert list(self._snapshot({"dependency.json": DEPFILE}).list_jobs()) == []
 
     def test_a_job_file_that_does_not_exist_is_named(self) -> None:
-        with pytest.raises(StoreError, match=r"vault\.nomad"):
+        with pytest.raises(StoreFileMissing, match=r"vault\.nomad"):
             self._snapshot(FILES).read_jobs(["vault.nomad"])
 
     def test_any_file_is_read_by_its_path_from_the_root(self) -> None:
         assert self._snapshot(FILES).read("config/nginx.conf").data == FILES["config/nginx.conf"]
 
     def test_a_file_that_does_not_exist_is_named(self) -> None:
-        with pytest.raises(StoreError, match=r"apache\.conf"):
+        with pytest.raises(StoreFileMissing, match=r"apache\.conf"):
             self._snapshot(FILES).read("config/apache.conf")
 
     @pytest.mark.parametrize("path", ["../outside", "config/../../outside", "/etc/hostname", "", ".."])
@@ -139,6 +141,41 @@ class StoreContract(ABC):
 
     def test_an_empty_file_is_a_file(self) -> None:
         assert self._snapshot({**FILES, "jobs/api.nomad": b""}).jobs(["api"])["api"].data == b""
+
+    def test_names_of_many_kinds_are_kept(self) -> None:
+        names = [
+            "a b",
+            "a/b/c/d",
+            "batch/nightly report",
+            "caf\xe9",
+            "\u65e5\u672c\u8a9e",
+            "with'quote",
+            "x+y@z=1,2",
+            "100%",
+            "a:b",
+            "UPPER",
+        ]
+        files = {"dependency.json": DEPFILE, **{f"jobs/{name}.nomad": name.encode() for name in names}}
+        snapshot = self._snapshot(files)
+        assert snapshot.job_names() == tuple(sorted(names))
+        assert {name: text.data.decode() for name, text in snapshot.jobs(names).items()} == {name: name for name in names}
+
+    def test_two_thousand_jobs_are_read_in_one_go(self) -> None:
+        files = {f"jobs/{number:04}.nomad": b"job %d" % number for number in range(2000)}
+        snapshot = self._snapshot({"dependency.json": DEPFILE, **files})
+        texts = snapshot.jobs(f"{number:04}" for number in range(2000))
+        assert [text.data for text in texts.values()] == list(files.values())
+
+    def test_a_change_is_noticed(self) -> None:
+        store = self.store(FILES)
+        snapshot = _read(store.snapshot())
+        self.change(store, {**FILES, "jobs/api.nomad": b"changed"})
+        assert snapshot.wait_for_change(10.0)
+
+    def test_no_change_is_none(self) -> None:
+        snapshot = _read(self.store(FILES).snapshot())
+        can_tell = type(snapshot).wait_for_change is not Snapshot.wait_for_change
+        assert snapshot.wait_for_change(0.3) is not can_tell
 
     def test_what_was_read_stays_when_the_store_changes(self) -> None:
         store = self.store(FILES)
@@ -167,9 +204,65 @@ class StoreContract(ABC):
         with self.store(FILES).snapshot() as snapshot:
             assert snapshot.title
 
+    def test_it_says_whether_it_can_be_written(self) -> None:
+        store = self.store(FILES)
+        assert store.writable is (type(store.snapshot()).write is not Snapshot.write)
+
     def _snapshot(self, files: Mapping[str, bytes]) -> Snapshot:
         # A store may find out only here, or only on reading, that something is missing; both are within the contract.
         return self.store(files).snapshot()
+
+
+class WritableStoreContract(StoreContract):
+    """What a store that can be written to promises as well."""
+
+    def test_what_is_written_is_there_for_the_next_snapshot(self) -> None:
+        store = self.store(FILES)
+        new = {"api.nomad": b"\x00new\xff", "deep/er/n\xe4w one.hcl": b"", "nginx.hcl": None}
+        assert store.snapshot().write(Changes(b'{"dependencies": {}}', new, {"config/nginx.conf": b"other", "more/x.txt": b"x"}))
+        after = store.snapshot()
+        assert after.depfile().data == b'{"dependencies": {}}'
+        paths = sorted((set(_job_files()) - {"nginx.hcl"}) | {"deep/er/n\xe4w one.hcl"})
+        assert list(after.list_jobs()) == paths
+        assert [text.data for text in after.read_jobs(["api.nomad", "deep/er/n\xe4w one.hcl"]).values()] == [b"\x00new\xff", b""]
+        assert after.read("config/nginx.conf").data == b"other"
+        assert after.read("more/x.txt").data == b"x"
+
+    def test_an_empty_store_can_be_filled(self) -> None:
+        store = self.store({})
+        snapshot = store.snapshot()
+        assert list(snapshot.list_jobs()) == []
+        snapshot.write(Changes(DEPFILE, {"api.nomad": b"api", "nginx.hcl": b"nginx"}))
+        assert _read(store.snapshot()).depfile().data == DEPFILE
+
+    def test_nobodys_change_is_overwritten(self) -> None:
+        store = self.store(FILES)
+        snapshot = _read(store.snapshot())
+        theirs = {**FILES, "jobs/api.nomad": b"theirs"}
+        self.change(store, theirs)
+        with pytest.raises(StoreChanged):
+            snapshot.write(Changes(b"{}", {"api.nomad": b"ours", "new.nomad": b"ours"}))
+        after = store.snapshot()
+        assert after.depfile().data == DEPFILE
+        assert after.jobs(["api"])["api"].data == b"theirs"
+        assert "new" not in after.job_names()
+
+    def test_much_is_written_as_well(self) -> None:
+        store = self.store({"dependency.json": DEPFILE})
+        jobs = {f"{number:04}.nomad": b"%d" % number * 1000 for number in range(300)}
+        store.snapshot().write(Changes(b"{}", jobs))
+        after = store.snapshot()
+        assert {path: text.data for path, text in after.read_jobs(list(jobs)).items()} == jobs
+        assert after.depfile().data == b"{}"
+
+    @pytest.mark.parametrize("path", ["../outside", "a/../../outside", "/outside", ""])
+    def test_nothing_is_written_outside_the_root(self, path: str) -> None:
+        store = self.store(FILES)
+        snapshot = store.snapshot()
+        for changes in (Changes(jobs={"api.nomad": b"ours", path: b"x"}), Changes(jobs={"api.nomad": b"ours"}, files={path: b"x"})):
+            with pytest.raises(StoreError):
+                snapshot.write(changes)
+        assert store.snapshot().jobs(["api"])["api"].data == FILES["jobs/api.nomad"]
 
 
 def _no_nomad() -> Connection:

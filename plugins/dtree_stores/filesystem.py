@@ -19,7 +19,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
-from dtree.store import Option, Revision, Snapshot, Store, StoreError, Text
+from dtree.store import Option, Revision, Snapshot, Store, StoreError, StoreFileMissing, Text
 from dtree_stores.git_commit import commit_of
 
 DEPFILES = ("dependency.json", "dependency.yaml", "dependency.yml")
@@ -169,7 +169,7 @@ def _find_depfile(root: Path) -> Path:
             hint="keep one, or choose with --fs-depfile-path",
             code="depfile-ambiguous",
         )
-    raise StoreError(
+    raise StoreFileMissing(
         f"{root} has no dependency file",
         notes=[f"looked for {', '.join(DEPFILES)}"],
         hint="name it with --fs-depfile-path, or its folder with --fs-root",
@@ -200,7 +200,7 @@ def _real(path: Path, limit: Path, shown: str) -> Path:
     try:
         real = path.resolve(strict=True)
     except FileNotFoundError:
-        raise StoreError(f"there is no file {shown}", hint="check the path, and links on the way", code="store-file-missing") from None
+        raise StoreFileMissing(f"there is no file {shown}", hint="check the path, and links on the way") from None
     except (OSError, RuntimeError) as error:  # a loop of links is a RuntimeError before Python 3.13
         raise _unreadable(error, shown) from error
     if not real.is_relative_to(limit):

@@ -8,8 +8,7 @@ import posixpath
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from dtree.errors import StoreError
-from dtree.store import Option, Revision, Snapshot, Store, StoreContext, Text
+from dtree.store import Option, Revision, Snapshot, Store, StoreContext, StoreFileMissing, Text
 
 
 class MemorySnapshot(Snapshot):
@@ -33,7 +32,7 @@ class MemorySnapshot(Snapshot):
 
     def depfile(self) -> Text:
         if self._depfile is None:
-            raise StoreError("the store has no dependency file", hint="put one in")
+            raise StoreFileMissing("the store has no dependency file", hint="put one in")
         self.reads.append(self._depfile.path)
         return self._depfile
 
@@ -68,7 +67,7 @@ class MemorySnapshot(Snapshot):
     @staticmethod
     def _find(texts: Mapping[str, Text], path: str) -> Text:
         if path not in texts:
-            raise StoreError(f"the store has no file '{path}'", hint="put one in")
+            raise StoreFileMissing(f"the store has no file '{path}'", hint="put one in")
         return texts[path]
 
 

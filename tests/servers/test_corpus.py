@@ -161,7 +161,8 @@ def case(request: pytest.FixtureRequest, agent: Agent, api: Api, recorder: Recor
     path: Path = request.param
     cluster = NomadCluster(Connection(recorder.address), HastyClock())
     text = Text(f"jobs/{path.name}", path.read_bytes())
-    job = parse_jobs({"it": text}, {"it": Entry("it")}, cluster, namespace=OURS)["it"]
+    jobs, _ = parse_jobs({"it": text}, {"it": Entry("it")}, cluster, namespace=OURS)
+    job = jobs["it"]
     raw = api_json_of(path, agent.address)
     try:
         outcome: Registered | ClusterError = cluster.register(job, enforce_index=0)

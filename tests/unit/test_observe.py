@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from dtree.errors import DeclarationError, Invalid, Place
-from dtree.model import Entry, JobRef
+from dtree.model import Entry, JobRef, RenderedJob
 from dtree.observe import look_again, observe_jobs, parse_jobs, read_stored
 from dtree.store import Text
 from tests.fakes.clock import FakeClock
@@ -30,9 +30,16 @@ def entries(files: Mapping[str, Any], **more: Entry) -> dict[str, Entry]:
     return {name: Entry(name) for name in files} | more
 
 
+def parsed(texts: Mapping[str, Text], entries: Mapping[str, Entry], cluster: FakeCluster, *, namespace: str) -> dict[str, RenderedJob]:
+    jobs, faults = parse_jobs(texts, entries, cluster, namespace=namespace)
+    if faults:
+        raise DeclarationError([fault for wrong in faults.values() for fault in wrong])
+    return jobs
+
+
 def faults_of(files: Mapping[str, str | bytes]) -> list[tuple[str, str]]:
     with pytest.raises(DeclarationError) as caught:
-        parse_jobs(texts(files), entries(files), cluster(), namespace="")
+        parsed(texts(files), entries(files), cluster(), namespace="")
     return [(fault.code, fault.problem) for fault in caught.value.faults]
 
 
@@ -42,7 +49,7 @@ def faults_of(files: Mapping[str, str | bytes]) -> list[tuple[str, str]]:
 def test_an_hcl_job_file_is_what_nomad_parses_it_to() -> None:
     files = {"api": 'job "api-prod" {\n  type = "batch"\n}'}
     nomad = cluster()
-    job = parse_jobs(texts(files), entries(files), nomad, namespace="")["api"]
+    job = parsed(texts(files), entries(files), nomad, namespace="")["api"]
     assert (job.name, job.ref, job.file, job.format, job.type) == ("api", JobRef("default", "api-prod"), "jobs/api.nomad", "hcl2", "batch")
     assert job.text == files["api"]
     assert nomad.called("parse") == ["jobs/api.nomad"]
@@ -52,7 +59,7 @@ def test_a_job_file_in_the_apis_own_json_needs_no_parsing_and_loses_no_field() -
     spec = job_spec("api", Meta={"a": "b"}, SomethingNew={"x": [1, None]})
     for text in (json.dumps(spec), json.dumps({"Job": spec}), "\ufeff" + json.dumps(spec)):
         nomad = cluster()
-        job = parse_jobs(texts({"api": text}), entries({"api": ""}), nomad, namespace="")["api"]
+        job = parsed(texts({"api": text}), entries({"api": ""}), nomad, namespace="")["api"]
         assert (job.spec, job.format) == (spec, "json")
         assert nomad.calls == []
 
@@ -61,7 +68,7 @@ def test_a_job_file_in_the_apis_own_json_needs_no_parsing_and_loses_no_field() -
 def test_what_is_not_the_apis_own_json_is_left_to_nomad(text: str) -> None:
     nomad = cluster()
     nomad.parsed["jobs/api.nomad"] = job_spec("api", "batch")
-    job = parse_jobs(texts({"api": text}), entries({"api": ""}), nomad, namespace="")["api"]
+    job = parsed(texts({"api": text}), entries({"api": ""}), nomad, namespace="")["api"]
     assert (job.spec, job.format, job.text) == (job_spec("api", "batch"), "hcl2", text)
     assert nomad.called("parse") == ["jobs/api.nomad"]
 
@@ -69,19 +76,19 @@ def test_what_is_not_the_apis_own_json_is_left_to_nomad(text: str) -> None:
 def test_the_namespace_is_the_files_or_the_entrys_or_the_one_asked_for_or_nomads_default() -> None:
     files = {"a": 'job "a" { namespace = "mine" }', "b": 'job "b" {}', "c": 'job "c" {}'}
     known = entries(files, a=Entry("a", namespace="entry"), b=Entry("b", namespace="entry"))
-    asked = parse_jobs(texts(files), known, cluster(), namespace="asked")
+    asked = parsed(texts(files), known, cluster(), namespace="asked")
     assert [asked[name].ref.namespace for name in "abc"] == ["mine", "entry", "asked"]
-    assert parse_jobs(texts(files), known, cluster(), namespace="")["c"].ref.namespace == "default"
+    assert parsed(texts(files), known, cluster(), namespace="")["c"].ref.namespace == "default"
 
 
 def test_the_region_is_the_files() -> None:
     files = {"api": job_file("api", Region="eu")}
-    assert parse_jobs(texts(files), entries(files), cluster(), namespace="")["api"].ref == JobRef("default", "api", "eu")
+    assert parsed(texts(files), entries(files), cluster(), namespace="")["api"].ref == JobRef("default", "api", "eu")
 
 
 def test_a_job_file_that_is_not_utf_8_is_told_with_its_line() -> None:
     with pytest.raises(DeclarationError) as caught:
-        parse_jobs(texts({"api": b'job "api" {\n  # caf\xe9\n}'}), entries({"api": ""}), cluster(), namespace="")
+        parsed(texts({"api": b'job "api" {\n  # caf\xe9\n}'}), entries({"api": ""}), cluster(), namespace="")
     (fault,) = caught.value.faults
     assert (fault.code, fault.place) == ("not-utf-8", Place("jobs/api.nomad", 2, 1))
 
@@ -94,21 +101,31 @@ def test_all_job_files_faults_come_at_once_by_name() -> None:
 
 def test_what_nomad_cannot_parse_is_told_with_line_and_column() -> None:
     with pytest.raises(DeclarationError) as caught:
-        parse_jobs(texts({"api": "nothing"}), entries({"api": ""}), cluster(), namespace="")
+        parsed(texts({"api": "nothing"}), entries({"api": ""}), cluster(), namespace="")
     (fault,) = caught.value.faults
     assert fault.place == Place("jobs/api.nomad", 1, 1)
     assert "Missing job block" in fault.problem
 
 
-def test_two_names_with_one_id_are_a_fault() -> None:
-    assert faults_of({"api": job_file("shared"), "web": job_file("shared"), "db": job_file("db")}) == [
-        ("same-job-id", "'api' and 'web' are one job to Nomad: 'shared'")
-    ]
+def test_two_names_with_one_id_are_a_fault_of_both() -> None:
+    files = {"api": job_file("shared"), "web": job_file("shared"), "db": job_file("db")}
+    jobs, faults = parse_jobs(texts(files), entries(files), cluster(), namespace="")
+    assert list(jobs) == ["db"]
+    problem = "'api' and 'web' are one job to Nomad: 'shared'"
+    told = [(name, fault.code, fault.problem) for name, wrong in faults.items() for fault in wrong]
+    assert told == [("api", "same-job-id", problem), ("web", "same-job-id", problem)]
+
+
+def test_the_jobs_that_can_be_parsed_come_beside_what_is_wrong_with_the_others() -> None:
+    files: dict[str, str | bytes] = {"web": "nothing here", "api": job_file("api"), "db": b"\xff"}
+    jobs, faults = parse_jobs(texts(files), entries(files), cluster(), namespace="")
+    assert list(jobs) == ["api"]
+    assert {name: [fault.code for fault in wrong] for name, wrong in faults.items()} == {"db": ["not-utf-8"], "web": ["bad-job-file"]}
 
 
 def test_one_id_in_two_namespaces_is_two_jobs() -> None:
     files = {"a": job_file("api", Namespace="one"), "b": job_file("api", Namespace="two")}
-    assert sorted(job.ref for job in parse_jobs(texts(files), entries(files), cluster(), namespace="").values()) == [
+    assert sorted(job.ref for job in parsed(texts(files), entries(files), cluster(), namespace="").values()) == [
         JobRef("one", "api"),
         JobRef("two", "api"),
     ]
@@ -116,7 +133,7 @@ def test_one_id_in_two_namespaces_is_two_jobs() -> None:
 
 def test_the_jobs_come_sorted_by_name() -> None:
     files = {name: job_file(name) for name in ("web", "api", "db")}
-    assert list(parse_jobs(texts(files), entries(files), cluster(), namespace="")) == ["api", "db", "web"]
+    assert list(parsed(texts(files), entries(files), cluster(), namespace="")) == ["api", "db", "web"]
 
 
 @pytest.mark.parametrize(
@@ -231,5 +248,5 @@ def test_a_template_that_nomad_cannot_parse_is_named_as_one(source: str, hint: s
     cluster = FakeCluster(FakeClock())
     cluster.refuse("parse", "jobs/api.nomad", Invalid("input.hcl:2,11-14: Invalid expression; Expected the start of an expression."))
     with pytest.raises(DeclarationError) as caught:
-        parse_jobs({"api": Text("jobs/api.nomad", source.encode())}, {"api": Entry("api")}, cluster, namespace="")
+        parsed({"api": Text("jobs/api.nomad", source.encode())}, {"api": Entry("api")}, cluster, namespace="")
     assert [fault.hint for fault in caught.value.faults] == [hint]

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from dtree import pipeline
-from dtree.errors import DeclarationError, Denied, Invalid
+from dtree.errors import EXIT_JOB_FAILED, DeclarationError, Denied, Invalid
 from dtree.model import CheckResult
 from dtree.pipeline import Sources
 from dtree.plan import Intent
@@ -114,6 +114,67 @@ def test_a_condition_that_can_never_be_met_is_a_fault_of_the_plan(
     found = [(fault.code, fault.problem, fault.place and fault.place.key) for fault in caught.value.faults]
     assert found == [("impossible-condition", problem, key)]
     assert impossible.cluster.changes == []
+
+
+# -- files that are no good do not stand in the way of a stop --------------------------------------------------------------
+
+
+def broken_world(*broken: str) -> tuple[World, Sources]:
+    """A shop that runs, and whose job files then went bad: unparseable, and of `db` missing."""
+    shop = world()
+    shop.run("web")
+    files = {f"{name}.json": job_file(name, "batch" if name == "setup" else "service") for name in ("web", "api", "db", "setup")}
+    texts = {file: "no job" if file.removesuffix(".json") in broken else text for file, text in files.items()}
+    if "db" in broken:
+        del texts["db.json"]
+    return shop, sources_of(MemorySnapshot({"dependencies": SHOP}, texts))
+
+
+def stop_plan(shop: World, sources: Sources, *goals: str, **options: bool) -> dict[str, tuple[str, str, tuple[str, ...]]]:
+    plan = pipeline.prepare(sources, shop.cluster, Intent("stop", goals, **options), namespace="")
+    return {step.name: (step.change, step.cause, step.needs) for step in plan.steps}
+
+
+def test_a_file_that_is_no_good_keeps_only_its_own_job_and_what_that_may_need() -> None:
+    shop, sources = broken_world("api")
+    assert stop_plan(shop, sources, "web", deep=True) == {
+        "web": ("stop", "runs", ()),
+        "api": ("keep", "its job file is no good", ()),
+        "setup": ("absent", "has ended", ("api",)),
+        "db": ("keep", "may still be needed by api, whose job file is no good", ("api", "setup")),
+    }
+
+
+def test_with_force_all_that_is_known_is_stopped() -> None:
+    shop, sources = broken_world("api")
+    assert stop_plan(shop, sources, "web", deep=True, force=True) == {
+        "web": ("stop", "runs", ()),
+        "api": ("keep", "its job file is no good", ()),
+        "setup": ("absent", "has ended", ()),
+        "db": ("stop", "runs", ("setup",)),
+    }
+
+
+def test_a_missing_file_of_somebody_outside_keeps_what_it_may_need() -> None:
+    shop, sources = broken_world("web")
+    assert stop_plan(shop, sources, "api")["api"] == ("keep", "may still be needed by web, whose job file is no good", ())
+
+
+def test_a_job_whose_id_is_not_known_is_not_stopped_and_the_run_says_so() -> None:
+    shop, sources = broken_world("db")
+    plan = pipeline.prepare(sources, shop.cluster, Intent("stop", ("web",), deep=True), namespace="")
+    record = shop.carry_out(plan)
+    assert record.exit_code == EXIT_JOB_FAILED
+    assert {name: step.state for name, step in record.steps.items()} == {"web": "ready", "api": "ready", "setup": "ready", "db": "failed"}
+    assert record.steps["db"].reason.startswith("its ID is not known: job 'db' has no job file in the store (looked for db, db.nomad")
+
+
+def test_a_file_that_is_no_good_does_not_hide_how_the_others_do() -> None:
+    shop, sources = broken_world("api")
+    rows = {row.job: row for row in pipeline.status(sources, shop.cluster, ("web",), namespace="")}
+    assert {name: row.health for name, row in rows.items()} == {"web": "Healthy", "api": "Unknown", "db": "Healthy", "setup": "Healthy"}
+    assert rows["api"].reason.startswith("Nomad cannot parse the job file of 'api': ")
+    assert rows["api"].reason.endswith("(jobs/api.json:1:1)")
 
 
 def test_what_nomad_denies_ends_the_planning() -> None:

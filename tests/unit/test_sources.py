@@ -72,7 +72,7 @@ def test_a_check_finds_everything_without_nomad() -> None:
     )
     with pytest.raises(DeclarationError) as caught:
         check(snapshot, store="memory")
-    assert [fault.code for fault in caught.value.faults] == ["job-file-missing", "job-file-ambiguous", "store-error"]
+    assert [fault.code for fault in caught.value.faults] == ["job-file-missing", "job-file-ambiguous", "store-file-missing"]
 
 
 def test_a_check_without_a_fault_gives_the_sources() -> None:
