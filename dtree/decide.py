@@ -68,8 +68,7 @@ def make_stop(
         ]
         if users and not intent.force and is_alive(observed[name].snapshot):
             kept[name] = _needed_by(users, unread)
-        # With --force, what is not known to run holds up nothing.
-        needs = tuple(sorted(user for user in dependents if user in names and not (user in unread and intent.force)))
+        needs = tuple(sorted(user for user in dependents if user in names and user not in unread))
         steps.append(_stop_step(graph, name, jobs[name], observed[name], intent, needs=needs, kept=kept.get(name)))
     return tuple(steps)
 

@@ -38,6 +38,7 @@ class RunStarted:
     revision: str
     goals: tuple[str, ...]
     steps: tuple[PlannedStep, ...]
+    address: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -140,7 +140,7 @@ class _Run:
     def run(self, interrupts: Interrupts) -> RunRecord:
         started_s = self._clock.now_s()
         interrupts(lambda signal: self._inbox.put(_Interrupted(signal)))
-        self._emit(_opening(self._plan, self._clock.unix_s()))
+        self._emit(_opening(self._plan, self._cluster.address, self._clock.unix_s()))
         on_change = lambda snapshot: self._inbox.put(_Changed(snapshot))  # noqa: E731 - two names for two callbacks
         on_trouble = lambda error: self._inbox.put(_Trouble(error))  # noqa: E731 - as above
         with self._cluster.watch(on_change, on_trouble) as watch:
@@ -489,9 +489,9 @@ def _accepted(acted: Acted, time_s: float) -> StepRegistered:
     return StepRegistered(time_s, acted.job, acted.awaited.version, acted.awaited.changed, acted.warnings)
 
 
-def _opening(plan: Plan, time_s: float) -> RunStarted:
+def _opening(plan: Plan, address: str, time_s: float) -> RunStarted:
     steps = tuple(
         PlannedStep(step.name, step.ref.id, step.ref.namespace, step.change, step.cause, step.needs, str(step.condition))
         for step in plan.steps
     )
-    return RunStarted(time_s, plan.verb, plan.stack, plan.store, plan.revision, plan.goals, steps)
+    return RunStarted(time_s, plan.verb, plan.stack, plan.store, plan.revision, plan.goals, steps, address)

@@ -47,6 +47,10 @@ class Watch(Protocol):
 class Cluster(Protocol):
     """A Nomad cluster. Every method raises `errors.ClusterError`; transient failures are retried within."""
 
+    @property
+    def address(self) -> str:
+        """Where it is reached, as it may be shown: without passwords."""
+
     def parse(self, text: str, *, file: str, namespace: str) -> Spec:
         """Parse HCL2 or JSON; reads Nomad. `namespace` is only where the token's rights are looked up."""
 

@@ -74,6 +74,7 @@ class RunRecord:
     store: str
     revision: str
     goals: tuple[str, ...]
+    address: str
     started_s: float
     steps: Mapping[str, StepRecord]
     interrupted: str = ""
@@ -117,6 +118,7 @@ def begin(event: RunStarted) -> RunRecord:
         store=event.store,
         revision=event.revision,
         goals=event.goals,
+        address=event.address,
         started_s=event.time_s,
         steps={step.job: StepRecord(planned=step) for step in event.steps},
     )

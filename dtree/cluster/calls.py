@@ -41,6 +41,11 @@ class NomadCluster:
         self._client = NomadClient(connection, now_s=clock.now_s, pause=clock.pause)
         self._clock = clock
 
+    @property
+    def address(self) -> str:
+        """Its URL, as it may be shown."""
+        return self._client.connection.shown
+
     def parse(self, text: str, *, file: str, namespace: str) -> Spec:
         """Parse HCL2 or JSON. Effects: reads Nomad.
 

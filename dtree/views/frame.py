@@ -107,9 +107,8 @@ def final_lines(record: RunRecord, tree: Sequence[OutlineRow], *, now_s: float, 
 
 def _head(record: RunRecord) -> str:
     doing = "Stopping" if record.verb == "stop" else "Running"
-    return (
-        f"{doing} {join_names(record.goals, most=4)} (stack {clean(record.stack)}, {clean(record.store)} {short_revision(record.revision)})"
-    )
+    origin = f"stack {clean(record.stack)}, {clean(record.store)} {short_revision(record.revision)}"
+    return f"{doing} {join_names(record.goals, most=4)} on {clean(record.address)} ({origin})"
 
 
 def _foot(record: RunRecord, now_s: float) -> str:

@@ -114,7 +114,8 @@ class Lines:
         day = datetime.fromtimestamp(event.time_s, self._zone or _local(event.time_s))
         return (
             f"{event.verb} {join_names(event.goals)}: {count(len(event.steps), 'step')}, stack {clean(event.stack)}, "
-            f"{clean(event.store)} {short_revision(event.revision)}, {day:%Y-%m-%d %z}"
+            f"{clean(event.store)} {short_revision(event.revision)}, "
+            f"{clean(event.address)}, {day:%Y-%m-%d %z}"
         )
 
     def _summarize(self, recorder: Recorder) -> None:

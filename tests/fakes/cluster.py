@@ -41,6 +41,8 @@ class FakeCluster:
         latency_s: how long every request takes.
     """
 
+    address = "http://nomad.example:4646"
+
     def __init__(self, clock: FakeClock, scripts: Mapping[str, Script | Sequence[Script]] | None = None, *, latency_s: float = 0.0) -> None:
         self.clock = clock
         self.calls: list[Call] = []

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
 from tests.servers.eventually import eventually
@@ -151,6 +152,29 @@ def test_stop_without_a_job_is_a_usage_error(scenario: Scenario) -> None:
     assert _status(scenario) == {"db": "running"}
     assert scenario.dtree("stop", "--all").code == 0
     assert _status(scenario) == {"db": "dead"}
+
+
+def test_a_job_file_that_is_no_good_does_not_keep_the_rest_from_being_stopped(scenario: Scenario) -> None:
+    scenario.mock("db")
+    scenario.mock("api", pre="db")
+    scenario.mock("web", pre="api")
+    scenario.mock("cache", pre="db")
+    assert scenario.dtree("run", "--all").code == 0
+    (scenario.folder / "jobs" / "api.nomad").write_text("no job any more\n")
+    (scenario.folder / "jobs" / "cache.nomad").unlink()
+    shown = scenario.dtree("status", "--output", "json")
+    health = {row["job"]: row["health"] for row in json.loads(shown.stdout)["jobs"]}
+    assert health == {"web": "Healthy", "api": "Unknown", "db": "Healthy", "cache": "Unknown"}
+
+    first = scenario.dtree("stop", "--all", "--output", "json")
+    assert first.code == 3, first.stderr
+    assert _status(scenario) == {"web": "dead", "api": "running", "db": "running", "cache": "running"}
+    assert {event["job"] for event in first.of("step-failed")} == {"api", "cache"}
+    assert [event["reason"] for event in first.of("step-kept")] == ["may still be needed by api, cache, whose job file is no good"]
+
+    forced = scenario.dtree("stop", "--all", "--force", "--output", "json")
+    assert forced.code == 3, forced.stderr
+    assert _status(scenario) == {"web": "dead", "api": "running", "db": "dead", "cache": "running"}
 
 
 def test_stopping_what_is_not_there_says_so(scenario: Scenario) -> None:

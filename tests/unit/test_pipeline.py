@@ -140,8 +140,8 @@ def test_a_file_that_is_no_good_keeps_only_its_own_job_and_what_that_may_need() 
     assert stop_plan(shop, sources, "web", deep=True) == {
         "web": ("stop", "runs", ()),
         "api": ("keep", "its job file is no good", ()),
-        "setup": ("absent", "has ended", ("api",)),
-        "db": ("keep", "may still be needed by api, whose job file is no good", ("api", "setup")),
+        "setup": ("absent", "has ended", ()),
+        "db": ("keep", "may still be needed by api, whose job file is no good", ("setup",)),
     }
 
 

@@ -32,7 +32,7 @@ def text(golden: str) -> str:
 
 def test_a_success_has_one_line_per_event_and_the_summary() -> None:
     expected = text("""
-        07:31:58 run nginx: 4 steps, stack shop, filesystem 9f3ac21be77d, 2026-11-21 +0000
+        07:31:58 run nginx: 4 steps, stack shop, filesystem 9f3ac21be77d, http://nomad:4646, 2026-11-21 +0000
         07:31:58 postgres        ready, unchanged: 1 of 1 allocations healthy; db 10.0.0.7:5432
         07:31:58 postgres_setup  rerunning: changed: Image
         07:32:00 postgres_setup  ready in 1.5 s: completed
@@ -87,7 +87,7 @@ def test_a_failure_and_what_it_costs_are_told_as_they_happen() -> None:
 
 def test_a_stop_speaks_of_stopping() -> None:
     expected = text("""
-        07:31:58 stop nginx: 4 steps, stack shop, filesystem 9f3ac21be77d, 2026-11-21 +0000
+        07:31:58 stop nginx: 4 steps, stack shop, filesystem 9f3ac21be77d, http://nomad:4646, 2026-11-21 +0000
         07:31:58 nginx     purging: runs
         07:31:58 nginx     accepted
         07:31:58 nginx     purging: 1 allocation is ending

@@ -30,7 +30,7 @@ def text(golden: str) -> str:
 
 def test_the_tree_has_what_is_needed_below() -> None:
     expected = text("""
-        Running nginx (stack shop, filesystem 9f3ac21be77d)
+        Running nginx on http://nomad:4646 (stack shop, filesystem 9f3ac21be77d)
         ·  nginx                 create  pending            after api
         ▸  └─ api                update  waiting       3 s  1 of 2 allocations healthy
         ✓     └─ postgres_setup  rerun   ready       1.5 s  completed
@@ -42,7 +42,7 @@ def test_the_tree_has_what_is_needed_below() -> None:
 
 def test_a_stop_has_the_same_shape() -> None:
     expected = text("""
-        Stopping nginx (stack shop, filesystem 9f3ac21be77d)
+        Stopping nginx on http://nomad:4646 (stack shop, filesystem 9f3ac21be77d)
         ▸  nginx           purge   purging       5 s  1 allocation is ending
         ·  └─ api          stop    pending            after nginx
         ·     ├─ postgres  keep    pending            after api
@@ -54,7 +54,7 @@ def test_a_stop_has_the_same_shape() -> None:
 
 def test_a_narrow_terminal_shows_marks_for_changes_and_cuts_the_reasons() -> None:
     expected = text("""
-        Running nginx (stack shop, filesystem 9f3ac21be77d)
+        Running nginx on http://nomad:4646 (stack shop, filesyst...
         .  nginx                 +  pending            after api
         >  `- api                ~  waiting       3 s  1 of 2 al...
         *     `- postgres_setup  !  ready       1.5 s  completed
@@ -92,7 +92,7 @@ def test_failed_and_waiting_steps_stay_when_there_is_no_room_for_all() -> None:
     events += [StepReady(T + 1, name, "healthy", ()) for name in names[:40] if name != "job-07"]
     events += [StepFailed(T + 1, "job-07", "failed", "exit code 1", (), ""), StepWaiting(T + 1, "job-44", "0 of 1 allocations healthy")]
     expected = text("""
-        Running nginx (stack shop, filesystem 9f3ac21be77d)
+        Running nginx on http://nomad:4646 (stack shop, filesystem 9f3ac21be77d)
         ✗  job-07  create  failed      1.0 s  exit code 1
         ▸  job-40  create  creating      5 s
         ▸  job-41  create  creating      5 s

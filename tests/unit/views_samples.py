@@ -41,7 +41,7 @@ def planned(job: str, *needs: str, change: str = "create", cause: str = "not in 
 
 
 def started(*steps: PlannedStep, verb: str = "run", goals: tuple[str, ...] = ("nginx",)) -> RunStarted:
-    return RunStarted(T, verb, "shop", "filesystem", "9f3ac21be77d0011", goals, steps)
+    return RunStarted(T, verb, "shop", "filesystem", "9f3ac21be77d0011", goals, steps, "http://nomad:4646")
 
 
 SHOP = started(
