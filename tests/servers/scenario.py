@@ -23,6 +23,9 @@ _QUICK_UPDATE = """
     progress_deadline = "20s"
   }
 """
+HEALTHY_LATER = _QUICK_UPDATE.replace('min_healthy_time  = "0s"', 'min_healthy_time  = "1s"')
+"""For a service that fails at once: Nomad would call it healthy before it does."""
+
 _NO_SECOND_CHANCE = """
     restart {
       attempts = 0

@@ -8,7 +8,7 @@ from __future__ import annotations
 import re
 from typing import Any
 
-from tests.servers.scenario import Done, Scenario
+from tests.servers.scenario import HEALTHY_LATER, Done, Scenario
 
 _NO_TERMINAL_TRICKS = ("\x1b", "\x9b", "\x07")
 
@@ -77,7 +77,7 @@ def test_a_template_that_waits_names_what_it_misses(scenario: Scenario) -> None:
 
 
 def test_an_exit_code_is_told(scenario: Scenario) -> None:
-    scenario.mock("db", 'run_for = "50ms"\nexit_code = 7')
+    scenario.mock("db", 'run_for = "50ms"\nexit_code = 7', update=HEALTHY_LATER)
     done, failed = break_db(scenario)
     assert failed["reason"].endswith("task main: exit code 7")
     assert "task main: exit code 7" in done.stderr
@@ -160,7 +160,7 @@ def test_a_job_that_falls_over_after_it_was_ready_is_a_failure(scenario: Scenari
 
 
 def test_a_second_run_tries_the_failed_job_again_and_goes_on(scenario: Scenario) -> None:
-    scenario.mock("db", 'run_for = "50ms"\nexit_code = 7')
+    scenario.mock("db", 'run_for = "50ms"\nexit_code = 7', update=HEALTHY_LATER)
     break_db(scenario)
     scenario.mock("db")  # mended
     done = scenario.dtree("run", "api", "--output", "json")

@@ -6,7 +6,7 @@ import json
 from typing import Any
 
 from tests.servers.eventually import eventually
-from tests.servers.scenario import Scenario
+from tests.servers.scenario import HEALTHY_LATER, Scenario
 
 SCALED = """
 scaling {
@@ -141,7 +141,7 @@ def test_a_stopped_job_is_created_again(scenario: Scenario) -> None:
 
 
 def test_a_failed_job_is_run_again_and_the_plan_says_how(scenario: Scenario) -> None:
-    scenario.mock("db", 'run_for = "20ms"\nexit_code = 1')
+    scenario.mock("db", 'run_for = "20ms"\nexit_code = 1', update=HEALTHY_LATER)
     scenario.mock("seed", 'run_for = "20ms"\nexit_code = 1', type="batch")
     assert scenario.dtree("run", "--all").code == 3
     assert steps(planned(scenario, "--all")) == [
@@ -153,7 +153,7 @@ def test_a_failed_job_is_run_again_and_the_plan_says_how(scenario: Scenario) -> 
 
 
 def test_what_cannot_be_done_is_said_beforehand(scenario: Scenario) -> None:
-    scenario.shell("db", '[ "$NOMAD_ALLOC_INDEX" = 0 ] || exit 1; exec sleep 3600', count=2)
+    scenario.shell("db", '[ "$NOMAD_ALLOC_INDEX" = 0 ] || exit 1; exec sleep 3600', count=2, update=HEALTHY_LATER)
     assert scenario.dtree("run", "db").code == 3
     (step,) = planned(scenario, "db")["steps"]
     assert "no earlier version was stable, and 1 allocation of it still runs" in step["refused"]["why"]

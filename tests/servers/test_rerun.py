@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from tests.servers.eventually import eventually
-from tests.servers.scenario import Done, Scenario
+from tests.servers.scenario import HEALTHY_LATER, Done, Scenario
 
 WITHOUT_DEPLOYMENT = {"service": "update {\n max_parallel = 0\n }", "batch": None}
 SLOW = 'update {\n min_healthy_time = "1s"\n healthy_deadline = "10s"\n progress_deadline = "20s"\n }'
@@ -95,7 +95,7 @@ def test_a_failed_service_is_returned_to_its_stable_version_and_registered_again
     scenario.mock("api", pre="db")
     run(scenario, "db")
     eventually(lambda: stored(scenario, "db")["Stable"])
-    scenario.shell("db", unless(tmp_path / "fixed", "exec sleep 3600"))
+    scenario.shell("db", unless(tmp_path / "fixed", "exec sleep 3600"), update=HEALTHY_LATER)
     run(scenario, "api", code=3)
     (tmp_path / "fixed").touch()
     done = run(scenario, "api")
@@ -109,7 +109,7 @@ def test_a_failed_service_is_returned_to_its_stable_version_and_registered_again
 
 
 def test_a_failed_service_that_never_was_stable_is_purged_and_registered(scenario: Scenario, tmp_path: Path) -> None:
-    scenario.shell("db", unless(tmp_path / "fixed", "exec sleep 3600"))
+    scenario.shell("db", unless(tmp_path / "fixed", "exec sleep 3600"), update=HEALTHY_LATER)
     run(scenario, "db", code=3)
     before = stored(scenario, "db")
     (tmp_path / "fixed").touch()
@@ -120,7 +120,7 @@ def test_a_failed_service_that_never_was_stable_is_purged_and_registered(scenari
 
 
 def test_a_failed_service_of_which_something_runs_is_refused_and_left_alone(scenario: Scenario) -> None:
-    scenario.shell("db", '[ "$NOMAD_ALLOC_INDEX" = 0 ] || exit 1; exec sleep 3600', count=2)
+    scenario.shell("db", '[ "$NOMAD_ALLOC_INDEX" = 0 ] || exit 1; exec sleep 3600', count=2, update=HEALTHY_LATER)
     scenario.mock("api", pre="db")
     run(scenario, "db", code=3)
     eventually(lambda: scenario.api.get(f"/v1/job/{scenario.id('db')}/deployments")[0]["Status"] != "running")
@@ -161,16 +161,16 @@ def test_a_failed_service_that_was_rolled_out_half_way_is_rolled_out_anew(scenar
 
 
 def test_a_failed_service_that_is_changed_in_place_runs_again(scenario: Scenario, tmp_path: Path) -> None:
-    scenario.shell("db", unless(tmp_path / "fixed", "exec sleep 3600"))
+    scenario.shell("db", unless(tmp_path / "fixed", "exec sleep 3600"), update=HEALTHY_LATER)
     run(scenario, "db", code=3)
     (tmp_path / "fixed").touch()
-    scenario.shell("db", unless(tmp_path / "fixed", "exec sleep 3600"), job="priority = 60")
+    scenario.shell("db", unless(tmp_path / "fixed", "exec sleep 3600"), job="priority = 60", update=HEALTHY_LATER)
     run(scenario, "db")
     assert (stored(scenario, "db")["Priority"], statuses(scenario, "db")[-1][1]) == (60, "running")
 
 
 def test_a_failed_service_that_is_replaced_runs_again(scenario: Scenario) -> None:
-    scenario.mock("db", 'run_for = "20ms"\nexit_code = 1')
+    scenario.mock("db", 'run_for = "20ms"\nexit_code = 1', update=HEALTHY_LATER)
     run(scenario, "db", code=3)
     scenario.mock("db")
     done = run(scenario, "db")
@@ -179,7 +179,7 @@ def test_a_failed_service_that_is_replaced_runs_again(scenario: Scenario) -> Non
 
 
 def test_a_failed_service_that_was_stopped_runs_again(scenario: Scenario, tmp_path: Path) -> None:
-    scenario.shell("db", unless(tmp_path / "fixed", "exec sleep 3600"))
+    scenario.shell("db", unless(tmp_path / "fixed", "exec sleep 3600"), update=HEALTHY_LATER)
     run(scenario, "db", code=3)
     scenario.api.delete(f"/v1/job/{scenario.id('db')}")
     (tmp_path / "fixed").touch()
@@ -222,7 +222,9 @@ def test_a_stopped_batch_job_runs_again(scenario: Scenario) -> None:
 @pytest.mark.parametrize("kind", ["batch", "service"])
 def test_retries_run_it_again_until_it_succeeds(scenario: Scenario, tmp_path: Path, kind: str) -> None:
     then = "exec sleep 3600" if kind == "service" else "exit 0"
-    scenario.shell("db", fails_times(tmp_path / "tries", 2, then), type=kind, retries=2)
+    scenario.shell(
+        "db", fails_times(tmp_path / "tries", 2, then), type=kind, retries=2, update=HEALTHY_LATER if kind == "service" else None
+    )
     scenario.mock("api", pre="db")
     done = run(scenario, "api")
     assert [event["attempt"] for event in done.of("step-started") if event["job"] == "db"] == [1, 2, 3]

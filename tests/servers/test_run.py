@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from tests.servers.scenario import Scenario
+from tests.servers.scenario import HEALTHY_LATER, Scenario
 
 
 def test_the_seeds_four_jobs_come_up_in_order(scenario: Scenario) -> None:
@@ -33,7 +33,7 @@ def test_a_second_run_changes_nothing(scenario: Scenario) -> None:
 
 
 def test_a_failed_job_keeps_its_dependents_from_being_registered(scenario: Scenario) -> None:
-    scenario.mock("db", 'run_for = "100ms"\nexit_code = 3')
+    scenario.mock("db", 'run_for = "100ms"\nexit_code = 3', update=HEALTHY_LATER)
     scenario.mock("api", pre="db")
     scenario.mock("other")
     done = scenario.dtree("run", "api", "other", "--output", "json")
