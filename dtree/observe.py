@@ -86,6 +86,23 @@ def read_stored(jobs: Mapping[str, RenderedJob], cluster: Cluster, *, children: 
     return {name: ObservedJob(snapshots[job.ref], children=parents.get(job.ref, ())) for name, job in sorted(jobs.items())}
 
 
+def missing_namespaces(jobs: Mapping[str, RenderedJob], observed: Mapping[str, ObservedJob], cluster: Cluster) -> dict[str, Fault]:
+    """Return, by name, what is wrong with jobs whose namespace does not exist: Nomad's lists are just empty there. Effects: reads Nomad."""
+    unseen = {name: job for name, job in jobs.items() if observed[name].snapshot.job is None}
+    asked = sorted({job.ref.namespace for job in unseen.values()} - {_DEFAULT_NAMESPACE})
+    gone = [namespace for namespace in asked if not cluster.has_namespace(namespace)]
+    return {
+        name: Fault(
+            "no-namespace",
+            f"there is no namespace '{job.ref.namespace}' in this Nomad, where job '{name}' would be",
+            Place(job.file),
+            "check --namespace and NOMAD_NAMESPACE; `nomad namespace list` shows those there are",
+        )
+        for name, job in unseen.items()
+        if job.ref.namespace in gone
+    }
+
+
 def refusals(job: RenderedJob, error: Invalid) -> list[Fault]:
     """Return each of the reasons why Nomad refuses a job as a fault of its file."""
     reasons = error.problem.split(";\n")

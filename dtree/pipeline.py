@@ -21,7 +21,7 @@ from dtree.evidence import Awaited, as_found, current_allocations, living
 from dtree.executor import Interrupts, Limits, carry_out
 from dtree.health import Broken, Ready, Waiting, impossible, judge
 from dtree.model import CheckResult, Condition, JobSnapshot, RenderedJob
-from dtree.observe import observe_jobs, parse_jobs, read_stored, refusals
+from dtree.observe import missing_namespaces, observe_jobs, parse_jobs, read_stored, refusals
 from dtree.plan import Intent, Plan, Step
 from dtree.ports import Cluster
 from dtree.record import Health, StatusRow
@@ -51,6 +51,8 @@ def prepare(sources: Sources, cluster: Cluster, intent: Intent, *, namespace: st
         users = {user for name in names for user in sources.graph.dependents[name]}
         jobs, unread = _parsed_or_not(sources, {*names, *users}, cluster, namespace)
         observed = read_stored(jobs, cluster, children=True)
+        if faults := missing_namespaces(jobs, observed, cluster):
+            raise DeclarationError(list(faults.values()))
         steps = decide.make_stop(sources.graph, names, jobs, observed, intent, unread=unread)
     return Plan(
         verb=intent.verb,
@@ -95,13 +97,15 @@ def status(sources: Sources, cluster: Cluster, names: Sequence[str], *, namespac
     chosen = graph.select(sources.graph, names)
     jobs, unread = _parsed_or_not(sources, chosen, cluster, namespace)
     observed = read_stored(jobs, cluster, children=False)
+    homeless = missing_namespaces(jobs, observed, cluster)
     ordered = reversed(graph.order(sources.graph, chosen))
 
     def row(name: str) -> StatusRow:
         needs = sources.graph.needs[name]
         if name in unread:
             return _unread_row(name, needs, unread[name])
-        return _status_row(needs, jobs[name], observed[name].snapshot, cluster)
+        found = _status_row(needs, jobs[name], observed[name].snapshot, cluster)
+        return replace(found, reason=homeless[name].problem) if name in homeless else found
 
     return tuple(map(row, ordered))
 

@@ -90,6 +90,9 @@ class Cluster(Protocol):
     def settle(self, ref: JobRef, *, ended: bool) -> JobSnapshot:
         """Wait until no evaluation of the job is pending and, if `ended`, all its allocations are over; Unavailable if that takes long."""
 
+    def has_namespace(self, name: str) -> bool:
+        """Whether there is such a namespace; True where the token may not know."""
+
     def children(self, ref: JobRef) -> tuple[JobRef, ...]:
         """Children of a periodic or parameterized job that still run, sorted."""
 

@@ -235,6 +235,10 @@ class ClusterContract(ABC):
         assert self.cluster.snapshots(many) == each
         assert [len(each[ref].allocations) for ref in few] == [1, 0, 1, 1]
 
+    def test_a_namespace_is_there_or_not(self) -> None:
+        assert self.cluster.has_namespace(self.elsewhere)
+        assert not self.cluster.has_namespace("nowhere")
+
     def test_a_namesake_in_another_namespace_is_another_job(self) -> None:
         web, twin = self.parked("web"), self.parked("web", namespace=self.elsewhere)
         self.register(web)

@@ -62,6 +62,7 @@ class FakeCluster:
         self._watches: list[FakeWatch] = []
         self._index = 10
         self.contact = True
+        self.no_namespaces = {"nowhere"}
 
     # -- what a test arranges -----------------------------------------------------------------------------------------
 
@@ -235,6 +236,10 @@ class FakeCluster:
             if self.clock.now_s() > give_up_s:
                 raise Unavailable(f"job '{ref}' did not come to rest within {_SETTLE_S:.0f} s")
             self.clock.pause(_SETTLE_PAUSE_S)
+
+    def has_namespace(self, name: str) -> bool:
+        self._answer("has_namespace", name)
+        return name not in self.no_namespaces
 
     def children(self, ref: JobRef) -> tuple[JobRef, ...]:
         self._answer("children", ref.id)

@@ -184,6 +184,16 @@ def test_stopping_what_is_not_there_says_so(scenario: Scenario) -> None:
     assert "not in Nomad" in done.stderr
 
 
+def test_nothing_is_called_stopped_in_a_namespace_that_does_not_exist(scenario: Scenario) -> None:
+    scenario.mock("db")
+    assert scenario.dtree("run", "db").code == 0
+    done = scenario.dtree("stop", "db", "--namespace", "prdo")
+    assert done.code == 1
+    assert "there is no namespace 'prdo' in this Nomad, where job 'db' would be" in done.stderr
+    assert _status(scenario) == {"db": "running"}
+    assert "there is no namespace 'prdo'" in scenario.dtree("status", "db", "--namespace", "prdo").stdout
+
+
 def test_the_timeout_of_an_entry_leaves_its_tasks_the_time_to_end(scenario: Scenario) -> None:
     scenario.shell("api", _SLOW_TO_STOP.replace("sleep 1", "sleep 3"), task='kill_timeout = "20s"')
     assert scenario.dtree("run", "api").code == 0

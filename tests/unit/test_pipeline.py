@@ -116,6 +116,37 @@ def test_a_condition_that_can_never_be_met_is_a_fault_of_the_plan(
     assert impossible.cluster.changes == []
 
 
+# -- a namespace that does not exist ---------------------------------------------------------------------------------------
+
+
+def nowhere() -> World:
+    lost = World({"api": {}, "db": {"namespace": "prdo"}})
+    lost.cluster.no_namespaces.add("prdo")
+    return lost
+
+
+def test_nothing_is_called_stopped_in_a_namespace_that_does_not_exist() -> None:
+    with pytest.raises(DeclarationError) as caught:
+        nowhere().plan("api", "db", verb="stop")
+    problem = "there is no namespace 'prdo' in this Nomad, where job 'db' would be"
+    assert [(fault.code, fault.problem) for fault in caught.value.faults] == [("no-namespace", problem)]
+
+
+def test_status_says_of_which_jobs_the_namespace_does_not_exist() -> None:
+    rows = status(nowhere(), "api", "db")
+    assert {name: (row.health, row.reason) for name, row in rows.items()} == {
+        "api": ("Missing", ""),
+        "db": ("Missing", "there is no namespace 'prdo' in this Nomad, where job 'db' would be"),
+    }
+
+
+def test_only_namespaces_in_which_something_is_missing_are_asked_for() -> None:
+    there = World({"api": {}, "db": {"namespace": "team"}})
+    there.run("api", "db")
+    status(there, "api", "db")
+    assert there.cluster.called("has_namespace") == []
+
+
 # -- files that are no good do not stand in the way of a stop --------------------------------------------------------------
 
 
