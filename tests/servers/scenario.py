@@ -220,6 +220,11 @@ job "PREFIX{name}" {{
         rows = self.api.get("/v1/jobs", namespace="*", prefix=self.prefix)
         return {row["ID"].removeprefix(self.prefix): row["CreateIndex"] for row in rows}
 
+    def modified(self) -> dict[str, int]:
+        """Raft index at which somebody last changed each job of the test: what Nomad itself changes of a job does not count."""
+        rows = self.api.get("/v1/jobs", namespace="*", prefix=self.prefix)
+        return {row["ID"].removeprefix(self.prefix): row["JobModifyIndex"] for row in rows}
+
     def allocations(self, name: str) -> list[dict[str, Any]]:
         """The job's allocations, oldest first."""
         return sorted(self.api.get(f"/v1/job/{self.id(name)}/allocations"), key=lambda row: row["CreateIndex"])

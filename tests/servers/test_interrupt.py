@@ -11,6 +11,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
+from threading import Timer
 
 import pytest
 
@@ -20,6 +21,7 @@ from tests.servers.scenario import Scenario
 
 # From the signal to the end of the process. It takes a fraction of a second; the rest is for a busy machine.
 _SOON_S = 2.0
+_LONG_S = 60.0
 
 _SLOW = 'update {\n min_healthy_time = "30s"\n healthy_deadline = "2m"\n progress_deadline = "3m"\n}'
 
@@ -46,15 +48,30 @@ def ended_soon(process: subprocess.Popen[str], *signals: signal.Signals) -> int:
     return process.wait(timeout=_SOON_S)
 
 
+def told_until(process: subprocess.Popen[str], *patterns: str) -> str:
+    """Read what it tells until all patterns were seen; fail where it ends, or is silent for long, without them."""
+    assert process.stderr is not None
+    told = ""
+    watchdog = Timer(_LONG_S, process.kill)
+    watchdog.start()
+    try:
+        while not all(re.search(pattern, told) for pattern in patterns):
+            line = process.stderr.readline()
+            assert line, f"it ended without {patterns}:\n{told}"
+            told += line
+    finally:
+        watchdog.cancel()
+    return told
+
+
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP], ids=lambda number: number.name)
 def test_the_first_signal_ends_the_run_and_tells_where_each_job_stands(scenario: Scenario, number: signal.Signals) -> None:
     tree(scenario)
     with scenario.start("run", "web") as process:
-        eventually(lambda: {"cache", "db"} <= set(scenario.names()))
-        eventually(lambda: any(row["ClientStatus"] == "running" for row in scenario.allocations("db")))
+        told = told_until(process, r"cache .*ready in", r"db .*waiting: 0 of 1 allocation healthy")
         assert ended_soon(process, number) == 130
         assert process.stderr is not None
-        told = process.stderr.read()
+        told += process.stderr.read()
     assert f"interrupted by {number.name}: nothing more is begun" in told
     standing = told[told.index(f"Interrupted by {number.name}; nothing was undone:") :]
     assert re.search(r"\n  ready +cache\n", standing), told

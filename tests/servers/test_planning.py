@@ -19,16 +19,18 @@ scaling {
 
 def planned(scenario: Scenario, *words: str) -> dict[str, Any]:
     """What `plan --output json` writes; it registers nothing and changes no job."""
-    before = everything(scenario)
+    before = scenario.modified()
     done = scenario.dtree("plan", *words, "--output", "json")
     assert done.code == 0, done.stderr
-    assert everything(scenario) == before
+    assert scenario.modified() == before
     document: dict[str, Any] = json.loads(done.stdout)
     return document
 
 
-def everything(scenario: Scenario) -> dict[str, Any]:
-    return {name: scenario.stored(name) for name in scenario.names()}
+def stored(scenario: Scenario, name: str) -> dict[str, Any]:
+    found = scenario.stored(name)
+    assert found is not None
+    return found
 
 
 def steps(document: dict[str, Any]) -> list[tuple[str, str, str]]:
@@ -168,7 +170,7 @@ def test_counts_that_an_autoscaler_owns_are_no_drift(scenario: Scenario) -> None
     scenario.api.put(f"/v1/job/{scenario.id('api')}/scale", {"Target": {"Group": "main"}, "Count": 3})
     assert steps(planned(scenario, "api")) == [("api", "noop", "runs, unchanged")]
     bring_up(scenario, "api")
-    assert everything(scenario)["api"]["TaskGroups"][0]["Count"] == 3
+    assert stored(scenario, "api")["TaskGroups"][0]["Count"] == 3
 
 
 def test_another_change_leaves_the_autoscalers_count_as_it_is(scenario: Scenario) -> None:
@@ -179,8 +181,8 @@ def test_another_change_leaves_the_autoscalers_count_as_it_is(scenario: Scenario
     scenario.mock("api", group=SCALED, job="priority = 60")
     assert steps(planned(scenario, "api")) == [("api", "update", "changed: Priority")]
     bring_up(scenario, "api")
-    stored = everything(scenario)["api"]
-    assert (stored["Priority"], stored["TaskGroups"][0]["Count"]) == (60, 3)
+    api = stored(scenario, "api")
+    assert (api["Priority"], api["TaskGroups"][0]["Count"]) == (60, 3)
 
 
 def test_a_count_that_nobody_but_the_file_owns_is_drift(scenario: Scenario) -> None:

@@ -124,12 +124,12 @@ def test_a_failed_service_of_which_something_runs_is_refused_and_left_alone(scen
     scenario.mock("api", pre="db")
     run(scenario, "db", code=3)
     eventually(lambda: scenario.api.get(f"/v1/job/{scenario.id('db')}/deployments")[0]["Status"] != "running")
-    before = stored(scenario, "db"), scenario.allocations("db")
+    before = scenario.modified(), statuses(scenario, "db")
     done = run(scenario, "api", code=3)
     (failed,) = done.of("step-failed")
     assert "no earlier version was stable, and 1 allocation of it still runs" in failed["reason"]
     assert "nomad-dtree stop db --purge" in failed["hint"]
-    assert (stored(scenario, "db"), scenario.allocations("db")) == before
+    assert (scenario.modified(), statuses(scenario, "db")) == before
     assert scenario.names() == ["db"]
 
 
@@ -309,10 +309,10 @@ def test_force_only_has_a_healthy_service_evaluated_and_says_so(scenario: Scenar
 def test_force_leaves_an_unchanged_parent_as_it_is(scenario: Scenario) -> None:
     scenario.mock("nightly", type="batch", job='periodic {\n crons = ["0 3 1 1 *"]\n }')
     run(scenario, "nightly")
-    before = stored(scenario, "nightly")
+    before = scenario.modified()
     done = run(scenario, "nightly", "--force")
     assert change(done, "nightly") == "noop"
-    assert stored(scenario, "nightly") == before
+    assert scenario.modified() == before
 
 
 # -- through the steps -------------------------------------------------------------------------------------------------
