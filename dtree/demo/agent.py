@@ -28,6 +28,8 @@ _PORT_TRIES = 3
 _LOG_LINES = 15
 _DENIED_FINGERPRINTS = "env_aws,env_gce,env_azure,env_digitalocean"
 _OVER = ("complete", "failed", "lost")
+_SOCKET = "/tmp/plugin4294967295"  # noqa: S108 - below our own folder
+_SOCKET_BYTES = 107
 
 
 class Agent:
@@ -142,7 +144,7 @@ class Agent:
         return []
 
     def _launch(self) -> subprocess.Popen[bytes]:
-        self.folder = Path(tempfile.mkdtemp(prefix="dtree-nomad-")).resolve()
+        self.folder = _new_folder()
         self._undo.callback(shutil.rmtree, self.folder, ignore_errors=True)
         self._undo.callback(unmount_below, self.folder)
         self._undo.callback(end_processes, self.folder)
@@ -275,6 +277,15 @@ class Agent:
         if process.poll() is None:
             process.kill()
             process.wait()
+
+
+def _new_folder() -> Path:
+    """Make a temporary folder; in /tmp where TMPDIR is so long that Nomad could name no socket below it, and would start no task."""
+    folder = Path(tempfile.mkdtemp(prefix="dtree-nomad-")).resolve()
+    if len(os.fsencode(folder)) + len(_SOCKET) <= _SOCKET_BYTES:
+        return folder
+    folder.rmdir()
+    return Path(tempfile.mkdtemp(prefix="dtree-nomad-", dir="/tmp")).resolve()
 
 
 def _free_ports(count: int) -> list[int]:

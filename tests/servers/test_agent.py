@@ -7,6 +7,7 @@ import signal
 import ssl
 import subprocess
 import sys
+import tempfile
 import textwrap
 from pathlib import Path
 from typing import Any
@@ -45,6 +46,19 @@ def test_an_agent_that_is_handed_over_can_place_a_job(nomad_program: Path) -> No
 
         assert [(node["Status"], node["Drivers"]["raw_exec"]["Healthy"]) for node in nodes] == [("ready", True)]
         assert agent.environment == {"NOMAD_ADDR": agent.address}
+
+
+def test_tasks_start_where_the_folder_for_temporary_files_has_a_long_name(
+    nomad_program: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    long = tmp_path / ("long" * 20)
+    long.mkdir()
+    monkeypatch.setattr(tempfile, "tempdir", str(long))
+    with Agent(nomad_program) as agent:
+        folder = agent.folder
+        register_stubborn_job(agent)
+    assert remains_of(folder) == NOTHING
+    assert list(long.iterdir()) == []
 
 
 def test_nothing_stays_of_an_agent_whose_tasks_still_run(nomad_program: Path) -> None:

@@ -7,12 +7,22 @@ import re
 import signal
 import subprocess
 import sys
+import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+import pytest
+
 from dtree.demo.api import Api
 from dtree.demo.leftovers import mounts_below, processes_of
+
+
+@pytest.fixture
+def folder() -> Iterator[Path]:
+    """A folder with a short name: below one of pytest's, Nomad's sockets would have none that is valid."""
+    with tempfile.TemporaryDirectory(prefix="demo-") as name:
+        yield Path(name).resolve()
 
 
 @contextmanager
@@ -33,18 +43,18 @@ def remains_of(folder: Path) -> tuple[list[int], list[Path], list[Path]]:
     return processes_of(folder), mounts_below(folder), list(folder.glob("dtree-nomad-*"))
 
 
-def test_the_demo_runs_four_jobs_shows_them_stops_them_and_leaves_nothing(nomad_program: Path, tmp_path: Path) -> None:
-    with demo(nomad_program, tmp_path) as process:
+def test_the_demo_runs_four_jobs_shows_them_stops_them_and_leaves_nothing(nomad_program: Path, folder: Path) -> None:
+    with demo(nomad_program, folder) as process:
         output, errors = process.communicate(timeout=180)
 
     assert process.returncode == 0, output + errors
     assert re.findall(r"^\$ nomad-dtree (\w+)", output, re.MULTILINE) == ["run", "status", "stop"]
     assert "Hello from a row in postgres\n" in output
-    assert remains_of(tmp_path) == ([], [], [])
+    assert remains_of(folder) == ([], [], [])
 
 
-def test_the_demo_that_was_asked_to_keep_stays_until_ctrl_c(nomad_program: Path, tmp_path: Path) -> None:
-    with demo(nomad_program, tmp_path, "--keep") as process:
+def test_the_demo_that_was_asked_to_keep_stays_until_ctrl_c(nomad_program: Path, folder: Path) -> None:
+    with demo(nomad_program, folder, "--keep") as process:
         assert process.stdout is not None
         line = next(line for line in process.stdout if "export NOMAD_ADDR=" in line)
         running = {job["ID"] for job in Api(line.split("=")[1].strip()).get("/v1/jobs") if job["Status"] == "running"}
@@ -53,4 +63,4 @@ def test_the_demo_that_was_asked_to_keep_stays_until_ctrl_c(nomad_program: Path,
 
     assert running == {"postgres", "api", "nginx"}
     assert process.returncode == 0
-    assert remains_of(tmp_path) == ([], [], [])
+    assert remains_of(folder) == ([], [], [])
