@@ -6,6 +6,7 @@ Each test breaks `db`. `api` needs it and must never be registered; `other` need
 from __future__ import annotations
 
 import re
+from pathlib import Path
 from typing import Any
 
 from tests.servers.scenario import HEALTHY_LATER, Done, Scenario
@@ -147,10 +148,13 @@ def test_a_task_that_restarts_says_so_while_it_is_waited_for(scenario: Scenario)
     assert "last exit code 1" in failed["reason"]
 
 
-def test_a_job_that_falls_over_after_it_was_ready_is_a_failure(scenario: Scenario) -> None:
-    scenario.mock("db", 'run_for = "900ms"\nexit_code = 9')
+def test_a_job_that_falls_over_after_it_was_ready_is_a_failure(scenario: Scenario, tmp_path: Path) -> None:
+    scenario.shell("db", f"until [ -e {tmp_path}/fall ]; do sleep 0.1; done; exit 9")
     scenario.mock("api", pre="db", update='update {\n min_healthy_time = "3s"\n}')
-    done = scenario.dtree("run", "api", "--output", "json")
+    with scenario.running("run", "api") as running:
+        running.until("step-registered", "api")
+        (tmp_path / "fall").touch()
+        done = running.finish()
     assert done.code == 3, done.stdout + done.stderr
     assert [event["job"] for event in done.of("step-ready")] == ["db", "api"]
     (failed,) = done.of("step-failed")
