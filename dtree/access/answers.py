@@ -10,7 +10,7 @@ from urllib.parse import parse_qs, urlsplit
 from dtree.access.refusals import reasons
 from dtree.errors import ClusterError, Conflict, Denied, Invalid, NotFound, Unavailable, Unreachable
 
-__all__ = ["capability", "clean", "decode_json", "is_page", "not_nomad", "refusal_of", "with_doing"]
+__all__ = ["Response", "capability", "clean", "decode_json", "is_page", "not_nomad", "refusal_of", "with_doing"]
 
 
 class Response(Protocol):
@@ -81,10 +81,8 @@ def refusal_of(response: Response) -> ClusterError:
         return Unavailable(
             "Nomad turns requests away: too many connections from this address (429)", hint="lower --parallelism, or raise Nomad's limits"
         )
-    if "Enforcing job modify index" in text or "; enforcing version " in text:
-        return Conflict(
-            "the job was changed in between by somebody else", notes=[text], hint="run again: the plan will be made from what is there now"
-        )
+    if status == 409 or "Enforcing job modify index" in text or "; enforcing version " in text:  # noqa: PLR2004 - HTTP
+        return _conflict(status, text)
     if "No path to region" in text:
         region = "".join(parse_qs(urlsplit(response.url).query).get("region", ()))
         known = "`nomad server members -detailed` lists those there are; check the job file and --region"
@@ -95,6 +93,14 @@ def refusal_of(response: Response) -> ClusterError:
     if status >= 500 and (status != 500 or _TRANSIENT.search(text)):  # noqa: PLR2004 - HTTP
         return Unavailable(f"Nomad cannot do it now ({status}): {text}", hint="has the cluster a leader? `nomad server members`")
     return Invalid(";\n".join(reasons(text or f"Nomad answered {status}")))
+
+
+def _conflict(status: int, text: str) -> Conflict:
+    if status == 409:  # noqa: PLR2004 - HTTP; only a Variable that is written on a condition is refused like this
+        return Conflict("the variable was changed in between by somebody else", hint="do it again", code="store-changed")
+    return Conflict(
+        "the job was changed in between by somebody else", notes=[text], hint="run again: the plan will be made from what is there now"
+    )
 
 
 def capability(method: str, parts: tuple[str, ...]) -> str:

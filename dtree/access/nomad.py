@@ -1,4 +1,4 @@
-"""Nomad's HTTP API through python-nomad: its Requester, one session, its exceptions. The only importer of python-nomad and requests.
+"""Nomad's HTTP API through python-nomad: its Requester, one session, its exceptions. The only importer of python-nomad.
 
 python-nomad's own endpoint methods lose namespaces, quoting, filters and the index that blocking queries need, so `_Requester` mends the
 base class and every call goes through `NomadClient.call` or `.blocking`. All errors leave as `dtree.errors.ClusterError`.
@@ -6,22 +6,18 @@ base class and every call goes through `NomadClient.call` or `.blocking`. All er
 
 from __future__ import annotations
 
-import os
 import random
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import TYPE_CHECKING, Any, Final
+from typing import Any, Final
 from urllib.parse import quote, urlsplit
 
-from dtree.access import tls
-from dtree.access.addresses import is_loopback, masked, without_secrets
-from dtree.access.answers import capability, clean, decode_json, is_page, not_nomad, refusal_of, with_doing
+from dtree.access import http, tls
+from dtree.access.addresses import without_secrets
+from dtree.access.answers import Response, capability, clean, decode_json, is_page, not_nomad, refusal_of, with_doing
 from dtree.errors import ClusterError, Denied, Unavailable, Unreachable
-
-if TYPE_CHECKING:
-    from requests import Response, Session
 
 DEFAULT_ADDRESS: Final = "http://127.0.0.1:4646"
 
@@ -30,7 +26,6 @@ _READ_S: Final = 60.0
 _RETRY_FOR_S: Final = 30.0
 _FIRST_PAUSE_S: Final = 0.2
 _LONGEST_PAUSE_S: Final = 5.0
-_CONNECTIONS: Final = 32
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,12 +117,12 @@ class NomadClient:
 
         Args:
             index: the last one seen; 0 answers at once.
-            wait_s: how long Nomad may hold the answer; it adds up to a sixteenth of its own.
+            wait_s: how long Nomad may hold the answer; it adds up to a sixteenth of its own. Nothing would mean five minutes to it.
 
         Returns:
             (the new index, the decoded JSON).
         """
-        asked = {**params, "index": str(max(index, 1)), "wait": f"{wait_s:.0f}s"} if index else dict(params)
+        asked = {**params, "index": str(max(index, 1)), "wait": f"{max(wait_s * 1000, 1):.0f}ms"} if index else dict(params)
         response = self._once("get", parts, asked, None, (_CONNECT_S, wait_s * 17 / 16 + 10))
         return int(response.headers.get("X-Nomad-Index") or 0), decode_json(response, doing, self.connection.shown, object)
 
@@ -158,19 +153,18 @@ class NomadClient:
         self, method: str, parts: tuple[str, ...], params: Mapping[str, str] | None, body: object, timeout_s: tuple[float, float]
     ) -> Response:
         import nomad.api.exceptions
-        import requests
 
         try:
             response: Response = self._requester.request(*parts, method=method, params=params, json=body, timeout=timeout_s)
         except nomad.api.exceptions.TimeoutNomadException as error:
             raise self._unreachable(error) from error
         except nomad.api.exceptions.BaseNomadException as error:
-            if isinstance(error.nomad_resp, requests.Response):
+            if not isinstance(error.nomad_resp, Exception):
                 refusal = self._refusal(error.nomad_resp, method, parts, params or {})
                 self._answered = self._answered or not isinstance(refusal, Unreachable)
                 raise refusal from error
             raise self._unreachable(error.nomad_resp) from error
-        except requests.RequestException as error:
+        except OSError as error:  # every exception of requests is one
             raise self._unreachable(error) from error
         self._answered = True
         return response
@@ -189,35 +183,37 @@ class NomadClient:
         return refusal
 
     def _unreachable(self, error: object) -> ClusterError:
-        return _proxy_trouble(self.connection, error) or self._no_answer(error)
-
-    def _no_answer(self, error: object) -> ClusterError:
-        import requests
-
         url = self.connection.shown
-        text = str(error)
-        silent = url.startswith("https://") and not self._answered and "Connection aborted" in text
-        if isinstance(error, requests.exceptions.SSLError) or silent:
-            why, hint = tls.tls_trouble(clean(text), url=url, has_certificate=bool(self.connection.client_cert))
-            return Unreachable(f"no trust between us and {url}: {why}", hint=hint, code=tls.CODE)
-        if isinstance(error, requests.exceptions.TooManyRedirects):
-            return not_nomad(url, "it sends us elsewhere")
-        if isinstance(error, requests.exceptions.ReadTimeout):
-            return Unavailable(f"Nomad at {url} took too long to answer", hint="is the agent overloaded, or without a leader?")
-        if "Name or service not known" in text or "name resolution" in text or "getaddrinfo" in text:
-            return Unreachable(f"the host of {url} is not known", hint="check --server-addr or NOMAD_ADDR")
-        if "refused" in text:
-            return Unreachable(
-                f"nothing listens at {url}", hint="is the agent up? --server-addr or NOMAD_ADDR says where (4646 is Nomad's port)"
-            )
-        if isinstance(error, requests.exceptions.ConnectTimeout):
-            return Unreachable(f"{url} did not answer within {_CONNECT_S:g} s", hint="check --server-addr or NOMAD_ADDR, and the firewall")
-        if "BadStatusLine" in text or "illegal status line" in text:
-            return Unreachable(
-                f"what listens at {url} does not speak plain HTTP", hint="does it want https://? is it Nomad's HTTP port (4646)?"
-            )
-        hint = "is the agent up and reachable?" if self._answered or url.startswith("https") else "is that Nomad? does it want https://?"
-        return Unreachable(f"the connection to Nomad at {url} broke", notes=[_innermost(error)], hint=hint)
+        notes: list[str] = []
+        match http.trouble_of(error, self.connection.url, answered=self._answered):
+            case "sent-elsewhere":
+                return not_nomad(url, "it sends us elsewhere")
+            case "slow":
+                return Unavailable(f"Nomad at {url} took too long to answer", hint="is the agent overloaded, or without a leader?")
+            case "tls":
+                why, hint = tls.tls_trouble(clean(str(error)), url=url, has_certificate=bool(self.connection.client_cert))
+                return Unreachable(f"no trust between us and {url}: {why}", hint=hint, code=tls.CODE)
+            case "proxy":
+                notes = [http.innermost(error)]
+                problem = f"the proxy {http.proxy_of(self.connection.url)}, on the way to {url}, does not answer"
+                hint = "check HTTP_PROXY and HTTPS_PROXY; a host that NO_PROXY names is asked directly"
+            case "unknown-host":
+                problem, hint = f"the host of {url} is not known", "check --server-addr or NOMAD_ADDR"
+            case "refused":
+                problem = f"nothing listens at {url}"
+                hint = "is the agent up? --server-addr or NOMAD_ADDR says where (4646 is Nomad's port)"
+            case "no-contact":
+                problem = f"{url} did not answer within {_CONNECT_S:g} s"
+                hint = "check --server-addr or NOMAD_ADDR, and the firewall"
+            case "not-http":
+                problem = f"what listens at {url} does not speak plain HTTP"
+                hint = "does it want https://? is it Nomad's HTTP port (4646)?"
+            case _:
+                notes = [http.innermost(error)]
+                problem = f"the connection to Nomad at {url} broke"
+                known = self._answered or url.startswith("https")
+                hint = "is the agent up and reachable?" if known else "is that Nomad? does it want https://?"
+        return Unreachable(problem, notes=notes, hint=hint)
 
     @cached_property
     def _requester(self) -> Any:  # noqa: ANN401 - a class that can only be made once python-nomad is imported
@@ -244,9 +240,9 @@ class NomadClient:
             region=known.region or None,
             token=known.token or None,
             user_agent="nomad-dtree",
-            verify=_verify(known),
+            verify=http.trusted(ca_file=known.ca_cert, ca_path=known.ca_path, skip_verify=known.skip_verify),
             cert=(known.client_cert, known.client_key) if known.client_cert else (),
-            session=_session(known),
+            session=http.open_session(known.url, server_name=known.tls_server_name, skip_verify=known.skip_verify),
         )
 
 
@@ -273,64 +269,3 @@ def _is_address(url: str) -> bool:
         return parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0 and not re.search(r"\s", url)
     except ValueError:  # a port that is no number, half an IPv6 address
         return False
-
-
-def _verify(connection: Connection) -> bool | str:
-    if connection.skip_verify:
-        return False
-    return connection.ca_cert or connection.ca_path or os.environ.get("REQUESTS_CA_BUNDLE") or True
-
-
-def _session(connection: Connection) -> Session:
-    import requests
-    import requests.adapters
-    import urllib3
-
-    session = requests.Session()
-    name = connection.tls_server_name
-    # Left to itself requests looks for proxies and a netrc at every call, and would let an environment variable replace `verify`.
-    session.trust_env = False
-    session.proxies = _proxies(connection)
-
-    class NamedAdapter(requests.adapters.HTTPAdapter):
-        """Asks for, and checks the certificate against, a name that is not the address's."""
-
-        def init_poolmanager(self, *args: Any, **kwargs: Any) -> None:
-            named = {"server_hostname": name, "assert_hostname": name} if name else {}
-            super().init_poolmanager(*args, **{**kwargs, **named})
-
-    # A redirect would take the token along, to wherever it leads.
-    session.max_redirects = 0
-    # Nomad lets one address have 100 connections: further requests wait for one of ours.
-    session.mount("https://", NamedAdapter(pool_maxsize=_CONNECTIONS, pool_block=True))
-    session.mount("http://", requests.adapters.HTTPAdapter(pool_maxsize=_CONNECTIONS, pool_block=True))
-    if connection.skip_verify:
-        # The user said so; a warning at every request would bury the run.
-        urllib3.disable_warnings(urllib3.exceptions.InsecureRequestWarning)
-    return session
-
-
-def _proxies(connection: Connection) -> dict[str, str]:
-    """Return the environment's proxies for the address; like Nomad's own client, none to this machine itself."""
-    import requests
-
-    return {} if is_loopback(connection.url) else dict(requests.utils.get_environ_proxies(connection.url))
-
-
-def _proxy_trouble(connection: Connection, error: object) -> Unreachable | None:
-    import requests
-
-    proxy = requests.utils.select_proxy(connection.url, _proxies(connection))
-    if not proxy or not isinstance(error, requests.exceptions.ProxyError | requests.exceptions.ConnectTimeout):
-        return None
-    return Unreachable(
-        f"the proxy {without_secrets(proxy)}, on the way to {connection.shown}, does not answer",
-        notes=[_innermost(error)],
-        hint="check HTTP_PROXY and HTTPS_PROXY; a host that NO_PROXY names is asked directly",
-    )
-
-
-def _innermost(error: object) -> str:
-    while isinstance(error, BaseException) and (error.__cause__ or error.__context__):
-        error = error.__cause__ or error.__context__
-    return masked(clean(str(error)))[:200]

@@ -5,18 +5,53 @@ from __future__ import annotations
 import os
 import re
 import ssl
+from dataclasses import dataclass
 from typing import Final
 
-from dtree.errors import Unreachable
+from dtree.errors import DtreeError, Unreachable
 
-__all__ = ["CODE", "check_files", "tls_trouble"]
+__all__ = ["CODE", "NOMAD", "Party", "check_files", "tls_trouble"]
 
 CODE: Final = "nomad-tls"
-"""Code of every error about certificates."""
+"""Code of every error about Nomad's certificates."""
 
-_CA_FILE: Final = "--root-ca-file (NOMAD_CACERT)"
-_CERT_FILE: Final = "--cert-file (NOMAD_CLIENT_CERT)"
-_KEY_FILE: Final = "--key-file (NOMAD_CLIENT_KEY)"
+
+@dataclass(frozen=True, slots=True)
+class Party:
+    """Whose certificates they are: the words and the error that messages about them are made of.
+
+    Attributes:
+        server: its name.
+        ca_file, ca_path, cert_file, key_file, server_name: the setting as a user would name it: option, variable in brackets.
+        error, code: what is raised.
+    """
+
+    server: str
+    ca_file: str
+    ca_path: str
+    cert_file: str
+    key_file: str
+    server_name: str
+    error: type[DtreeError]
+    code: str
+
+    @property
+    def both(self) -> str:
+        """The two options of a client's certificate."""
+        return f"{self.cert_file.partition(' ')[0]} and {self.key_file.partition(' ')[0]}"
+
+
+NOMAD: Final = Party(
+    server="Nomad",
+    ca_file="--root-ca-file (NOMAD_CACERT)",
+    ca_path="--root-ca-path (NOMAD_CAPATH)",
+    cert_file="--cert-file (NOMAD_CLIENT_CERT)",
+    key_file="--key-file (NOMAD_CLIENT_KEY)",
+    server_name="--tls-server-name (NOMAD_TLS_SERVER_NAME)",
+    error=Unreachable,
+    code=CODE,
+)
+
 _VERIFY_REASON: Final = re.compile(r"certificate verify failed: ([^(]+?) \(_ssl")
 _REFUSED_OURS: Final = re.compile(
     r"certificate.required|bad.certificate|unknown.ca\b|handshake.failure|certificate.unknown|EOF occurred|reset by peer|broken pipe",
@@ -24,33 +59,36 @@ _REFUSED_OURS: Final = re.compile(
 )
 
 
-def check_files(*, ca_file: str, ca_path: str, cert_file: str, key_file: str) -> None:
+def check_files(*, ca_file: str, ca_path: str, cert_file: str, key_file: str, party: Party = NOMAD) -> None:
     """See that the files are there and hold what they should; "" for one that is not given.
 
     Left to requests, a wrong file is an error of OpenSSL that names no file.
 
     Raises:
-        Unreachable: names the option and the file.
+        DtreeError: the party's own; names the option and the file.
 
     Effects: reads the files.
     """
-    for option, path in ((_CA_FILE, ca_file), ("--root-ca-path (NOMAD_CAPATH)", ca_path), (_CERT_FILE, cert_file), (_KEY_FILE, key_file)):
+    authorities, certificate = (party.ca_file, ca_file), (party.cert_file, cert_file)
+    for option, path in (authorities, (party.ca_path, ca_path), certificate, (party.key_file, key_file)):
         if path and not os.access(path, os.R_OK):
-            raise Unreachable(f"{option} names '{path}', which cannot be read", hint="check the path and its permissions", code=CODE)
+            problem = f"{option} names '{path}', which cannot be read"
+            raise party.error(problem, hint="check the path and its permissions", code=party.code)
     if bool(cert_file) != bool(key_file):
-        raise Unreachable("a client certificate needs both --cert-file and --key-file", hint="give both, or none", code=CODE)
-    for option, path in ((_CA_FILE, ca_file), (_CERT_FILE, cert_file)):
+        raise party.error(f"a client certificate needs both {party.both}", hint="give both, or none", code=party.code)
+    for option, path in (authorities, certificate):
         if path and not _holds_certificate(path):
-            raise Unreachable(f"{option} names '{path}', which holds no certificate", hint="it has to be a file in PEM form", code=CODE)
+            problem = f"{option} names '{path}', which holds no certificate"
+            raise party.error(problem, hint="it has to be a file in PEM form", code=party.code)
     if cert_file and not _belong_together(cert_file, key_file):
-        raise Unreachable(
-            f"{_KEY_FILE} names '{key_file}', which is not the key of '{cert_file}'",
+        raise party.error(
+            f"{party.key_file} names '{key_file}', which is not the key of '{cert_file}'",
             hint="it has to be that certificate's private key, in PEM form and without a passphrase",
-            code=CODE,
+            code=party.code,
         )
 
 
-def tls_trouble(text: str, *, url: str, has_certificate: bool) -> tuple[str, str]:
+def tls_trouble(text: str, *, url: str, has_certificate: bool, party: Party = NOMAD) -> tuple[str, str]:
     """Turn an error of OpenSSL into words.
 
     Args:
@@ -63,17 +101,18 @@ def tls_trouble(text: str, *, url: str, has_certificate: bool) -> tuple[str, str
     if "WRONG_VERSION_NUMBER" in text or "UNKNOWN_PROTOCOL" in text or "record layer" in text:
         return "it does not speak TLS", f"use {url.replace('https://', 'http://')}"
     if "Hostname mismatch" in text or "IP address mismatch" in text or "doesn't match" in text:
-        return "its certificate is for another name", "name it with --tls-server-name (NOMAD_TLS_SERVER_NAME)"
+        return "its certificate is for another name", f"name it with {party.server_name}"
     if reason := _VERIFY_REASON.search(text):
         if "expired" in reason[1] or "not yet valid" in reason[1]:
             return f"its {reason[1]}", "renew it, or check the clock of this machine"
-        return "its certificate is not signed by a known authority", "give the authority's file with --root-ca-file (NOMAD_CACERT)"
+        return "its certificate is not signed by a known authority", f"give the authority's file with {party.ca_file}"
     # With TLS 1.3 a server refuses only after the handshake, often without a word.
     if _REFUSED_OURS.search(text) and has_certificate:
-        return "it does not accept the client's certificate", "check --cert-file and --key-file: who signed them does Nomad trust?"
+        hint = f"check {party.both}: who signed them does {party.server} trust?"
+        return "it does not accept the client's certificate", hint
     if _REFUSED_OURS.search(text):
-        return "it hung up, as a server does that wants a client certificate", "give --cert-file and --key-file"
-    return text[:200], "check --root-ca-file, --cert-file and --key-file"
+        return "it hung up, as a server does that wants a client certificate", f"give {party.both}"
+    return text[:200], f"check {party.ca_file.partition(' ')[0]}, {party.both}"
 
 
 def _holds_certificate(path: str) -> bool:

@@ -136,7 +136,7 @@ def test_a_standing_query_sends_its_index_and_returns_the_new_one(nomad: Nomad, 
     client = client_of(nomad, time)
     assert client.blocking("allocations", params={}, index=0, wait_s=30.0) == (7, [1])
     assert client.blocking("allocations", params={}, index=5, wait_s=30.0) == (7, [1])
-    assert [dict(parse_qsl(urlsplit(target).query)) for _, target in nomad.asked] == [{}, {"index": "5", "wait": "30s"}]
+    assert [dict(parse_qsl(urlsplit(target).query)) for _, target in nomad.asked] == [{}, {"index": "5", "wait": "30000ms"}]
 
 
 def test_an_empty_answer_is_none(nomad: Nomad, time: Time) -> None:

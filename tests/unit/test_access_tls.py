@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 import trustme
@@ -12,7 +13,7 @@ from dtree.errors import Unreachable
 
 
 @pytest.fixture
-def files(tmp_path: Path) -> dict[str, str]:
+def files(tmp_path: Path) -> dict[str, Any]:
     authority = trustme.CA()
     authority.cert_pem.write_to_path(tmp_path / "ca.pem")
     certificate = authority.issue_cert("localhost")
@@ -21,7 +22,7 @@ def files(tmp_path: Path) -> dict[str, str]:
     return {name: str(tmp_path / f"{name.removesuffix('_file')}.pem") for name in ("ca_file", "cert_file", "key_file")}
 
 
-def problem_with(files: dict[str, str], **wrong: str) -> str:
+def problem_with(files: dict[str, Any], **wrong: str) -> str:
     with pytest.raises(Unreachable) as caught:
         check_files(**{"ca_path": "", **files, **wrong})
     assert caught.value.error_code == "nomad-tls"
@@ -29,7 +30,7 @@ def problem_with(files: dict[str, str], **wrong: str) -> str:
     return caught.value.problem
 
 
-def test_files_that_belong_together_pass(files: dict[str, str], tmp_path: Path) -> None:
+def test_files_that_belong_together_pass(files: dict[str, Any], tmp_path: Path) -> None:
     check_files(ca_path=str(tmp_path), **files)
     check_files(ca_file="", ca_path="", cert_file="", key_file="")
 
@@ -38,26 +39,26 @@ def test_files_that_belong_together_pass(files: dict[str, str], tmp_path: Path) 
     ("name", "option"),
     [("ca_file", "--root-ca-file"), ("ca_path", "--root-ca-path"), ("cert_file", "--cert-file"), ("key_file", "--key-file")],
 )
-def test_a_file_that_is_not_there_is_named_with_its_option(files: dict[str, str], name: str, option: str) -> None:
+def test_a_file_that_is_not_there_is_named_with_its_option(files: dict[str, Any], name: str, option: str) -> None:
     problem = problem_with(files, **{name: "/nowhere/x.pem"})
     assert problem.startswith(option)
     assert "'/nowhere/x.pem'" in problem
 
 
-def test_a_certificate_where_the_key_should_be_is_told(files: dict[str, str]) -> None:
+def test_a_certificate_where_the_key_should_be_is_told(files: dict[str, Any]) -> None:
     assert "which is not the key of" in problem_with(files, key_file=files["cert_file"])
 
 
-def test_a_key_where_the_certificate_should_be_is_told(files: dict[str, str]) -> None:
+def test_a_key_where_the_certificate_should_be_is_told(files: dict[str, Any]) -> None:
     assert "--cert-file (NOMAD_CLIENT_CERT) names" in problem_with(files, cert_file=files["key_file"])
 
 
-def test_the_key_of_another_certificate_is_told(files: dict[str, str], tmp_path: Path) -> None:
+def test_the_key_of_another_certificate_is_told(files: dict[str, Any], tmp_path: Path) -> None:
     trustme.CA().issue_cert("localhost").private_key_pem.write_to_path(tmp_path / "other.pem")
     assert "other.pem', which is not the key of" in problem_with(files, key_file=str(tmp_path / "other.pem"))
 
 
-def test_a_key_without_its_certificate_is_told(files: dict[str, str]) -> None:
+def test_a_key_without_its_certificate_is_told(files: dict[str, Any]) -> None:
     assert "needs both" in problem_with(files, cert_file="")
     assert "needs both" in problem_with(files, key_file="")
 

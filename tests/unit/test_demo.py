@@ -104,7 +104,7 @@ def test_a_failed_build_shows_what_go_said_and_leaves_no_program(machine: Path) 
     with pytest.raises(DemoError) as caught:
         find_nomad(stream=io.StringIO())
 
-    assert caught.value.error_code == "nomad-build-failed"
+    assert caught.value.error_code == "build-failed"
     assert caught.value.notes == ("verifying module: checksum mismatch",)
     assert [path.name for path in (machine / "cache/servers").iterdir()] == [f".nomad-{NOMAD_VERSION}.lock"]
 
@@ -124,7 +124,7 @@ def test_a_named_nomad_that_does_not_exist_is_an_error_and_no_reason_to_build(ma
     with pytest.raises(DemoError) as caught:
         find_nomad(str(machine / "nowhere"))
 
-    assert caught.value.error_code == "nomad-missing"
+    assert caught.value.error_code == "program-missing"
     assert not (machine / "cache").exists()
 
 
@@ -140,7 +140,7 @@ def test_on_a_terminal_the_progress_is_one_line_that_moves() -> None:
             return True
 
     stream = Terminal()
-    with binary._progress(stream) as tick:
+    with binary._progress(binary.NOMAD, stream) as tick:
         tick()
 
     text = f"building Nomad {NOMAD_VERSION} with Go, once; takes about 4 minutes …"

@@ -1,0 +1,119 @@
+"""How to reach a Consul, and whether that can be meant."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, field
+from typing import Final
+from urllib.parse import urlsplit
+
+from dtree.access import tls
+from dtree.access.addresses import without_secrets
+from dtree.errors import StoreError, StoreUnreachable
+
+__all__ = ["CONSISTENCIES", "DEFAULT_ADDRESS", "PARTY", "PORT", "Connection"]
+
+PORT: Final = 8500
+DEFAULT_ADDRESS: Final = f"127.0.0.1:{PORT}"
+CONSISTENCIES: Final = ("default", "consistent", "stale")
+
+_NAME: Final = re.compile(r"[\w.-]*", re.ASCII)
+
+PARTY: Final = tls.Party(
+    server="Consul",
+    ca_file="--consul-ca-file (CONSUL_CACERT)",
+    ca_path="--consul-ca-path (CONSUL_CAPATH)",
+    cert_file="--consul-client-cert (CONSUL_CLIENT_CERT)",
+    key_file="--consul-client-key (CONSUL_CLIENT_KEY)",
+    server_name="--consul-tls-server-name (CONSUL_TLS_SERVER_NAME)",
+    error=StoreUnreachable,
+    code="consul-tls",
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Connection:
+    """How to reach a Consul.
+
+    Attributes:
+        address: URL, `unix:///path` of a socket, or a bare host, which is http (with `ssl` https) on port 8500 unless it names another.
+        ssl: https, even where the address says http.
+        token: ACL token; never shown.
+        login: `user:password` for what stands before Consul; never shown.
+        datacenter, namespace, partition: "" for those of the agent and the token.
+        consistency: one of CONSISTENCIES.
+        ca_file, ca_path: file or folder of certificates that the server is checked against; "" for the system's.
+        client_cert, client_key: files of the client's own certificate; both or none.
+        tls_server_name: the name that the server's certificate is checked for, where it is not the host of the address.
+        skip_verify: do not check the server's certificate at all.
+    """
+
+    address: str = DEFAULT_ADDRESS
+    ssl: bool = False
+    token: str = field(default="", repr=False)
+    login: str = field(default="", repr=False)
+    datacenter: str = ""
+    namespace: str = ""
+    partition: str = ""
+    consistency: str = "default"
+    ca_file: str = ""
+    ca_path: str = ""
+    client_cert: str = ""
+    client_key: str = ""
+    tls_server_name: str = ""
+    skip_verify: bool = False
+
+    @property
+    def url(self) -> str:
+        """The address with a scheme and without a slash at the end."""
+        scheme, separator, rest = self.address.strip().rstrip("/").rpartition("://")
+        if not separator:
+            has_port = re.search(r":\d+$", rest)
+            return f"{'https' if self.ssl else 'http'}://{rest if has_port else f'{rest}:{PORT}'}"
+        return f"{'https' if self.ssl and scheme == 'http' else scheme}://{rest}"
+
+    @property
+    def shown(self) -> str:
+        """The address as it may be shown: without a user's name and password, and without a query."""
+        return without_secrets(self.url)
+
+    def check(self) -> None:
+        """See that everything is what it should be, so that no library has to tell it.
+
+        Raises:
+            StoreError: names the option.
+
+        Effects: reads the files of the certificates.
+        """
+        if not _is_address(self.url):
+            raise StoreUnreachable(
+                f"'{without_secrets(self.address)}' is not an address of a Consul agent",
+                hint="give a URL like https://consul.example:8501, host:port, or unix:///path/of/the/socket",
+                code="consul-bad-setting",
+            )
+        if self.consistency not in CONSISTENCIES:
+            raise _bad(f"--consul-consistency is '{self.consistency}'", f"give one of {', '.join(CONSISTENCIES)}")
+        if self.login and ":" not in self.login:
+            raise _bad("CONSUL_HTTP_AUTH has no colon", "write it as user:password")
+        # They would not fit a header, and the library's error for that quotes them.
+        if not self.token.isascii() or any(char.isspace() or not char.isprintable() for char in self.token):
+            hint = "check CONSUL_HTTP_TOKEN, --consul-token-file or --consul-token: one token, nothing else"
+            raise _bad("Consul's ACL token holds characters that no token has", hint)
+        for what, name in (("datacenter", self.datacenter), ("namespace", self.namespace), ("partition", self.partition)):
+            if not _NAME.fullmatch(name):
+                raise _bad(f"{name!r} is no name of a {what}", f"check --consul-{what}")
+        tls.check_files(ca_file=self.ca_file, ca_path=self.ca_path, cert_file=self.client_cert, key_file=self.client_key, party=PARTY)
+
+
+def _bad(problem: str, hint: str) -> StoreError:
+    return StoreError(problem, hint=hint, code="consul-bad-setting")
+
+
+def _is_address(url: str) -> bool:
+    try:
+        parts = urlsplit(url)
+        if parts.scheme == "unix":
+            return parts.path.startswith("/") and not parts.netloc
+        return parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0 and not re.search(r"\s", url)
+    except ValueError:  # a port that is no number, half an IPv6 address
+        return False

@@ -1,0 +1,145 @@
+"""HTTP sessions as our clients want them, and why one got no answer. The only importer of requests and urllib3."""
+
+from __future__ import annotations
+
+import os
+import socket
+from typing import TYPE_CHECKING, Any, Final, Literal
+from urllib.parse import unquote, urlsplit
+
+from dtree.access.addresses import is_loopback, masked, without_secrets
+from dtree.access.answers import clean
+
+if TYPE_CHECKING:
+    from requests import Session
+
+__all__ = ["Trouble", "innermost", "open_session", "proxy_of", "trouble_of", "trusted"]
+
+Trouble = Literal["proxy", "tls", "sent-elsewhere", "slow", "unknown-host", "refused", "no-contact", "not-http", "broken"]
+"""Why there was no answer; `broken` is what none of the others is."""
+
+_CONNECTIONS: Final = 32
+
+
+def open_session(url: str, *, server_name: str = "", skip_verify: bool = False) -> Session:
+    """Return a session that sends what it was told to, where it was told to, and nothing to anybody else.
+
+    Args:
+        url: the server; `unix:///path` goes through that socket, whatever host a request names.
+        server_name: the name to ask for and to check the certificate against, where it is not the host; "" for the host.
+        skip_verify: the certificate is not checked.
+    """
+    import requests
+    import requests.adapters
+    import urllib3
+
+    session = requests.Session()
+    # Left to itself requests looks for proxies and a netrc at every call, and would let an environment variable replace `verify`.
+    session.trust_env = False
+    session.proxies = _proxies(url)
+
+    class NamedAdapter(requests.adapters.HTTPAdapter):
+        """Asks for, and checks the certificate against, a name that is not the address's."""
+
+        def init_poolmanager(self, *args: Any, **kwargs: Any) -> None:
+            named = {"server_hostname": server_name, "assert_hostname": server_name} if server_name else {}
+            super().init_poolmanager(*args, **{**kwargs, **named})
+
+    # A redirect would take the token along, to wherever it leads.
+    session.max_redirects = 0
+    # Nomad lets one address have 100 connections: further requests wait for one of ours.
+    session.mount("https://", NamedAdapter(pool_maxsize=_CONNECTIONS, pool_block=True))
+    session.mount("http://", requests.adapters.HTTPAdapter(pool_maxsize=_CONNECTIONS, pool_block=True))
+    if url.startswith("unix://"):
+        _mount_socket(session, unquote(url.removeprefix("unix://")))
+    if skip_verify:
+        # The user said so; a warning at every request would bury the run.
+        urllib3.disable_warnings(urllib3.exceptions.InsecureRequestWarning)
+    return session
+
+
+def trusted(*, ca_file: str, ca_path: str, skip_verify: bool) -> bool | str:
+    """Return what requests takes as `verify`: a file or folder of authorities, those of the system, or no check at all."""
+    if skip_verify:
+        return False
+    return ca_file or ca_path or os.environ.get("REQUESTS_CA_BUNDLE") or True
+
+
+def trouble_of(error: object, url: str, *, answered: bool) -> Trouble:
+    """Tell why there was no answer.
+
+    Args:
+        error: the exception of requests.
+        answered: this server answered before.
+    """
+    from requests import exceptions
+
+    text = str(error)
+    if proxy_of(url) and isinstance(error, exceptions.ProxyError | exceptions.ConnectTimeout):
+        return "proxy"
+    # A server that wants a client's certificate may hang up without a word.
+    if isinstance(error, exceptions.SSLError) or (url.startswith("https://") and not answered and "Connection aborted" in text):
+        return "tls"
+    if isinstance(error, exceptions.TooManyRedirects):
+        return "sent-elsewhere"
+    if isinstance(error, exceptions.ReadTimeout):
+        return "slow"
+    if "Name or service not known" in text or "name resolution" in text or "getaddrinfo" in text:
+        return "unknown-host"
+    if "refused" in text or (url.startswith("unix://") and "No such file" in text):
+        return "refused"
+    if isinstance(error, exceptions.ConnectTimeout):
+        return "no-contact"
+    return "not-http" if "BadStatusLine" in text or "illegal status line" in text else "broken"
+
+
+def proxy_of(url: str) -> str:
+    """Return the proxy on the way to an address as it may be shown, "" for none."""
+    import requests
+
+    return without_secrets(requests.utils.select_proxy(url, _proxies(url)) or "")
+
+
+def innermost(error: object) -> str:
+    """Return the words of what an exception was caused by in the end, without secrets and cut."""
+    while isinstance(error, BaseException) and (error.__cause__ or error.__context__):
+        error = error.__cause__ or error.__context__
+    return masked(clean(str(error)))[:200]
+
+
+def _proxies(url: str) -> dict[str, str]:
+    """Return the environment's proxies for the address; like HashiCorp's own clients, none to this machine itself."""
+    import requests
+
+    is_here = urlsplit(url).scheme == "unix" or is_loopback(url)
+    return {} if is_here else dict(requests.utils.get_environ_proxies(url))
+
+
+def _mount_socket(session: Session, path: str) -> None:
+    import requests.adapters
+    from urllib3.connection import HTTPConnection
+    from urllib3.connectionpool import HTTPConnectionPool
+    from urllib3.exceptions import NewConnectionError
+
+    class SocketConnection(HTTPConnection):
+        def _new_conn(self) -> socket.socket:
+            opened = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+            try:
+                opened.settimeout(self.timeout)
+                opened.connect(path)
+            except OSError as error:
+                opened.close()
+                raise NewConnectionError(self, str(error)) from error
+            return opened
+
+    class SocketPool(HTTPConnectionPool):
+        ConnectionCls = SocketConnection
+
+    class SocketAdapter(requests.adapters.HTTPAdapter):
+        """Goes through one socket of this machine."""
+
+        def init_poolmanager(self, *args: Any, **kwargs: Any) -> None:
+            super().init_poolmanager(*args, **kwargs)
+            self.poolmanager.pool_classes_by_scheme = {"http": SocketPool}
+
+    session.mount("http://", SocketAdapter())
