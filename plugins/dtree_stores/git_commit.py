@@ -9,6 +9,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Final
 
+from dtree.access.git.environment import SETTINGS, environment, local_variables
+
 _TIMEOUT_S: Final = 10.0
 _HASHES: Final = {40: "sha1", 64: "sha256"}
 
@@ -33,14 +35,16 @@ def commit_of(files: Mapping[Path, bytes], folder: Path) -> str | None:
     if not files or len(lines) != len(("top", "commit")):
         return None
     top, commit = Path(lines[0]).resolve(), lines[1]
-    if not all(path.is_relative_to(top) for path in files):
+    above = os.path.join(top, "")  # noqa: PTH118 - with `/` at the end; a thousand Paths would take longer than git
+    found = {str(path): data for path, data in files.items()}
+    if not all(path.startswith(above) for path in found):
         return None
+    held = {path.removeprefix(above): data for path, data in found.items()}
     # Only the folders in question are listed: a repository may hold half a million files elsewhere.
-    folders = sorted({(path.relative_to(top).parts[0] if path.parent != top else path.name) for path in files})
-    listing = _git(top, "ls-tree", "-r", "-z", commit, "--", *folders)
+    listing = _git(top, "ls-tree", "-r", "-z", commit, "--", *sorted({path.partition("/")[0] for path in held}))
     blobs = {name: fields.split()[2] for fields, _, name in (line.partition(b"\t") for line in (listing or b"").split(b"\0") if line)}
-    held = all(blobs.get(os.fsencode(path.relative_to(top).as_posix())) == _blob_id(data, len(commit)) for path, data in files.items())
-    return commit if held else None
+    is_whole = all(blobs.get(os.fsencode(path)) == _blob_id(data, len(commit)) for path, data in held.items())
+    return commit if is_whole else None
 
 
 def _blob_id(data: bytes, length: int) -> bytes:
@@ -49,11 +53,12 @@ def _blob_id(data: bytes, length: int) -> bytes:
 
 
 def _git(folder: Path, *arguments: str) -> bytes | None:
-    # A GIT_DIR of the caller's (a hook) would send the question to another repository.
-    environ = {name: value for name, value in os.environ.items() if not name.startswith("GIT_")}
+    # Not through GitPython, which takes longer to import than git to answer.
+    local = local_variables(os.environ)
+    environ = {name: value for name, value in os.environ.items() if name not in local} | environment()
     try:
         done = subprocess.run(  # noqa: S603 - fixed words and paths, no shell
-            ["git", "--literal-pathspecs", "-C", str(folder), *arguments],  # noqa: S607 - the user's git
+            ["git", "--literal-pathspecs", *SETTINGS, "-C", str(folder), *arguments],  # noqa: S607 - the user's git
             env=environ,
             stdin=subprocess.DEVNULL,
             capture_output=True,
