@@ -8,23 +8,30 @@ Three places, found like this:
 With `--fs-root` nothing may lie outside the root. Without it the two other options may name any place, so that the dependency file and the
 jobs need not be neighbours; then the jobs path is a root of its own for the job files, and the folder of the dependency file the root for
 everything else. In no case does `..`, an absolute path or a symbolic link lead out of its root.
+
+A root that does not exist, or has no dependency file, can be opened all the same, because it may be there to be filled. It says what is
+missing when it is read; its jobs are then those in the folder `jobs`, so that no folder full of other files is taken for jobs.
 """
 
 from __future__ import annotations
 
 import hashlib
 import os
-import stat
-from collections.abc import Iterator, Mapping, Sequence
+import time
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path, PurePosixPath
+from pathlib import Path
+from typing import Literal
 
-from dtree.store import Option, Revision, Snapshot, Store, StoreError, StoreFileMissing, Text
+from dtree.store import Changes, Option, Revision, Snapshot, Store, StoreChanged, StoreError, StoreFileMissing, Text
+from dtree_stores.folder import read_bytes, resolve, scan, unreadable
 from dtree_stores.git_commit import commit_of
+from dtree_stores.paths import DEPFILES, find_depfile, new_depfile, no_depfile, parts_of
 
-DEPFILES = ("dependency.json", "dependency.yaml", "dependency.yml")
+_Key = tuple[Literal["depfile", "job", "file"], str]
+"""What was asked for: kind and path."""
 
-_BACKUPS = ("~", ".bak", ".orig", ".swp", ".tmp")
+_DEPFILE: _Key = ("depfile", "")
 
 
 class FilesystemStore(Store):
@@ -32,6 +39,7 @@ class FilesystemStore(Store):
 
     store_api = 1
     summary = "Dependency file and job files in a folder"
+    writable = True
     options = (
         Option("fs-depfile-path", help="Dependency file. Default: dependency.json, .yaml or .yml in the root.", type="path"),
         Option(
@@ -50,36 +58,54 @@ class FilesystemStore(Store):
         """Find the three places and open a view of them. Effects: reads the folder.
 
         Raises:
-            StoreError: one is missing, cannot be looked at, is a file where a folder is wanted or the reverse, or lies outside the root.
+            StoreError: one cannot be looked at, is a file where a folder is wanted or the reverse, or lies outside the root; or there is a
+                dependency file but no folder of jobs.
         """
-        try:
-            return self._open()
-        except (OSError, RuntimeError) as error:  # a loop of links is a RuntimeError before Python 3.13
-            raise _unreadable(error, str(getattr(error, "filename", None) or "the store")) from error
+        return FilesystemSnapshot(self._find())
 
-    def _open(self) -> FilesystemSnapshot:
+    def _find(self) -> _Places:
+        try:
+            return self._places()
+        except (OSError, RuntimeError) as error:  # a loop of links is a RuntimeError before Python 3.13
+            raise unreadable(error, str(getattr(error, "filename", None) or "the store")) from error
+
+    def _places(self) -> _Places:
         given: Path | None = self.settings["fs_depfile_path"]
-        root = self.settings["fs_root"] or (given.parent if given else self.context.cwd)
-        root = _folder(root, "root", "--fs-root")
+        chosen: Path = self.settings["fs_root"] or (given.parent if given else self.context.cwd)
+        root = _folder(chosen, "root", "--fs-root", may_be_missing=True)
         depfile = given or _find_depfile(root)
+        is_new = depfile is None or not depfile.exists()
         jobs: Path | None = self.settings["fs_jobs_path"]
         if jobs is None:
-            jobs = root / "jobs" if (root / "jobs").is_dir() else root
-        jobs = _folder(jobs, "jobs path", "--fs-jobs-path")
+            jobs = root / "jobs" if is_new or (root / "jobs").is_dir() else root
+        jobs = _folder(jobs, "jobs path", "--fs-jobs-path", may_be_missing=is_new)
         for place, option in ((depfile, "fs_depfile_path"), (jobs, "fs_jobs_path")):
-            if self.settings["fs_root"] is not None or self.settings[option] is None:
+            if place is not None and (self.settings["fs_root"] is not None or self.settings[option] is None):
                 _refuse_outside(place, root, f"--{option.replace('_', '-')}")
         limit = given.resolve().parent if given and self.settings["fs_root"] is None else root
-        return FilesystemSnapshot(_Places(root, depfile, limit, jobs, self.context.cwd))
+        missing_root = None if root.is_dir() else chosen
+        return _Places(root, missing_root, depfile, limit, jobs, is_new=is_new, cwd=self.context.cwd, find_again=self._find)
 
 
 @dataclass(frozen=True, slots=True)
 class _Places:
+    """Where things are.
+
+    Attributes:
+        missing_root: the root as it was given, where it does not exist.
+        depfile: None where there is none yet, and none is named.
+        is_new: there is no dependency file, so that folders may be missing as well.
+        find_again: looks for all of it anew.
+    """
+
     root: Path
-    depfile: Path
+    missing_root: Path | None
+    depfile: Path | None
     depfile_root: Path
     jobs: Path
+    is_new: bool
     cwd: Path
+    find_again: Callable[[], _Places]
 
     @property
     def jobs_root(self) -> Path:
@@ -88,7 +114,25 @@ class _Places:
 
     def shown(self, path: Path) -> str:
         """Return the path as the user would write it from the working folder."""
-        return str(path.relative_to(self.cwd)) if path.is_relative_to(self.cwd) else str(path)
+        return str(path).removeprefix(os.path.join(self.cwd, ""))  # noqa: PTH118 - with `/` at the end
+
+    def place(self, key: _Key) -> tuple[Path, Path]:
+        """Return where a file is, and what links on the way may not lead out of.
+
+        Raises:
+            StoreFileMissing: there is no dependency file, or no root.
+            StoreError: a path that leads elsewhere.
+        """
+        kind, path = key
+        if kind == "job":
+            return self.jobs / "/".join(parts_of(path, self.jobs)), self.jobs_root
+        if kind == "file":
+            return self.root / "/".join(parts_of(path, self.root)), self.root
+        if self.missing_root is not None:
+            raise _folder_missing(self.missing_root, "root", "--fs-root")
+        if self.depfile is None:
+            raise no_depfile(self.root, hint="name it with --fs-depfile-path, or its folder with --fs-root")
+        return self.depfile, self.depfile_root
 
 
 class FilesystemSnapshot(Snapshot):
@@ -96,7 +140,9 @@ class FilesystemSnapshot(Snapshot):
 
     def __init__(self, places: _Places) -> None:
         self._places = places
-        self._read: dict[str, tuple[Path, Text]] = {}
+        self._read: dict[_Key, tuple[Path, Text]] = {}
+        self._absent: set[_Key] = set()
+        self._folders: dict[str, str] = {}
         self._listed: tuple[str, ...] | None = None
 
     @property
@@ -106,35 +152,35 @@ class FilesystemSnapshot(Snapshot):
 
     def depfile(self) -> Text:
         """Return the dependency file. Effects: reads it."""
-        places = self._places
-        return self._load(f"depfile:{places.depfile.name}", places.depfile, places.depfile_root)
+        return self._load(_DEPFILE)
 
     def list_jobs(self) -> Sequence[str]:
         """Return the paths of all job files below the jobs path. Effects: walks it, once."""
         if self._listed is None:
             places = self._places
             # Where the jobs lie in the root itself, the dependency file stands among them.
-            depfile = os.path.relpath(places.depfile.resolve(), places.jobs)
+            depfile = os.path.relpath(places.depfile.resolve(), places.jobs) if places.depfile else ""
             try:
-                self._listed = tuple(sorted(path for path in _walk(places.jobs, "", places.jobs_root, ()) if path != depfile))
+                scanned = () if places.is_new and not places.jobs.exists() else scan(places.jobs, places.jobs_root)
+                self._listed = tuple(sorted(path for _, prefix, files in scanned for name in files if (path := prefix + name) != depfile))
             except OSError as error:
-                raise _unreadable(error, str(error.filename or places.jobs)) from error
+                raise unreadable(error, str(error.filename or places.jobs)) from error
         return self._listed
 
     def read_jobs(self, paths: Sequence[str]) -> Mapping[str, Text]:
         """Return job files by their path below the jobs path. Effects: reads them."""
-        places = self._places
-        return {path: self._load(f"job:{path}", _below(places.jobs, path), places.jobs_root) for path in paths}
+        return {path: self._load(("job", path)) for path in paths}
 
     def read(self, path: str) -> Text:
         """Return any file below the root. Effects: reads it."""
-        return self._load(f"file:{path}", _below(self._places.root, path), self._places.root)
+        return self._load(("file", path))
 
     @property
     def revision(self) -> Revision:
         """Digest of all that was read so far, and the commit that holds exactly that. Effects: runs git."""
         digest = hashlib.sha256()
-        for name, (_, text) in sorted(self._read.items()):
+        for (kind, path), (_, text) in sorted(self._read.items()):
+            name = f"{kind}:{path or Path(text.path).name}"
             framed = name.encode(errors="surrogateescape")
             digest.update(b"%d:%s%d:" % (len(framed), framed, len(text.data)))
             digest.update(text.data)
@@ -143,38 +189,152 @@ class FilesystemSnapshot(Snapshot):
         label = commit[:12] if commit else f"sha256:{digest.hexdigest()[:12]}"
         return Revision(f"sha256:{digest.hexdigest()}", label)
 
-    def _load(self, name: str, path: Path, limit: Path) -> Text:
-        if name not in self._read:
-            shown = self._places.shown(path)
-            real = _real(path, limit, shown)
-            self._read[name] = (real, Text(shown, _bytes(real, shown)))
-        return self._read[name][1]
+    def write(self, changes: Changes) -> str:
+        """Write file by file, each at once: jobs and other files, then the dependency file, then what is removed. Effects: writes files.
+
+        Raises:
+            StoreChanged: one of the files is not as this snapshot saw it. Nothing was written.
+            StoreError: a path leads out of the root, and nothing was written; or the system refused one, which says what was before.
+        """
+        from dtree_stores.folder_writing import Target, write_files
+
+        wanted: dict[_Key, bytes | None] = {("job", path): data for path, data in changes.jobs.items()}
+        wanted |= {("file", path): data for path, data in changes.files.items()}
+        if changes.depfile is not None:
+            wanted[_DEPFILE] = changes.depfile
+        placed = {key: self._destination(key, data) for key, data in wanted.items()}
+        there = self._refuse_changed(wanted)
+        targets = [
+            (key, Target(path, limit, self._places.shown(path), wanted[key]))
+            for key, (path, limit) in placed.items()
+            if there[key] != wanted[key]
+        ]
+        written = [target for key, target in targets if key != _DEPFILE and target.data is not None]
+        declared = [target for key, target in targets if key == _DEPFILE]
+        removed = [target for _, target in targets if target.data is None]
+        write_files([written, declared, removed])
+        stages = {"jobs and other files": written, "the dependency file": declared, "what had to go": removed}
+        return f"file by file: {', then '.join(name for name, stage in stages.items() if stage) or 'nothing differed'}"
+
+    def wait_for_change(self, timeout_s: float) -> bool:
+        """Wait until something that was read or listed is different, at most `timeout_s` seconds.
+
+        Effects: has the system tell of changes; reads everything again when it does.
+        """
+        from dtree_stores.notification import Notifications
+
+        end_s = time.monotonic() + timeout_s
+        while True:
+            holding = set(self._holding())
+            above = {folder for one in holding for folder in self._above(one)}
+            with Notifications([folder for folder in above if folder.is_dir() and os.access(folder, os.R_OK)]) as told:
+                # Listening has begun: what happens from here on is told, and what happened before is seen.
+                if self._differs():
+                    return True
+                if not told.wait(end_s - time.monotonic(), inside=holding, paths=above):
+                    return self._differs()  # a network's folder may have been silent
+
+    def _load(self, key: _Key) -> Text:
+        if key not in self._read:
+            try:
+                path, limit = self._places.place(key)
+                shown = self._places.shown(path)
+                real = resolve(path, limit, shown, self._folders)
+                self._read[key] = (real, Text(shown, read_bytes(real, shown)))
+            except StoreFileMissing:
+                self._absent.add(key)
+                raise
+        return self._read[key][1]
+
+    def _content(self, key: _Key) -> bytes | None:
+        try:
+            return self._load(key).data
+        except StoreFileMissing:
+            return None
+
+    def _destination(self, key: _Key, data: bytes | None) -> tuple[Path, Path]:
+        """Return where a file is to be written; a new dependency file is named after what it is."""
+        if key == _DEPFILE:
+            return self._places.depfile or self._places.root / new_depfile(data or b""), self._places.depfile_root
+        return self._places.place(key)
+
+    def _refuse_changed(self, keys: Iterable[_Key]) -> Mapping[_Key, bytes | None]:
+        """Return what there is now, None for no such file, if it is what this snapshot saw."""
+        now = FilesystemSnapshot(self._places.find_again())
+        there = {key: now._content(key) for key in keys}
+        names = [] if now._places == self._places else [str(self._places.root)]
+        names += sorted(key[1] or "the dependency file" for key, content in there.items() if self._saw_other(key, content))
+        if names:
+            raise StoreChanged(
+                f"{names[0]} was changed since it was read, so nothing was written",
+                notes=[f"so was {name}" for name in names[1:]],
+                hint="look at the difference, then do it again",
+            )
+        return there
+
+    def _saw_other(self, key: _Key, content: bytes | None) -> bool:
+        """Whether this snapshot saw something else than `content`, None for no such file, where it looked at all."""
+        kind, path = key
+        if key in self._read:
+            return self._read[key][1].data != content
+        if key in self._absent:
+            return content is not None
+        return kind == "job" and self._listed is not None and (path in self._listed) != (content is not None)
+
+    def _differs(self) -> bool:
+        """Whether another look shows something else. Effects: reads everything again that was read."""
+        try:
+            now = FilesystemSnapshot(self._places.find_again())
+            if now._places != self._places or any(self._saw_other(key, now._content(key)) for key in (*self._read, *self._absent)):
+                return True
+            return self._listed is not None and tuple(now.list_jobs()) != self._listed
+        except StoreError:
+            return True
+
+    def _holding(self) -> Iterator[Path]:
+        """Yield the folders that hold, or would hold, what was read or listed."""
+        places = self._places
+        yield places.root
+        for real, _ in self._read.values():
+            yield real.parent
+        for key in (*self._read, *self._absent):
+            if key != _DEPFILE:
+                yield places.place(key)[0].parent
+        if places.depfile is not None:
+            yield places.depfile.parent
+        if self._listed is None:
+            return
+        yield places.jobs
+        try:
+            yield from (folder for folder, _, _ in scan(places.jobs, places.jobs_root))
+        except StoreError:  # it is not there, or not whole, and the next look will tell
+            return
+
+    def _above(self, folder: Path) -> Iterator[Path]:
+        """Yield the folder and those above it, up to one above the root: whoever replaces a folder does that in the one above."""
+        top = self._places.root.parent if folder.is_relative_to(self._places.root) else folder.parent
+        yield folder
+        for one in folder.parents:
+            yield one
+            if one.is_dir() and top.is_relative_to(one):
+                return
 
 
-def _folder(path: Path, what: str, option: str) -> Path:
-    if path.is_dir():
+def _folder(path: Path, what: str, option: str, *, may_be_missing: bool) -> Path:
+    if path.is_dir() or (may_be_missing and not path.exists()):
         return path.resolve()
     if path.exists():
         raise StoreError(f"the {what} {path} is a file, not a folder", hint=f"give {option} a folder", code="store-not-a-folder")
-    raise StoreError(f"the {what} {path} does not exist", hint=f"give {option} a folder that does", code="store-folder-missing")
+    raise _folder_missing(path, what, option)
 
 
-def _find_depfile(root: Path) -> Path:
-    found = [root / name for name in DEPFILES if (root / name).exists()]
-    if len(found) == 1:
-        return found[0]
-    if found:
-        raise StoreError(
-            f"{root} has more than one dependency file: {', '.join(path.name for path in found)}",
-            hint="keep one, or choose with --fs-depfile-path",
-            code="depfile-ambiguous",
-        )
-    raise StoreFileMissing(
-        f"{root} has no dependency file",
-        notes=[f"looked for {', '.join(DEPFILES)}"],
-        hint="name it with --fs-depfile-path, or its folder with --fs-root",
-        code="depfile-missing",
-    )
+def _folder_missing(path: Path, what: str, option: str) -> StoreFileMissing:
+    return StoreFileMissing(f"the {what} {path} does not exist", hint=f"give {option} a folder that does", code="store-folder-missing")
+
+
+def _find_depfile(root: Path) -> Path | None:
+    present = [name for name in DEPFILES if (root / name).exists()]
+    return root / find_depfile(root, present, hint="", choose="--fs-depfile-path") if present else None
 
 
 def _refuse_outside(path: Path, root: Path, option: str) -> None:
@@ -184,73 +344,3 @@ def _refuse_outside(path: Path, root: Path, option: str) -> None:
             hint=f"name it with {option}, without --fs-root, if that is meant",
             code="store-outside",
         )
-
-
-def _below(folder: Path, path: str) -> Path:
-    """Join, refusing what names a place elsewhere even before links are looked at."""
-    pure = PurePosixPath(path)
-    if pure.is_absolute() or ".." in pure.parts or "\0" in path or not pure.parts:
-        raise StoreError(
-            f"{path!r} is no path below {folder}", hint="write it from the root of the store, without `..`", code="store-outside"
-        )
-    return folder.joinpath(*pure.parts)
-
-
-def _real(path: Path, limit: Path, shown: str) -> Path:
-    try:
-        real = path.resolve(strict=True)
-    except FileNotFoundError:
-        raise StoreFileMissing(f"there is no file {shown}", hint="check the path, and links on the way") from None
-    except (OSError, RuntimeError) as error:  # a loop of links is a RuntimeError before Python 3.13
-        raise _unreadable(error, shown) from error
-    if not real.is_relative_to(limit):
-        raise StoreError(
-            f"{shown} leads out of the store, to {real}",
-            hint=f"copy it below {limit}, or choose a --fs-root that holds both",
-            code="store-outside",
-        )
-    return real
-
-
-def _bytes(real: Path, shown: str) -> bytes:
-    try:
-        kind = real.stat().st_mode
-        if stat.S_ISDIR(kind):
-            raise StoreError(f"{shown} is a folder, not a file", hint="name a file in it", code="store-not-a-file")
-        if not stat.S_ISREG(kind):  # reading a pipe would wait for ever
-            raise StoreError(f"{shown} is no regular file", hint="write it to a file first", code="store-not-a-file")
-        return real.read_bytes()
-    except OSError as error:
-        raise _unreadable(error, shown) from error
-
-
-def _unreadable(error: Exception, shown: str) -> StoreError:
-    why = getattr(error, "strerror", None) or str(error)
-    return StoreError(f"{shown} cannot be read: {why}", hint="check its permissions and links", code="store-unreadable")
-
-
-def _walk(folder: Path, prefix: str, limit: Path, above: tuple[Path, ...]) -> Iterator[str]:
-    """Yield the files below `folder` after `prefix`, through linked folders too unless they lead out of `limit` or back up."""
-    try:
-        with os.scandir(folder) as entries:
-            found = [entry for entry in entries if not _is_hidden(entry.name)]
-    except OSError as error:
-        raise _unreadable(error, str(folder)) from error
-    here = (*above, folder.resolve())
-    for entry in found:
-        is_link = entry.is_symlink()
-        # On a loop of links entry.is_dir raises, this does not.
-        is_folder = os.path.isdir(entry.path) if is_link else entry.is_dir()  # noqa: PTH112 - see above
-        if not is_folder:
-            # A dangling link is listed: a job file that cannot be read is told, a missing one only guessed at.
-            yield prefix + entry.name
-        elif not is_link or _leads_down(Path(entry.path).resolve(), limit, here):
-            yield from _walk(Path(entry.path), f"{prefix}{entry.name}/", limit, here)
-
-
-def _leads_down(real: Path, limit: Path, above: tuple[Path, ...]) -> bool:
-    return real.is_relative_to(limit) and not any(folder.is_relative_to(real) for folder in above)
-
-
-def _is_hidden(name: str) -> bool:
-    return name.startswith((".", "#")) or name.endswith(_BACKUPS)

@@ -1,18 +1,24 @@
 from __future__ import annotations
 
 import os
+import resource
 import shutil
 import subprocess
+import threading
+import time
 from collections.abc import Callable, Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import pytest
 from dtree_stores.filesystem import FilesystemSnapshot, FilesystemStore
+from dtree_stores.notification import Notifications
 
-from dtree.store import Store, StoreContext, StoreError
-from dtree.testing import FILES, StoreContract
+from dtree.store import Changes, Store, StoreChanged, StoreContext, StoreError, StoreFileMissing
+from dtree.testing import DEPFILE, FILES, WritableStoreContract
 
 
 def write(root: Path, files: Mapping[str, bytes]) -> None:
@@ -36,7 +42,7 @@ def refusal(act: Callable[[], object]) -> StoreError:
     return caught.value
 
 
-class TestFilesystemStore(StoreContract):
+class TestFilesystemStore(WritableStoreContract):
     @pytest.fixture(autouse=True)
     def _root(self, tmp_path: Path) -> None:
         self.root = tmp_path / "shop"
@@ -83,7 +89,7 @@ def test_two_dependency_files_are_a_fault_that_names_both(tmp_path: Path) -> Non
 
 
 def test_no_dependency_file_says_where_it_was_looked_for(tmp_path: Path) -> None:
-    error = refusal(store_at(tmp_path).snapshot)
+    error = refusal(store_at(tmp_path).snapshot().depfile)
     assert error.error_code == "depfile-missing"
     assert str(tmp_path) in error.problem
     assert error.notes == ("looked for dependency.json, dependency.yaml, dependency.yml",)
@@ -120,7 +126,7 @@ def test_with_a_root_nothing_may_lie_outside_of_it(tmp_path: Path) -> None:
 def test_a_folder_that_does_not_exist_is_named_with_its_option(tmp_path: Path, option: str) -> None:
     write(tmp_path, {"dependency.json": b""})
     given = {option: tmp_path / "nowhere"}
-    error = refusal(store_at(tmp_path, **given).snapshot)
+    error = refusal(lambda: store_at(tmp_path, **given).snapshot().depfile())
     assert error.error_code == "store-folder-missing"
     assert str(tmp_path / "nowhere") in error.problem
     assert f"--fs-{option}" in error.hint
@@ -289,6 +295,325 @@ def test_names_and_contents_cannot_be_shifted_into_each_other(tmp_path: Path) ->
     one.jobs(["a"])
     two.jobs(["ab"])
     assert one.revision.id != two.revision.id
+
+
+# -- writing ----------------------------------------------------------------------------------------------------------------
+
+
+def files_of(root: Path) -> dict[str, bytes]:
+    return {str(file.relative_to(root)): file.read_bytes() for file in sorted(root.rglob("*")) if file.is_file()}
+
+
+def test_a_folder_that_does_not_exist_is_made_when_it_is_filled(tmp_path: Path) -> None:
+    root = tmp_path / "new" / "shop"
+    snapshot = store_at(tmp_path, root=root).snapshot()
+    assert isinstance(refusal(snapshot.depfile), StoreFileMissing)
+    assert (snapshot.list_jobs(), snapshot.title) == ((), "shop")
+    assert not root.exists()
+    snapshot.write(Changes(DEPFILE, {"api.nomad": b"api"}, {"config/x": b"x"}))
+    assert files_of(root) == {"dependency.json": DEPFILE, "jobs/api.nomad": b"api", "config/x": b"x"}
+
+
+def test_all_three_places_may_be_new(tmp_path: Path) -> None:
+    store = store_at(tmp_path, depfile=tmp_path / "a" / "deps.yml", jobs=tmp_path / "b" / "jobs")
+    assert store.snapshot().list_jobs() == ()
+    store.snapshot().write(Changes(b"dependencies: {}", {"api.nomad": b"api"}))
+    assert files_of(tmp_path) == {"a/deps.yml": b"dependencies: {}", "b/jobs/api.nomad": b"api"}
+    assert store.snapshot().list_jobs() == ("api.nomad",)
+
+
+def test_other_peoples_files_in_a_folder_that_is_to_be_filled_are_no_jobs(tmp_path: Path) -> None:
+    write(tmp_path, {"letter.txt": b"", "photos/cat.jpg": b""})
+    snapshot = store_at(tmp_path).snapshot()
+    assert snapshot.list_jobs() == ()
+    snapshot.write(Changes(DEPFILE, {"api.nomad": b"api"}))
+    assert files_of(tmp_path).keys() == {"letter.txt", "photos/cat.jpg", "dependency.json", "jobs/api.nomad"}
+
+
+@pytest.mark.parametrize(("data", "name"), [(b'{"dependencies": {}}', "dependency.json"), (b"dependencies: {}\n", "dependency.yaml")])
+def test_a_new_dependency_file_is_named_after_what_it_is(tmp_path: Path, data: bytes, name: str) -> None:
+    store_at(tmp_path).snapshot().write(Changes(data))
+    assert files_of(tmp_path) == {name: data}
+
+
+def test_a_dependency_file_that_is_there_keeps_its_name(tmp_path: Path) -> None:
+    write(tmp_path, {"dependency.yml": b"old"})
+    store_at(tmp_path).snapshot().write(Changes(b'{"dependencies": {}}'))
+    assert files_of(tmp_path) == {"dependency.yml": b'{"dependencies": {}}'}
+
+
+def test_jobs_beside_the_dependency_file_are_written_there(tmp_path: Path) -> None:
+    write(tmp_path, {"dependency.json": b"{}", "api.nomad": b"old"})
+    store_at(tmp_path).snapshot().write(Changes(jobs={"api.nomad": b"new", "db.nomad": b"db"}))
+    assert files_of(tmp_path) == {"dependency.json": b"{}", "api.nomad": b"new", "db.nomad": b"db"}
+
+
+def test_permissions_are_kept_and_new_files_have_the_usual_ones(tmp_path: Path) -> None:
+    write(tmp_path, FILES)
+    (tmp_path / "jobs" / "api.nomad").chmod(0o640)
+    before = os.umask(0o027)
+    try:
+        store_at(tmp_path).snapshot().write(Changes(jobs={"api.nomad": b"x", "new.nomad": b"x"}))
+    finally:
+        os.umask(before)
+    assert [(tmp_path / "jobs" / name).stat().st_mode & 0o777 for name in ("api.nomad", "new.nomad")] == [0o640, 0o640]
+    assert (tmp_path / "jobs" / "nginx.hcl").read_bytes() == FILES["jobs/nginx.hcl"]
+
+
+def test_what_is_as_it_shall_be_is_not_touched(tmp_path: Path) -> None:
+    write(tmp_path, FILES)
+    before = (tmp_path / "jobs" / "api.nomad").stat()
+    store_at(tmp_path).snapshot().write(Changes(DEPFILE, {"api.nomad": FILES["jobs/api.nomad"], "gone.nomad": None}))
+    after = (tmp_path / "jobs" / "api.nomad").stat()
+    assert (before.st_ino, before.st_mtime_ns) == (after.st_ino, after.st_mtime_ns)
+
+
+@pytest.mark.parametrize(
+    ("edit", "named"),
+    [
+        ({"jobs/api.nomad": b"theirs"}, "api.nomad"),
+        ({"dependency.json": b"theirs"}, "the dependency file"),
+        ({"jobs/new.nomad": b"theirs"}, "new.nomad"),
+        ({"config/nginx.conf": b"theirs"}, "config/nginx.conf"),
+    ],
+)
+def test_what_differs_from_what_was_seen_is_named_and_nothing_written(tmp_path: Path, edit: dict[str, bytes], named: str) -> None:
+    write(tmp_path, FILES)
+    snapshot = store_at(tmp_path).snapshot()
+    snapshot.depfile()
+    snapshot.read("config/nginx.conf")
+    snapshot.read_jobs(snapshot.list_jobs())
+    write(tmp_path, edit)
+    before = files_of(tmp_path)
+    ours = Changes(b"ours", {"api.nomad": b"ours", "new.nomad": b"ours", "nginx.hcl": None}, {"config/nginx.conf": b"ours"})
+    error = refusal(lambda: snapshot.write(ours))
+    assert isinstance(error, StoreChanged)
+    assert error.problem == f"{named} was changed since it was read, so nothing was written"
+    assert files_of(tmp_path) == before
+
+
+def test_a_listed_file_that_is_gone_and_a_missing_one_that_came_are_changes(tmp_path: Path) -> None:
+    write(tmp_path, FILES)
+    snapshot = store_at(tmp_path).snapshot()
+    snapshot.list_jobs()
+    refusal(lambda: snapshot.read("config/extra"))
+    (tmp_path / "jobs" / "api.nomad").unlink()
+    write(tmp_path, {"config/extra": b"theirs"})
+    with pytest.raises(StoreChanged) as caught:
+        snapshot.write(Changes(jobs={"api.nomad": b"ours"}, files={"config/extra": b"ours"}))
+    assert (caught.value.problem.partition(" ")[0], caught.value.notes) == ("api.nomad", ("so was config/extra",))
+
+
+def test_a_dependency_file_that_came_meanwhile_is_not_overwritten(tmp_path: Path) -> None:
+    snapshot = store_at(tmp_path).snapshot()
+    write(tmp_path, {"dependency.yaml": b"theirs"})
+    with pytest.raises(StoreChanged):
+        snapshot.write(Changes(b"ours", {"api.nomad": b"ours"}))
+    assert files_of(tmp_path) == {"dependency.yaml": b"theirs"}
+
+
+def test_changes_elsewhere_do_not_matter(tmp_path: Path) -> None:
+    write(tmp_path, FILES)
+    snapshot = store_at(tmp_path).snapshot()
+    snapshot.read_jobs(snapshot.list_jobs())
+    write(tmp_path, {"jobs/nginx.hcl": b"theirs"})
+    snapshot.write(Changes(jobs={"api.nomad": b"ours"}))
+    assert store_at(tmp_path).snapshot().jobs(["nginx"])["nginx"].data == b"theirs"
+
+
+@pytest.mark.parametrize("path", ["leak.nomad", "leaks/x.nomad", "dangling.nomad"])
+def test_no_link_leads_a_write_out_of_the_root(tmp_path: Path, path: str) -> None:
+    write(tmp_path, {"outside/secret": b"s"})
+    write(tmp_path / "shop", FILES)
+    (tmp_path / "shop" / "jobs" / "leak.nomad").symlink_to(tmp_path / "outside" / "secret")
+    (tmp_path / "shop" / "jobs" / "leaks").symlink_to(tmp_path / "outside")
+    (tmp_path / "shop" / "jobs" / "dangling.nomad").symlink_to(tmp_path / "outside" / "new")
+    before = files_of(tmp_path)
+    error = refusal(lambda: store_at(tmp_path / "shop").snapshot().write(Changes(jobs={"api.nomad": b"ours", path: b"ours"})))
+    assert error.error_code == "store-outside"
+    assert files_of(tmp_path) == before
+
+
+def test_a_link_within_the_root_is_written_through_and_removed_itself(tmp_path: Path) -> None:
+    write(tmp_path, {**FILES, "shared/db": b"old", "shared/old": b"kept"})
+    (tmp_path / "jobs" / "db.nomad").symlink_to("../shared/db")
+    (tmp_path / "jobs" / "old.nomad").symlink_to("../shared/old")
+    store_at(tmp_path).snapshot().write(Changes(jobs={"db.nomad": b"new", "old.nomad": None}))
+    assert ((tmp_path / "shared" / "db").read_bytes(), (tmp_path / "shared" / "old").read_bytes()) == (b"new", b"kept")
+    assert (tmp_path / "jobs" / "db.nomad").is_symlink()
+    assert not (tmp_path / "jobs" / "old.nomad").is_symlink()
+
+
+@pytest.mark.parametrize(("path", "code"), [("batch", "store-not-a-file"), ("api.nomad/x.nomad", "store-not-a-folder")])
+def test_a_folder_and_a_file_in_the_way_are_told_before_anything_is_written(tmp_path: Path, path: str, code: str) -> None:
+    write(tmp_path, FILES)
+    error = refusal(lambda: store_at(tmp_path).snapshot().write(Changes(jobs={"a.nomad": b"ours", path: b"ours"})))
+    assert error.error_code in (code, "store-unreadable")
+    assert files_of(tmp_path) == dict(sorted(FILES.items()))
+
+
+def test_a_file_that_does_not_fit_on_the_disk_says_what_was_written_before(tmp_path: Path) -> None:
+    write(tmp_path, FILES)
+    snapshot = store_at(tmp_path).snapshot()
+    with largest_file(100_000):
+        error = refusal(lambda: snapshot.write(Changes(b"{}", {"a.nomad": b"a", "big.nomad": b"x" * 200_000, "nginx.hcl": None})))
+    assert (error.error_code, error.problem) == ("store-unwritable", "jobs/big.nomad cannot be written: File too large")
+    assert error.notes == ("written or removed before that: jobs/a.nomad",)
+    assert files_of(tmp_path) == dict(sorted({**FILES, "jobs/a.nomad": b"a"}.items()))
+
+
+def test_a_folder_that_may_not_be_written_to_is_told() -> None:
+    with TemporaryDirectory() as folder:  # the way to tmp_path is closed to others
+        root = Path(folder)
+        write(root, FILES)
+        root.chmod(0o755)
+        (root / "jobs").chmod(0o555)
+        with as_nobody():
+            error = refusal(lambda: store_at(root).snapshot().write(Changes(jobs={"a.nomad": b"a"})))
+    assert error.error_code == "store-unwritable"
+    assert (error.problem, error.notes) == ("jobs/a.nomad cannot be written: Permission denied", ("nothing was written before that",))
+
+
+def test_a_reader_never_sees_a_part_of_a_file(tmp_path: Path) -> None:
+    write(tmp_path, FILES)
+    whole = {b"a" * 1_000_000, b"b" * 1_000_000}
+    store_at(tmp_path).snapshot().write(Changes(jobs={"api.nomad": b"a" * 1_000_000}))
+    seen: set[bytes] = set()
+    with ThreadPoolExecutor(1) as pool:
+        writing = pool.submit(lambda: [store_at(tmp_path).snapshot().write(Changes(jobs={"api.nomad": data})) for data in [*whole] * 5])
+        while not writing.done():
+            snapshot = store_at(tmp_path).snapshot()
+            seen.add(snapshot.jobs(["api"])["api"].data)
+            assert snapshot.job_names() == ("api", "batch/nightly report", "nginx", "r\xe9sum\xe9")
+        writing.result()
+    assert seen <= whole
+    assert files_of(tmp_path).keys() == FILES.keys()
+
+
+@contextmanager
+def largest_file(size_bytes: int) -> Iterator[None]:
+    """Have the system refuse larger files, as a full disk does."""
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (size_bytes, before[1]))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+
+
+# -- watching ---------------------------------------------------------------------------------------------------------------
+
+
+def seen(root: Path) -> FilesystemSnapshot:
+    """A snapshot that has listed the jobs and read all but `nginx.hcl`."""
+    snapshot = store_at(root).snapshot()
+    snapshot.depfile()
+    snapshot.jobs(["api"])
+    return snapshot
+
+
+def edit_later(act: Callable[[], object]) -> threading.Timer:
+    timer = threading.Timer(0.3, act)
+    timer.start()
+    return timer
+
+
+def rename(root: Path, old: str, new: str) -> None:
+    (root / old).rename(root / new)
+
+
+def replace(root: Path, files: Mapping[str, bytes]) -> None:
+    write(root.parent / "next", files)
+    rename(root, ".", "../last")
+    rename(root.parent, "next", root.name)
+
+
+CHANGES: Mapping[str, Callable[[Path], object]] = {
+    "a file that was read": lambda root: write(root, {"jobs/api.nomad": b"edited"}),
+    "the dependency file": lambda root: write(root, {"dependency.json": b"{}"}),
+    "a new job": lambda root: write(root, {"jobs/new.nomad": b""}),
+    "a new job in a new folder": lambda root: write(root, {"jobs/a/b/new.nomad": b""}),
+    "a job removed": lambda root: (root / "jobs" / "nginx.hcl").unlink(),
+    "a second dependency file": lambda root: write(root, {"dependency.yaml": b""}),
+    "a file renamed over another": lambda root: rename(root, "config/nginx.conf", "jobs/api.nomad"),
+    "the jobs moved away": lambda root: rename(root, "jobs", "../away"),
+    "the root removed": shutil.rmtree,
+    "the root replaced": lambda root: replace(root, {**FILES, "jobs/api.nomad": b"next"}),
+}
+
+
+@pytest.mark.parametrize("change", CHANGES.values(), ids=CHANGES)
+def test_a_change_is_noticed_before_and_during_the_wait(tmp_path: Path, change: Callable[[Path], object]) -> None:
+    write(tmp_path / "during", FILES)
+    snapshot = seen(tmp_path / "during")
+    timer = edit_later(lambda: change(tmp_path / "during"))
+    began_s = time.monotonic()
+    assert snapshot.wait_for_change(60.0)
+    assert time.monotonic() - began_s < 30
+    timer.join()
+    assert snapshot.wait_for_change(60.0), "it came before this call, and after the read"
+
+
+@pytest.mark.parametrize(
+    "edit",
+    [
+        lambda root: write(root, {"README.md": b"x", "config/nginx.conf": b"edited"}),
+        lambda root: write(root, {"jobs/.api.nomad.swp": b"x", "jobs/api.nomad~": b"x"}),
+        lambda root: write(root, {"jobs/nginx.hcl": b"was listed, not read"}),
+        lambda root: write(root, {"jobs/api.nomad": FILES["jobs/api.nomad"]}),
+        lambda root: (root / "jobs" / "empty").mkdir(),
+        lambda root: write(root.parent, {"neighbour": b"x"}),
+    ],
+    ids=["unrelated files", "an editor's files", "a job that was not read", "written as it was", "an empty folder", "a neighbour"],
+)
+def test_what_changes_nothing_that_was_seen_is_no_change(tmp_path: Path, edit: Callable[[Path], object]) -> None:
+    write(tmp_path / "shop", FILES)
+    snapshot = seen(tmp_path / "shop")
+    timer = edit_later(lambda: edit(tmp_path / "shop"))
+    began_s = time.monotonic()
+    assert not snapshot.wait_for_change(1.0)
+    assert 0.9 <= time.monotonic() - began_s <= 4
+    timer.join()
+
+
+def test_a_file_in_a_folder_made_while_waiting_is_noticed(tmp_path: Path) -> None:
+    write(tmp_path, FILES)
+    snapshot = seen(tmp_path)
+    made = edit_later((tmp_path / "jobs" / "later").mkdir)
+    filled = threading.Timer(1.5, lambda: write(tmp_path, {"jobs/later/new.nomad": b""}))
+    filled.start()
+    assert snapshot.wait_for_change(60.0)
+    made.join()
+    filled.join()
+
+
+def test_a_root_that_comes_into_being_is_noticed(tmp_path: Path) -> None:
+    root = tmp_path / "not" / "yet"
+    snapshot = store_at(tmp_path, root=root).snapshot()
+    refusal(snapshot.depfile)
+    assert not snapshot.wait_for_change(0.3)
+    timer = edit_later(lambda: write(root, FILES))
+    assert snapshot.wait_for_change(60.0)
+    timer.join()
+
+
+def test_what_a_link_leads_to_is_watched(tmp_path: Path) -> None:
+    write(tmp_path, {**FILES, "deep/er/db": b"old"})
+    (tmp_path / "jobs" / "db.nomad").symlink_to("../deep/er/db")
+    snapshot = store_at(tmp_path).snapshot()
+    snapshot.jobs(["db"])
+    timer = edit_later(lambda: write(tmp_path, {"deep/er/db": b"new"}))
+    assert snapshot.wait_for_change(60.0)
+    timer.join()
+
+
+def test_where_the_system_cannot_listen_it_is_looked_at_now_and_then(tmp_path: Path) -> None:
+    with Notifications([tmp_path / "gone"]) as told:
+        assert told.wait(30.0, inside=[], paths=[]), "there may be something"
+        assert not told.wait(0.1, inside=[], paths=[])
+
+
+# -- places that cannot be looked at ----------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("settings", [{"root": Path("n" * 300)}, {"depfile": Path("n" * 300)}, {"jobs": Path("n" * 300)}])
