@@ -25,6 +25,7 @@ class PlannedStep:
     cause: str
     needs: tuple[str, ...]
     condition: str
+    file: str = ""
 
 
 @dataclass(frozen=True, slots=True)

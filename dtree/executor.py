@@ -491,7 +491,7 @@ def _accepted(acted: Acted, time_s: float) -> StepRegistered:
 
 def _opening(plan: Plan, address: str, time_s: float) -> RunStarted:
     steps = tuple(
-        PlannedStep(step.name, step.ref.id, step.ref.namespace, step.change, step.cause, step.needs, str(step.condition))
+        PlannedStep(step.name, step.ref.id, step.ref.namespace, step.change, step.cause, step.needs, str(step.condition), step.job.file)
         for step in plan.steps
     )
     return RunStarted(time_s, plan.verb, plan.stack, plan.store, plan.revision, plan.goals, steps, address)

@@ -286,7 +286,7 @@ class Snapshot(ABC):
         >>> snapshot.job_names()
         ('api', 'batch/nightly', 'nginx')
         """
-        return tuple(sorted({_job_name(path) for path in self.list_jobs()}))
+        return tuple(sorted({job_name(path) for path in self.list_jobs()}))
 
     def jobs(self, names: Iterable[str], files: Mapping[str, str] | None = None) -> Mapping[str, Text]:
         """Return the job files of `names`, read in bulk.
@@ -377,7 +377,7 @@ class Store(ABC):
 
 
 def _missing(name: str, listed: Sequence[str]) -> Fault:
-    near = did_you_mean(name, sorted({_job_name(path) for path in listed}))
+    near = did_you_mean(name, sorted({job_name(path) for path in listed}))
     looked_for = ", ".join(name + suffix for suffix in JOB_SUFFIXES)
     return Fault(
         "job-file-missing",
@@ -394,7 +394,12 @@ def _ambiguous(name: str, paths: Sequence[str]) -> Fault:
     )
 
 
-def _job_name(path: str) -> str:
+def job_name(path: str) -> str:
+    """Return the name of the job that a job file is of: its path without the suffix.
+
+    >>> job_name('batch/nightly.nomad.hcl')
+    'batch/nightly'
+    """
     folder, file = posixpath.split(path)
     for suffix in sorted(JOB_SUFFIXES, key=len, reverse=True):
         if suffix and file.endswith(suffix) and file != suffix:

@@ -46,12 +46,13 @@ def list_stores() -> tuple[Listed, ...]:
     return tuple(sorted(found, key=lambda listed: (listed.name, listed.distribution, listed.target)))
 
 
-def load(name: str, *, reserved: Collection[str] = ()) -> type[Store]:
+def load(name: str, *, reserved: Collection[str] = (), named: Collection[str] = ()) -> type[Store]:
     """Import the store `name` and check that it keeps to the interface.
 
     Args:
         name: as in its entry point.
         reserved: names of options that a store's own may not have, without dashes.
+        named: further names that could have been meant, of stores that nomad-dtree.toml names.
 
     Raises:
         StoreError: no such store, more than one, or one that cannot be imported or does not fit.
@@ -62,7 +63,7 @@ def load(name: str, *, reserved: Collection[str] = ()) -> type[Store]:
     from stevedore.named import NamedExtensionManager
 
     points: Sequence[EntryPoint] = NamedExtensionManager(GROUP, names=[]).list_entry_points()
-    _refuse_missing(name, points)
+    _refuse_missing(name, points, named)
     _refuse_duplicates(name, points)
     try:
         # `.driver` would be the class only by luck; with one extension, this always is.
@@ -97,7 +98,7 @@ def _setting(store: str, option: Option) -> Setting:
     )
 
 
-def _refuse_missing(name: str, points: Sequence[EntryPoint]) -> None:
+def _refuse_missing(name: str, points: Sequence[EntryPoint], named: Collection[str]) -> None:
     names = sorted({point.name for point in points})
     if name in names:
         return
@@ -109,8 +110,9 @@ def _refuse_missing(name: str, points: Sequence[EntryPoint]) -> None:
         )
     raise StoreError(
         f"there is no store '{name}'",
-        notes=[f"installed: {', '.join(names)}"],
-        hint=did_you_mean(name, names) or "`nomad-dtree stores list` shows where each comes from; install the package that has yours",
+        notes=[f"installed: {', '.join(names)}", *([f"named in nomad-dtree.toml: {', '.join(sorted(named))}"] if named else [])],
+        hint=did_you_mean(name, [*names, *sorted(named)])
+        or "`nomad-dtree stores list` shows where each comes from; install the package that has yours",
         code="store-unknown",
     )
 

@@ -16,6 +16,7 @@ from typer.main import get_command
 
 from dtree import config, depfile, store_loader
 from dtree.cli.app import COMMANDS, build
+from dtree.cli.chosen import choose
 from dtree.cli.options import RESERVED
 from dtree.cli.signals import Signals
 from dtree.cli.surroundings import Surroundings
@@ -116,8 +117,8 @@ def main() -> int:
 
 
 def _commands() -> Iterator[tuple[str, Any]]:
-    store = store_loader.load(_STORE, reserved=RESERVED)
-    around = Surroundings((), {}, ROOT, store_name=_STORE, store=store, store_settings=store_loader.settings(_STORE, store))
+    store = choose([_STORE], config.Configuration(), reserved=RESERVED)
+    around = Surroundings((), {}, ROOT, stores={config.STORE.identifier: store})
     program: Any = get_command(build(around, Signals()))
     for name in COMMANDS:
         command = program.commands[name]

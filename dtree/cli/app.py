@@ -11,7 +11,7 @@ import typer
 from typer.main import get_command
 
 from dtree import __version__, config
-from dtree.cli import demo, failure, graph, plan, run, schema, status, stop, stores, validate, version
+from dtree.cli import demo, failure, graph, plan, pull, push, run, schema, status, stop, stores, validate, version
 from dtree.cli.complete import VARIABLE, words_to_complete
 from dtree.cli.options import RESERVED, Command, bind
 from dtree.cli.signals import Signals
@@ -28,6 +28,8 @@ COMMANDS: Final[Mapping[str, Command | Mapping[str, Command]]] = {
     "validate": validate.COMMAND,
     "graph": graph.COMMAND,
     "status": status.COMMAND,
+    "push": push.COMMAND,
+    "pull": pull.COMMAND,
     "stores": stores.COMMANDS,
     "schema": schema.COMMAND,
     "demo": demo.COMMAND,
@@ -35,7 +37,7 @@ COMMANDS: Final[Mapping[str, Command | Mapping[str, Command]]] = {
 }
 
 _EXIT_CODES: Final = """[bold]Exit codes[/bold]
-0 fine · 1 error, nothing was changed · 2 changes pending (plan --detailed-exitcode) · 3 a job failed · 6 a wait timed out · \
+0 fine · 1 error, nothing was changed · 2 changes pending (plan --detailed-exitcode, stores diff) · 3 a job failed · 6 a wait timed out · \
 7 a canary awaits promotion · 64 usage · 70 a bug · 130 interrupted"""
 
 _ENVIRONMENT: Final = f"""[bold]Environment[/bold]
@@ -122,9 +124,12 @@ def _program(*, version: _Version = False) -> None:
 def _surroundings(words: Sequence[str], environ: Mapping[str, str]) -> Surroundings:
     """Look around where the command needs it; help and completion are given whatever is wrong there."""
     command = COMMANDS.get(words[0])
-    if isinstance(command, Command) and command.uses_store:
+    rest = words[1:]
+    if isinstance(command, Mapping):
+        command, rest = command.get(words[1]) if words[1:] else None, words[2:]
+    if command is not None and (command.store_roles or command.store_arguments):
         try:
-            return look_around(words, environ, reserved=RESERVED)
+            return look_around(words, environ, reserved=RESERVED, roles=command.store_roles, arguments=command.named_stores(rest))
         except DtreeError:
             if VARIABLE not in environ and not any(word in ("--help", "-h") for word in words):
                 raise
@@ -132,7 +137,7 @@ def _surroundings(words: Sequence[str], environ: Mapping[str, str]) -> Surroundi
 
 
 def _warn(around: Surroundings) -> None:
-    if around.store is not None and VARIABLE not in around.environ:
+    if around.chosen and VARIABLE not in around.environ:
         for warning in unknown_variables(around):
             write(sys.stderr, f"warning: {warning}\n")
 

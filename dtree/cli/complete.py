@@ -41,7 +41,7 @@ def _names(context: typer.Context) -> list[str]:
     from dtree.sources import read
 
     around: Surroundings = context.find_root().obj
-    settings = (*config.NOMAD, *around.store_settings)
-    given = {setting.identifier: context.params.get(setting.identifier) for setting in settings}
-    with Invocation(around, Signals(), settings, given).snapshot() as snapshot:
-        return sorted(read(snapshot, store=around.store_name).graph.entries)
+    given = {setting.identifier: context.params.get(setting.identifier) for setting in (*config.NOMAD, *around.store_settings)}
+    invocation = Invocation(around, Signals(), config.NOMAD, given)
+    with invocation.snapshot() as snapshot:
+        return sorted(read(snapshot, store=invocation.store_name).graph.entries)

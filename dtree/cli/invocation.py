@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from dtree import config
+from dtree.cli.chosen import ChosenStore, takes_options
 from dtree.cli.signals import Signals
 from dtree.cli.surroundings import Surroundings
 from dtree.errors import ConfigError, DtreeError, UsageError
@@ -18,7 +19,7 @@ if TYPE_CHECKING:
     from dtree.access.nomad import Connection
     from dtree.clock import SystemClock
     from dtree.cluster import NomadCluster
-    from dtree.store import Snapshot
+    from dtree.store import Snapshot, Store
     from dtree.views.style import Look
 
 _DEFAULT_NAMESPACE = "default"
@@ -28,8 +29,8 @@ class Invocation:
     """One call of a command.
 
     Args:
-        settings: the command's, and those of the store.
-        given: their values on the command line, by identifier.
+        settings: the command's; those of its stores come with them.
+        given: values on the command line, by identifier.
 
     Raises:
         DtreeError: a value cannot be read, or is missing.
@@ -39,7 +40,9 @@ class Invocation:
         self.surroundings = surroundings
         self.signals = signals
         self.environ = surroundings.environ
-        self._values = config.resolve(settings, given, surroundings.environ, surroundings.configuration, surroundings.cwd)
+        self._values = self._resolve(settings, given)
+        stores = surroundings.chosen
+        self._store_values = {store.name: self._resolve(store.settings, given if takes_options(store, stores) else {}) for store in stores}
 
     def setting(self, identifier: str) -> Any:  # noqa: ANN401 - as declared
         """Return the value of a setting."""
@@ -47,24 +50,36 @@ class Invocation:
 
     @property
     def store_name(self) -> str:
-        """The kind of store in use."""
-        return self.surroundings.store_name
+        """The store in use; of several all, the first one below the others."""
+        return self.names(config.STORE.identifier)
+
+    def names(self, role: str) -> str:
+        """Return the names of the stores that play a role, joined: `git + consul`."""
+        return " + ".join(store.name for store in self.surroundings.stores[role])
 
     @property
     def namespace(self) -> str:
         """Namespace of jobs that name none."""
         return self.setting("namespace") or _DEFAULT_NAMESPACE
 
-    def snapshot(self) -> Snapshot:
-        """Open a view of the store. Effects: reads it."""
+    def snapshot(self, role: str = config.STORE.identifier) -> Snapshot:
+        """Open a view of the stores that play a role: of several one view of all, later ones over earlier ones. Effects: reads them."""
+        stores = self.surroundings.stores.get(role, ())
+        if not stores:
+            raise DtreeError("this command has no store")
+        if len(stores) == 1:
+            return self.store(stores[0]).snapshot()
+        from dtree.layered import open_layers
+
+        return open_layers([(store.name, self.store(store).snapshot) for store in stores], self.clock)
+
+    def store(self, chosen: ChosenStore) -> Store:
+        """Return a store with its settings. Effects: none yet."""
         from dtree.store import StoreContext
 
-        around = self.surroundings
-        if around.store is None:
-            raise DtreeError("this command has no store")
-        settings = {setting.identifier: self.setting(setting.identifier) for setting in around.store_settings}
-        context = StoreContext(cwd=around.cwd, cache=_cache(self.environ) / around.store_name, nomad=self.connection)
-        return around.store(settings, context).snapshot()
+        settings = {identifier: value.value for identifier, value in self._store_values[chosen.name].items()}
+        context = StoreContext(cwd=self.surroundings.cwd, cache=_cache(self.environ) / chosen.kind, nomad=self.connection)
+        return chosen.plugin(settings, context)
 
     def connection(self) -> Connection:
         """Return how to reach Nomad. Effects: reads the file with the token, where one is named."""
@@ -117,6 +132,10 @@ class Invocation:
             raise
         except OSError as error:
             raise DtreeError(f"standard output cannot be written: {error.strerror}", code="output-failed") from error
+
+    def _resolve(self, settings: Sequence[config.Setting], given: Mapping[str, Any]) -> dict[str, config.Value]:
+        around = self.surroundings
+        return config.resolve(settings, given, around.environ, around.configuration, around.cwd)
 
     def _token(self) -> str:
         token, file = self._values["token"], self._values["token_file"]

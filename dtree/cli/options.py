@@ -10,11 +10,13 @@ from typing import Annotated, Any, Final, Literal
 import typer
 
 from dtree import config
+from dtree.cli.chosen import refuse_unclear_options
 from dtree.cli.complete import complete_jobs
 from dtree.cli.invocation import Invocation
 from dtree.cli.signals import Signals
-from dtree.cli.surroundings import Surroundings
+from dtree.cli.surroundings import Surroundings, leading_arguments
 from dtree.config import Setting
+from dtree.errors import UsageError
 
 Jobs = Annotated[
     list[str] | None,
@@ -35,15 +37,18 @@ Verbose = Annotated[bool, typer.Option("--verbose", "-v", help="Every event.")]
 FLAGS: Final = frozenset(
     (
         *("job", "all", "output", "quiet", "verbose", "force", "deep", "purge", "detailed-exitcode", "nomad", "format", "watch", "keep"),
+        *("from", "to", "yes", "dry-run", "prune", "diff", "into"),
         *("version", "help", "install-completion", "show-completion"),
     )
 )
 """Names of options that commands declare themselves, without dashes; tests compare this with the commands."""
 
-RESERVED: Final = FLAGS | {name for setting in config.BUILT_IN for name in (setting.name, f"no-{setting.name}", *setting.flags)}
+RESERVED: Final = frozenset(
+    (*FLAGS, config.TYPE, *(name for setting in config.BUILT_IN for name in (setting.name, f"no-{setting.name}", *setting.flags)))
+)
 """Names that no option of a store may have."""
 
-_METAVARS: Final = {"str": "TEXT", "int": "N", "float": "N", "path": "PATH", "duration": "DURATION"}
+_METAVARS: Final = {"str": "TEXT", "int": "N", "float": "N", "path": "PATH", "duration": "DURATION", "list": "NAME"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,13 +58,17 @@ class Command:
     Attributes:
         function: gets an Invocation first, then its own parameters by name; returns the exit code.
         settings: panel of the help -> settings that become options and are resolved for the invocation.
-        uses_store: the store's class is loaded, its options join in.
+        uses_store: the class of the store in use is loaded, its options join in.
+        roles: the same of stores that other settings name.
+        store_arguments: the same of stores that the function's first arguments name.
         has_exit_codes: its help lists them.
     """
 
     function: Callable[..., int]
     settings: Mapping[str, tuple[Setting, ...]]
     uses_store: bool = False
+    roles: tuple[Setting, ...] = ()
+    store_arguments: tuple[str, ...] = ()
     has_exit_codes: bool = False
 
     @property
@@ -67,20 +76,33 @@ class Command:
         """The docstring of the function."""
         return inspect.getdoc(self.function) or ""
 
+    @property
+    def store_roles(self) -> tuple[Setting, ...]:
+        """The settings that name the stores it works with."""
+        return (config.STORE, *self.roles) if self.uses_store else self.roles
+
+    def named_stores(self, argv: Iterable[str]) -> dict[str, str]:
+        """Return the stores that its first arguments name, by argument, before the command line is parsed."""
+        names = leading_arguments(list(argv), len(self.store_arguments), switches=_SWITCHES)
+        return dict(zip(self.store_arguments, names, strict=False))
+
 
 def bind(command: Command, surroundings: Surroundings, signals: Signals) -> Callable[..., int]:
     """Return the function that typer is given: the command's own parameters, then its settings, then the store's options."""
+    settings = [setting for group in command.settings.values() for setting in group]
     panels = dict(command.settings)
-    if command.uses_store:
-        panels["Store"] = (config.STORE, config.ENVIRONMENT, *panels.pop("Store", ()))
-        if surroundings.store_settings:
-            panels[f"Store {surroundings.store_name}"] = surroundings.store_settings
-    settings = [setting for group in panels.values() for setting in group]
+    if command.store_roles or command.store_arguments:
+        shared = (*command.store_roles, config.ENVIRONMENT)
+        settings += shared
+        panels["Store"] = (*shared, *panels.pop("Store", ()))
+        panels |= {f"Store {store.kind}": store.settings for store in surroundings.chosen}
     own = inspect.signature(command.function, eval_str=True).parameters.values()
     parameters = [parameter.replace(kind=inspect.Parameter.KEYWORD_ONLY) for parameter in list(own)[1:]]
 
     def call(**values: Any) -> int:
-        given = {setting.identifier: _given(setting, values) for setting in settings}
+        given = {setting.identifier: _given(setting, values) for group in panels.values() for setting in group}
+        _refuse_misread(command, surroundings, values)
+        refuse_unclear_options(surroundings.chosen, given)
         try:
             return command.function(Invocation(surroundings, signals, settings, given), **values)
         except KeyboardInterrupt:
@@ -88,6 +110,13 @@ def bind(command: Command, surroundings: Surroundings, signals: Signals) -> Call
 
     call.__signature__ = inspect.Signature([*parameters, *_parameters(panels)])  # type: ignore[attr-defined]
     return call
+
+
+def _refuse_misread(command: Command, surroundings: Surroundings, values: Mapping[str, Any]) -> None:
+    """Refuse a command line whose stores were not seen as what they are before it was parsed: their options would be another's."""
+    for argument in command.store_arguments:
+        if [values[argument]] != [store.name for store in surroundings.stores.get(argument, ())]:
+            raise UsageError("the stores do not stand out among the options", hint="name the stores first, then the options")
 
 
 def _parameters(panels: Mapping[str, Iterable[Setting]]) -> Iterator[inspect.Parameter]:
@@ -104,6 +133,8 @@ def _given(setting: Setting, values: dict[str, Any]) -> Any:  # noqa: ANN401 - a
     value, second = values.pop(setting.identifier), values.pop(_second(setting), None)
     if setting.type == "bool":
         return False if second else value
+    if setting.type == "list":
+        return value or None
     return second if value is None else value
 
 
@@ -117,7 +148,7 @@ def _second_flags(setting: Setting) -> tuple[str, ...]:
 
 
 def _parameter(setting: Setting, identifier: str, option: Any) -> inspect.Parameter:  # noqa: ANN401 - as _option
-    kind: Any = bool | None if setting.type == "bool" else str | None
+    kind: Any = {"bool": bool | None, "list": list[str] | None}.get(setting.type, str | None)
     return inspect.Parameter(identifier, inspect.Parameter.KEYWORD_ONLY, default=None, annotation=Annotated[kind, option])
 
 
@@ -131,6 +162,15 @@ def _option(setting: Setting, panel: str) -> Any:  # noqa: ANN401 - typer does n
         show_default=False,
         rich_help_panel=panel,
     )
+
+
+_SWITCHES: Final = frozenset(
+    (
+        *("help", "quiet", "verbose", "diff"),
+        *(name for setting in config.BUILT_IN if setting.type == "bool" for name in (setting.name, f"no-{setting.name}")),
+    )
+)
+"""Options without a value that a command may have whose stores are arguments; those of a store itself are not known that early."""
 
 
 def _escape(text: str) -> str:

@@ -1,4 +1,4 @@
-"""Stores that are installed, and their options."""
+"""Stores: what there is, their options, and what is in them."""
 
 from __future__ import annotations
 
@@ -9,23 +9,36 @@ from typing import Annotated, Any, Final
 import typer
 
 from dtree import config
+from dtree.cli import store_check, store_diff, store_new
+from dtree.cli.chosen import options_of_named
 from dtree.cli.invocation import Invocation
 from dtree.cli.options import RESERVED, Command, Output
+from dtree.errors import StoreError
 
 Name = Annotated[str, typer.Argument(metavar="NAME", help="Name of the store, as `stores list` has it.")]
 
 
 def list_stores(invocation: Invocation, *, output: Output = "text") -> int:
-    """List the stores that are installed and the packages they come from. Imports none of them."""
+    """List the stores that are installed, with the packages they come from, and those that nomad-dtree.toml names."""
     from dtree import store_loader
 
     listed = store_loader.list_stores()
+    writable = {name: _writable(name) for name in {store.name for store in listed}}
+    configuration = _configuration(invocation)
+    named = config.named_stores(configuration)
     if output == "json":
-        stores = [{"name": store.name, "distribution": store.distribution, "target": store.target} for store in listed]
-        invocation.print(json.dumps({"schema": 1, "stores": stores}, indent=2))
-    else:
-        rows = [(store.name, store.distribution, store.target) for store in listed]
-        invocation.print(_table(("STORE", "PACKAGE", "CLASS"), rows))
+        stores = [
+            {"name": store.name, "distribution": store.distribution, "target": store.target, "writable": writable[store.name]}
+            for store in listed
+        ]
+        form = {"schema": 1, "stores": stores, "named": [{"name": name, "type": kind} for name, kind in named.items()]}
+        invocation.print(json.dumps(form, indent=2))
+        return 0
+    rows = [(store.name, _WRITABLE[writable[store.name]], store.distribution, store.target) for store in listed]
+    invocation.print(_table(("STORE", "WRITABLE", "PACKAGE", "CLASS"), rows))
+    if named:
+        names = [(name, _WRITABLE[writable.get(kind)], kind) for name, kind in named.items()]
+        invocation.print(f"\n{_table(('NAMED', 'WRITABLE', 'STORE'), names)}\n\nnamed in {configuration.file}")
     return 0
 
 
@@ -33,14 +46,35 @@ def show_store(invocation: Invocation, *, name: Name, output: Output = "text") -
     """Show what a store is, and its options: as option, environment variable and key of nomad-dtree.toml."""
     from dtree import store_loader
 
-    store = store_loader.load(name, reserved=RESERVED)
-    settings = store_loader.settings(name, store)
+    named = config.named_stores(_configuration(invocation))
+    kind = named.get(name, name)
+    store = store_loader.load(kind, reserved=RESERVED, named=named)
+    settings = store_loader.settings(kind, store)
+    if name in named:
+        settings = options_of_named(name, settings)
     if output == "json":
         form = {"schema": 1, "name": name, "summary": store.summary, "options": [_form(setting) for setting in settings]}
         invocation.print(json.dumps(form, indent=2))
     else:
         invocation.print("\n\n".join([f"{name}: {store.summary}", *(_text(setting) for setting in settings)]))
     return 0
+
+
+_WRITABLE: Final = {True: "yes", False: "no", None: "?"}
+
+
+def _writable(name: str) -> bool | None:
+    """Tell whether a store can be written to; None where it is broken. Effects: imports it."""
+    from dtree import store_loader
+
+    try:
+        return store_loader.load(name, reserved=RESERVED).writable
+    except StoreError:
+        return None
+
+
+def _configuration(invocation: Invocation) -> config.Configuration:
+    return config.load(invocation.surroundings.cwd, invocation.setting(config.ENVIRONMENT.identifier))
 
 
 def _text(setting: config.Setting) -> str:
@@ -77,4 +111,10 @@ def _table(titles: tuple[str, ...], rows: Sequence[tuple[str, ...]]) -> str:
     return "\n".join("  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in (titles, *rows))
 
 
-COMMANDS: Final = {"list": Command(list_stores, {}), "show": Command(show_store, {})}
+COMMANDS: Final = {
+    "list": Command(list_stores, {"Store": (config.ENVIRONMENT,)}),
+    "show": Command(show_store, {"Store": (config.ENVIRONMENT,)}),
+    "diff": store_diff.COMMAND,
+    "check": store_check.COMMAND,
+    "new": store_new.COMMAND,
+}

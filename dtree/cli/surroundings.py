@@ -1,4 +1,4 @@
-"""What is known before the command line is parsed: the working folder, nomad-dtree.toml, and the class of the store."""
+"""What is known before the command line is parsed: the working folder, nomad-dtree.toml, and the classes of the stores."""
 
 from __future__ import annotations
 
@@ -6,13 +6,10 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from dtree import config
+from dtree.cli.chosen import ChosenStore, choose, refuse_clashes
 from dtree.errors import DtreeError, did_you_mean
-
-if TYPE_CHECKING:
-    from dtree.store import Store
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,40 +18,61 @@ class Surroundings:
 
     Attributes:
         argv: the command line, without the program.
-        store_settings: the options of the chosen store, as settings.
+        stores: by the setting or argument that names them (its identifier), in the order given.
     """
 
     argv: tuple[str, ...]
     environ: Mapping[str, str] = field(repr=False)
     cwd: Path
     configuration: config.Configuration = field(default_factory=config.Configuration)
-    store_name: str = ""
-    store: type[Store] | None = None
-    store_settings: tuple[config.Setting, ...] = ()
+    stores: Mapping[str, tuple[ChosenStore, ...]] = field(default_factory=dict)
+
+    @property
+    def chosen(self) -> tuple[ChosenStore, ...]:
+        """All of the stores, each once."""
+        return tuple({store.name: store for group in self.stores.values() for store in group}.values())
+
+    @property
+    def store_settings(self) -> tuple[config.Setting, ...]:
+        """The options of all of them, each once, by kind of store."""
+        return tuple({setting.name: setting for store in self.chosen for setting in store.settings}.values())
 
 
-def look_around(argv: Sequence[str], environ: Mapping[str, str], *, reserved: Collection[str]) -> Surroundings:
-    """Read nomad-dtree.toml and load the class of the store that the command line, the environment or that file names.
+def look_around(
+    argv: Sequence[str],
+    environ: Mapping[str, str],
+    *,
+    reserved: Collection[str],
+    roles: Sequence[config.Setting] = (config.STORE,),
+    arguments: Mapping[str, str] | None = None,
+) -> Surroundings:
+    """Read nomad-dtree.toml and load the classes of the stores that the command line, the environment or that file names.
 
     Args:
         reserved: names of options that a store may not have.
+        roles: settings that name stores.
+        arguments: stores that are named by arguments instead, by the name of the argument.
 
     Raises:
-        DtreeError: the file or the store is wrong.
+        DtreeError: the file or a store is wrong.
 
-    Effects: reads files, imports the store's plugin.
+    Effects: reads files, imports the stores' plugins.
     """
-    from dtree import store_loader
-
     cwd = working_folder()
-    given = {setting.identifier: option_value(argv, setting.name) for setting in (config.ENVIRONMENT, config.STORE)}
+    given: dict[str, list[str] | str | None] = {
+        setting.identifier: option_values(argv, setting.name) if setting.type == "list" else option_value(argv, setting.name)
+        for setting in (config.ENVIRONMENT, *roles)
+    }
     environment = config.resolve([config.ENVIRONMENT], given, environ, config.Configuration(), cwd)["env"].value
     configuration = config.load(cwd, environment)
-    name = str(config.resolve([config.STORE], given, environ, configuration, cwd)["store"].value)
-    store = store_loader.load(name, reserved=reserved)
-    settings = store_loader.settings(name, store)
-    config.check_store_table(configuration, name, settings)
-    return Surroundings(tuple(argv), environ, cwd, configuration, name, store, settings)
+    asked = {identifier: value.value for identifier, value in config.resolve(roles, given, environ, configuration, cwd).items()}
+    stores = {
+        identifier: choose((names,) if isinstance(names, str) else names, configuration, reserved=reserved)
+        for identifier, names in {**asked, **(arguments or {})}.items()
+    }
+    around = Surroundings(tuple(argv), environ, cwd, configuration, stores)
+    refuse_clashes(around.chosen)
+    return around
 
 
 def unknown_variables(around: Surroundings) -> Iterator[str]:
@@ -63,25 +81,15 @@ def unknown_variables(around: Surroundings) -> Iterator[str]:
     Effects: where there is one, imports the other stores' plugins, whose variables are no mistake.
     """
     known = {variable for setting in (*config.BUILT_IN, *around.store_settings) for variable in setting.variables}
-    known.update(("NOMAD_DTREE_NOMAD", "NOMAD_DTREE_CACHE"))
+    known.update(("NOMAD_DTREE_NOMAD", "NOMAD_DTREE_CONSUL", "NOMAD_DTREE_CACHE"))
     ours = {name for name in around.environ if name.startswith("NOMAD_DTREE_")}
     if ours <= known:
         return
-    known.update(_variables_of_other_stores(around.store_name))
+    known.update(_variables_of_other_stores({store.kind for store in around.chosen}))
     for name in sorted(ours - known):
         near = did_you_mean(name.removeprefix("NOMAD_DTREE_"), sorted(one.removeprefix("NOMAD_DTREE_") for one in known))
         hint = near.replace("'", "'NOMAD_DTREE_", 1)
         yield f"nothing reads the environment variable {name}" + (f"; {hint}" if hint else "")
-
-
-def _variables_of_other_stores(name: str) -> Iterator[str]:
-    from dtree import store_loader
-
-    for listed in store_loader.list_stores():
-        if listed.name != name:
-            with suppress(DtreeError):  # a broken store that nobody asked for is no news here
-                settings = store_loader.settings(listed.name, store_loader.load(listed.name))
-                yield from (variable for setting in settings for variable in setting.variables)
 
 
 def working_folder() -> Path:
@@ -93,14 +101,49 @@ def working_folder() -> Path:
 
 
 def option_value(argv: Sequence[str], name: str) -> str | None:
-    """Return the last value of an option before `--`, as the parser will: `--store x` or `--store=x`; None where it has none."""
+    """Return the last value of an option before `--`, as the parser will; None where it has none."""
+    values = option_values(argv, name)
+    return values[-1] if values else None
+
+
+def option_values(argv: Sequence[str], name: str) -> list[str] | None:
+    """Return all values of an option before `--`, as the parser will: `--store x` or `--store=x`; None where it has none."""
     flag = f"--{name}"
-    value: str | None = None
+    values: list[str] = []
     for position, word in enumerate(argv):
         if word == "--":
             break
         if word == flag and position + 1 < len(argv):
-            value = argv[position + 1]
+            values.append(argv[position + 1])
         elif word.startswith(f"{flag}="):
-            value = word.removeprefix(f"{flag}=")
-    return value
+            values.append(word.removeprefix(f"{flag}="))
+    return values or None
+
+
+def leading_arguments(argv: Sequence[str], number: int, *, switches: Collection[str]) -> list[str]:
+    """Return the first arguments that are no options, as far as that can be told before the command line is parsed.
+
+    Args:
+        number: how many at most.
+        switches: options, without dashes, that take no value. Any other one is taken to be followed by its value.
+    """
+    found: list[str] = []
+    is_value = False
+    for word in argv:
+        if is_value:
+            is_value = False
+        elif word.startswith("--"):
+            is_value = "=" not in word and word.removeprefix("--") not in switches
+        elif not word.startswith("-"):
+            found.append(word)
+    return found[:number]
+
+
+def _variables_of_other_stores(kinds: Collection[str]) -> Iterator[str]:
+    from dtree import store_loader
+
+    for listed in store_loader.list_stores():
+        if listed.name not in kinds:
+            with suppress(DtreeError):  # a broken store that nobody asked for is no news here
+                settings = store_loader.settings(listed.name, store_loader.load(listed.name))
+                yield from (variable for setting in settings for variable in setting.variables)

@@ -1,7 +1,8 @@
 """What can be set, and where from: the table of built-in settings, nomad-dtree.toml, and the one function that resolves them.
 
 A setting is declared once, with its option, environment variables, key in the file, type and default. `resolve` asks in this order:
-option, environment variable, file (the named environment before the top level), default. Options of stores go the same way.
+option, environment variable, file (the named environment before the top level), default. Options of stores go the same way; those of a
+store that the file names, such as `archive` here, ask its table before the variables.
 
     store = "filesystem"
     parallelism = 20
@@ -12,25 +13,46 @@ option, environment variable, file (the named environment before the top level),
     [stores.filesystem]
     fs-root = "deploy"
 
+    [stores.archive]
+    type = "filesystem"
+    fs-root = "archive"
+
     [env.staging]
     namespace = "staging"
     nomad.address = "https://nomad.staging.example:4646"
 """
 
-from dtree.config.file import Configuration, check_store_table, load
+from dtree.config.file import TYPE, Configuration, check_store_table, load, named_stores
 from dtree.config.resolve import RANK, Value, resolve
-from dtree.config.settings import BUILT_IN, ENVIRONMENT, FILE_NAME, NAMESPACE, NOMAD, RUN, STOP, STORE, WAIT, Setting, SettingType
+from dtree.config.settings import (
+    BUILT_IN,
+    ENVIRONMENT,
+    FILE_NAME,
+    FROM,
+    NAMESPACE,
+    NOMAD,
+    RUN,
+    STOP,
+    STORE,
+    TO,
+    WAIT,
+    Setting,
+    SettingType,
+)
 
 __all__ = [
     "BUILT_IN",
     "ENVIRONMENT",
     "FILE_NAME",
+    "FROM",
     "NAMESPACE",
     "NOMAD",
     "RANK",
     "RUN",
     "STOP",
     "STORE",
+    "TO",
+    "TYPE",
     "WAIT",
     "Configuration",
     "Setting",
@@ -38,5 +60,6 @@ __all__ = [
     "Value",
     "check_store_table",
     "load",
+    "named_stores",
     "resolve",
 ]

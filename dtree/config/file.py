@@ -14,6 +14,9 @@ from dtree.config.settings import BUILT_IN, FILE_NAME, Key, Setting
 from dtree.config.values import convert_toml
 from dtree.errors import ConfigError, Place, did_you_mean
 
+TYPE: Final = "type"
+"""Key that makes a table of `[stores]` a named store: which kind of store it is."""
+
 
 @dataclass(frozen=True, slots=True)
 class Configuration:
@@ -85,8 +88,18 @@ def load(cwd: Path, environment: str | None = None) -> Configuration:
     return Configuration(file, text, ((("env", environment), environments[environment]), ((), data)))
 
 
-def check_store_table(configuration: Configuration, store: str, settings: Sequence[Setting]) -> None:
+def named_stores(configuration: Configuration) -> dict[str, str]:
+    """Return the stores that the file names: name -> its kind, from the `type` in `[stores.NAME]`; sorted."""
+    names = {name for _, table in configuration.tables for name in table.get("stores", {})}
+    found = {name: configuration.find(("stores", name, TYPE)) for name in sorted(names)}
+    return {name: str(kind[1]) for name, kind in found.items() if kind is not None}
+
+
+def check_store_table(configuration: Configuration, store: str, settings: Sequence[Setting], *, named: bool = False) -> None:
     """Refuse keys in `[stores.NAME]` that the store does not have, and secrets.
+
+    Args:
+        named: the table is of a named store, and says its `type`.
 
     Raises:
         ConfigError: names the key, with its line.
@@ -95,6 +108,8 @@ def check_store_table(configuration: Configuration, store: str, settings: Sequen
     for prefix, table in configuration.tables:
         here = (*prefix, "stores", store)
         for key in table.get("stores", {}).get(store, {}):
+            if named and key == TYPE:
+                continue
             _refuse_unknown(configuration, (*here, key), known)
             if known[key].secret:
                 hint = f"set {' or '.join(known[key].variables)}"
@@ -185,6 +200,10 @@ def _stores_errors(configuration: Configuration, prefix: Key, tables: object) ->
         if not isinstance(table, dict):
             key = (*prefix, name) if name else prefix
             yield ConfigError(f"`{'.'.join(key)}` must be a table", place=configuration.place(key), hint="write [stores.filesystem]")
+        elif not isinstance(table.get(TYPE, ""), str):
+            key = (*prefix, name, TYPE)
+            hint = 'name a store, as type = "filesystem"'
+            yield ConfigError(f"`{'.'.join(key)}` must be a string", place=configuration.place(key), hint=hint)
 
 
 def _refuse_unknown(configuration: Configuration, key: Key, known: Iterable[str], elsewhere: str = "") -> None:

@@ -53,10 +53,12 @@ def _resolve_one(setting: Setting, given: Mapping[str, Any], environ: Mapping[st
     value = given.get(setting.identifier)
     if value is not None:
         return Value(convert(setting, value, cwd, UsageError(f"--{setting.name}")), "option")
+    found = configuration.find(setting.key)
+    if found is not None and setting.file_first:
+        return Value(configuration.convert(setting, *found), "file")
     for variable in setting.variables:
         if environ.get(variable):
             return Value(convert(setting, environ[variable], cwd, ConfigError(f"environment variable {variable}")), "variable")
-    found = configuration.find(setting.key)
     if found is not None:
         return Value(configuration.convert(setting, *found), "file")
     if setting.required:

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import keyword
 from dataclasses import dataclass
 from typing import Final, Literal
 
 FILE_NAME: Final = "nomad-dtree.toml"
 
-SettingType = Literal["str", "int", "float", "bool", "path", "duration"]
+SettingType = Literal["str", "int", "float", "bool", "path", "duration", "list"]
 Key = tuple[str, ...]
 
 
@@ -24,6 +25,7 @@ class Setting:
         at_least: smallest number allowed.
         above: the number that it must be more than.
         secret: its value appears nowhere.
+        file_first: the key beats the variables: of a store that was named, so that its own table is what was meant.
     """
 
     name: str
@@ -38,16 +40,25 @@ class Setting:
     above: float | None = None
     required: bool = False
     secret: bool = False
+    file_first: bool = False
 
     @property
     def identifier(self) -> str:
-        """The name as a Python identifier: `fs-root` -> `fs_root`."""
-        return self.name.replace("-", "_")
+        """The name as a Python identifier: `fs-root` -> `fs_root`, `from` -> `from_`."""
+        name = self.name.replace("-", "_")
+        return f"{name}_" if keyword.iskeyword(name) else name
 
 
 STORE: Final = Setting(
-    "store", "Kind of store that holds the jobs.", default="filesystem", variables=("NOMAD_DTREE_STORE",), key=("store",)
+    "store",
+    "Store that holds the jobs. Of several (the option repeated, or names with commas) later ones win, file by file.",
+    type="list",
+    default="filesystem",
+    variables=("NOMAD_DTREE_STORE",),
+    key=("store",),
 )
+FROM: Final = Setting("from", "Store to read from; of several later ones win, file by file.", type="list", required=True)
+TO: Final = Setting("to", "Store to write to.", required=True)
 ENVIRONMENT: Final = Setting("env", f"Named environment of {FILE_NAME}.", variables=("NOMAD_DTREE_ENV",))
 
 NAMESPACE: Final = Setting(

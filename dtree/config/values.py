@@ -59,6 +59,7 @@ _TOML_TYPES: Final[Mapping[SettingType, tuple[tuple[type, ...], str]]] = {
     "float": ((int, float), "a number"),
     "bool": ((bool,), "true or false"),
     "duration": ((int, float, str), 'a duration, as "90s"'),
+    "list": ((str, list), "a name, or a list of names"),
 }
 
 
@@ -78,8 +79,19 @@ def _as_type(kind: SettingType, value: Any, folder: Path) -> Any:  # noqa: ANN40
             return folder / Path(value).expanduser()
         case "duration":
             return _seconds(str(value))
+        case "list":
+            return _names(value)
         case "str":
             return str(value)
+
+
+def _names(value: object) -> tuple[str, ...]:
+    """Take names apart: one text with commas, or a list of such."""
+    parts = value if isinstance(value, list | tuple) else [value]
+    names = tuple(name.strip() for part in parts for name in (part if isinstance(part, str) else "").split(","))
+    if not names or "" in names:
+        raise ValueError(value)
+    return names
 
 
 def _boolean(text: str) -> bool:

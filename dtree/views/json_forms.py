@@ -19,6 +19,8 @@ from dtree.errors import DtreeError
 from dtree.events import EVENT_SCHEMA, Event
 from dtree.plan import Plan, Refuse, Step
 from dtree.record import StatusRow
+from dtree.transfer import Difference
+from dtree.views.transfer_text import Side, diff_lines, is_binary
 
 
 class JsonLines:
@@ -55,27 +57,52 @@ def event_form(event: Event) -> dict[str, Any]:
     return {"schema": EVENT_SCHEMA, "event": event_kind(type(event)), "time": utc(body.pop("time_s")), **body}
 
 
-def plan_json(plan: Plan) -> str:
-    """Write a plan as one document; without job specs and without the text of job files, which may hold secrets."""
-    return _document(
-        {
-            "schema": EVENT_SCHEMA,
-            "verb": plan.verb,
-            "stack": plan.stack,
-            "store": plan.store,
-            "revision": plan.revision,
-            "goals": list(plan.goals),
-            "counts": dict(sorted(Counter(step.change for step in plan.steps).items())),
-            "steps": [_step_form(step) for step in plan.steps],
-            "warnings": list(plan.warnings),
-        }
-    )
+def plan_json(plan: Plan, *, line: bool = False) -> str:
+    """Write a plan as one document; without job specs and without the text of job files, which may hold secrets.
+
+    Args:
+        plan: the plan.
+        line: on one line, where more will follow.
+    """
+    form = {
+        "schema": EVENT_SCHEMA,
+        "verb": plan.verb,
+        "stack": plan.stack,
+        "store": plan.store,
+        "revision": plan.revision,
+        "goals": list(plan.goals),
+        "counts": dict(sorted(Counter(step.change for step in plan.steps).items())),
+        "steps": [_step_form(step) for step in plan.steps],
+        "warnings": list(plan.warnings),
+    }
+    return _line(form) if line else _document(form)
 
 
 def status_json(rows: Iterable[StatusRow], *, line: bool = False) -> str:
     """Write where the jobs stand as one document; on one line where more will follow, so that a reader can tell them apart."""
     form = {"schema": EVENT_SCHEMA, "jobs": [_plain(row) for row in rows]}
     return _line(form) if line else _document(form)
+
+
+def transfer_json(differences: Sequence[Difference], *, sides: Mapping[str, Side], lines: bool, **more: Any) -> str:
+    """Write in what two stores differ as one document.
+
+    Args:
+        differences: from the old side to the new one.
+        sides: by the key that they have in the document; the old side first.
+        lines: with the lines of each file that differ.
+        more: further fields.
+    """
+    old, new = (side.store for side in sides.values())
+    return _document(
+        {
+            "schema": EVENT_SCHEMA,
+            **{key: {"store": side.store, "revision": side.revision} for key, side in sides.items()},
+            "counts": dict(sorted(Counter(one.change for one in differences).items())),
+            "files": [_difference_form(one, diff_lines(one, old=old, new=new) if lines else []) for one in differences],
+            **more,
+        }
+    )
 
 
 def error_json(error: DtreeError) -> str:
@@ -131,6 +158,19 @@ def _step_form(step: Step) -> dict[str, Any]:
         "condition": str(step.condition),
         "timeout_s": step.timeout_s,
         "retries": step.retries,
+    }
+
+
+def _difference_form(one: Difference, lines: Sequence[str]) -> dict[str, Any]:
+    return {
+        "kind": one.kind,
+        "path": one.path,
+        "change": one.change,
+        "cause": one.cause,
+        "old_file": one.old.path if one.old else "",
+        "new_file": one.new.path if one.new else "",
+        "binary": is_binary(one.old) or is_binary(one.new),
+        "diff": list(lines),
     }
 
 

@@ -7,33 +7,81 @@ from typing import Final
 
 from dtree.plan import Plan, Refuse, Step
 from dtree.views.style import PLAIN, Cell, Look, columns
-from dtree.views.text import clean, join_names
+from dtree.views.text import clean, count, join_names, short_revision
 from dtree.views.words import CHANGES, change_words, identity
 
-_SIZES: Final = {2: (0, 40), 4: (0, 40)}  # names and needs: one long line does not push all the others apart
+_SIZES: Final = {2: (0, 40), 4: (0, 40), 5: (0, 60)}  # names, needs, files: one long line does not push all the others apart
 
 _NO_CHANGES: Final = ("noop", "keep", "absent")
 
 
-def plan_text(plan: Plan, look: Look = PLAIN) -> str:
+def plan_text(plan: Plan, look: Look = PLAIN, *, files: bool = False, origin: bool = False) -> str:
     """Write a plan: number, mark, job, change, needs and cause of every step, in order; then its warnings and its count.
 
     A step that cannot be done is marked `x` and followed by the reason and a hint.
+
+    Args:
+        plan: the plan.
+        look: colours and marks.
+        files: also where each job's text came from.
+        origin: begin with the store and its state, to tell one plan from the next.
     """
-    rows = [_row(number, step, look) for number, step in enumerate(plan.steps, start=1)]
+    head = [_origin(plan, look), ""] if origin else []
+    lines = _step_lines(plan, look, files=files)
+    return "\n".join([*head, *lines, *([""] if lines else []), *_warnings(plan, look), _count_line(plan)])
+
+
+def plan_picture(plan: Plan, width: int, height: int, look: Look, note: str = "", *, files: bool = False) -> list[str]:
+    """Write the same for a screen: lines that fit its size, where it came from and the count always among them.
+
+    Args:
+        plan: the plan.
+        width: columns; lines are cut off before the last one.
+        height: lines; one stays free for the cursor.
+        look: colours and marks.
+        note: a last line, such as why the plan is not up to date; "" for none.
+        files: as for `plan_text`.
+    """
+    last = [look.paint(look.fit(clean(note), width - 1), "bad")] if note else []
+    room = max(height - len(("origin", "count", "cursor")) - len(last), 1)
+    lines = [*_step_lines(plan, look, files=files, width=width - 1), *_warnings(plan, Look(unicode=look.unicode), width=width - 1)]
+    hidden = len(lines) - room + 1 if len(lines) > room else 0
+    shown = lines[: len(lines) - hidden]
+    more = [look.paint(f"{look.mark('ellipsis')} and {count(hidden, 'line')} more", "dim")] if hidden else []
+    return [_origin(plan, look, width=width - 1), *shown, *more, look.fit(_count_line(plan), width - 1), *last]
+
+
+def _origin(plan: Plan, look: Look, *, width: int | None = None) -> str:
+    text = f"stack {clean(plan.stack)}, {clean(plan.store)} {short_revision(plan.revision)}"
+    return look.paint(text if width is None else look.fit(text, width), "dim")
+
+
+def _step_lines(plan: Plan, look: Look, *, files: bool, width: int | None = None) -> list[str]:
+    indent = "  "
+    rows = [_row(number, step, look, files=files) for number, step in enumerate(plan.steps, start=1)]
+    room = None if width is None else width - len(indent)
     lines: list[str] = []
-    for step, line in zip(plan.steps, columns(rows, look=look, right=(0,), sizes=_SIZES), strict=True):
-        lines.append(f"  {line}")
+    for step, line in zip(plan.steps, columns(rows, look=look, right=(0,), sizes=_SIZES, width=room), strict=True):
+        lines.append(f"{indent}{line}")
         if isinstance(step.action, Refuse):
-            lines.append(f"       {look.paint('cannot be done:', 'bad')} {clean(step.action.why)}")
-            lines.extend([f"       hint: {clean(step.action.hint)}"] if step.action.hint else [])
-    lines.extend([""] if lines else [])
-    lines.extend(f"{look.paint('warning:', 'busy')} {clean(warning)}" for warning in plan.warnings)
-    lines.append(_count_line(plan))
-    return "\n".join(lines)
+            lines.extend(_refusal(step.action, look, width))
+    return lines
 
 
-def _row(number: int, step: Step, look: Look) -> list[Cell]:
+def _refusal(action: Refuse, look: Look, width: int | None) -> list[str]:
+    lead, why = "cannot be done:", clean(action.why)
+    hint = [f"       hint: {clean(action.hint)}"] if action.hint else []
+    if width is None:
+        return [f"       {look.paint(lead, 'bad')} {why}", *hint]
+    return [look.fit(line, width) for line in (f"       {lead} {why}", *hint)]
+
+
+def _warnings(plan: Plan, look: Look, *, width: int | None = None) -> list[str]:
+    lines = [f"{look.paint('warning:', 'busy')} {clean(warning)}" for warning in plan.warnings]
+    return lines if width is None else [look.fit(line, width) for line in lines]
+
+
+def _row(number: int, step: Step, look: Look, *, files: bool) -> list[Cell]:
     words = change_words(step.change)
     refused = isinstance(step.action, Refuse)
     role = "bad" if refused else words.role
@@ -43,6 +91,7 @@ def _row(number: int, step: Step, look: Look) -> list[Cell]:
         (identity(step.name, step.ref.id, step.ref.namespace), ""),
         (step.change, role),
         (f"after {join_names(step.needs)}" if step.needs else "", "dim"),
+        (clean(step.job.file) if files else "", "dim"),
         (clean(step.cause), ""),
     ]
 

@@ -34,7 +34,7 @@ def status_text(rows: Sequence[StatusRow], look: Look = PLAIN) -> str:
     return "\n".join([*_aligned([line for job in _jobs(rows, look) for line in job], look), "", _count_line(rows, look)])
 
 
-def status_picture(rows: Sequence[StatusRow], *, width: int, height: int, look: Look, note: str = "") -> list[str]:
+def status_picture(rows: Sequence[StatusRow], width: int, height: int, look: Look, note: str = "") -> list[str]:
     """Write the same for a screen: lines that fit its size, the head and the count always among them.
 
     Args:

@@ -13,6 +13,7 @@ _ESCAPES: Final = re.compile(
     r"|\x1b[PX^_][^\x1b]*(?:\x1b\\)?"  # DCS, SOS, PM, APC
     r"|\x1b[ -/]*[0-~]"  # the two-character ones
 )
+_DIGEST: Final = re.compile(r"\b(?:sha256:)?([0-9a-f]{12})[0-9a-f]*\b")
 
 
 def clean(text: str) -> str:
@@ -77,8 +78,11 @@ def join_names(names: Sequence[str], *, most: int = 8) -> str:
 
 
 def short_revision(revision: str) -> str:
-    """Shorten a digest or a commit to what people compare: twelve characters, a digest's without the name of its method."""
-    return clean(revision).removeprefix("sha256:")[:12]
+    """Shorten digests and commits to what people compare: twelve characters, a digest's without the name of its method.
+
+    Of several stores each one's; whatever else a store calls its state stays as it is.
+    """
+    return _DIGEST.sub(r"\1", clean(revision))
 
 
 def write(stream: TextIO, text: str) -> None:

@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
+import importlib
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import pytest
+from stevedore.extension import ExtensionManager
 
 from dtree.cli.app import main
 from dtree.cli.invocation import Invocation
 from tests.fakes.clock import FakeClock
 from tests.fakes.cluster import FakeCluster
+from tests.fakes.store import MemoryStore, Shelf
 
 SHOP = {
     "nginx": {"wait_cond": 5, "pre": {"job": "api"}},
@@ -74,3 +77,24 @@ def nomad(monkeypatch: pytest.MonkeyPatch) -> FakeCluster:
     monkeypatch.setattr(Invocation, "clock", clock)
     monkeypatch.setattr(Invocation, "cluster", cluster)
     return cluster
+
+
+@pytest.fixture
+def memory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[dict[str, Shelf]]:
+    """Install the store `memory`; returns what its places hold, from one command to the next."""
+    info = tmp_path / "site" / "dtree_memory-1.0.dist-info"
+    info.mkdir(parents=True)
+    (info / "METADATA").write_text("Metadata-Version: 2.1\nName: dtree-memory\nVersion: 1.0\n")
+    (info / "entry_points.txt").write_text("[dtree.stores]\nmemory = tests.fakes.store:MemoryStore\n")
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    monkeypatch.syspath_prepend(str(info.parent))
+    monkeypatch.setattr(MemoryStore, "places", {})
+    _forget_plugins()
+    yield MemoryStore.places
+    _forget_plugins()
+
+
+def _forget_plugins() -> None:
+    """Have stevedore look at the disk again: a process normally sees one set of packages."""
+    ExtensionManager.ENTRY_POINT_CACHE.clear()
+    importlib.invalidate_caches()

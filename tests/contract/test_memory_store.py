@@ -5,13 +5,15 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from dtree.store import Store
-from dtree.testing import StoreContract
+from dtree.testing import WritableStoreContract
 from tests.fakes.store import MemoryStore
 
 
-class TestMemoryStore(StoreContract):
+class TestMemoryStore(WritableStoreContract):
     def store(self, files: Mapping[str, bytes]) -> Store:
-        store = MemoryStore({"memory_depfile": "dependency.json"}, self.context())
+        store = MemoryStore(
+            {"memory_depfile": "dependency.json", "memory_place": None, "memory_key": None, "memory_loud": False}, self.context()
+        )
         self.change(store, files)
         return store
 

@@ -5,6 +5,7 @@ A fence's first word is its language; what follows tells the tests what to do wi
     ```json file=dependency.json     the file is written, in a folder of the page's own
     ```console                       each line with `$ ` is a command; what it prints must be what follows it
     ```console nomad                 the same, but it needs a Nomad, so only tests/servers/test_docs.py runs it
+    ```console consul                as `nomad`, for one that needs a Consul too
     ```console install               `pip install FOLDER`, for which tests/docs/install.py stands in
     ```console not-run: REASON       is not run
 
@@ -60,7 +61,12 @@ class Fence:
     @property
     def needs_nomad(self) -> bool:
         """Whether its commands talk to a Nomad."""
-        return self.what == "nomad"
+        return self.what in ("nomad", "consul")
+
+    @property
+    def needs_consul(self) -> bool:
+        """Whether its commands talk to a Consul."""
+        return self.what == "consul"
 
 
 @dataclass(frozen=True)
@@ -203,6 +209,7 @@ _VARYING: Final = (
     (re.compile(r"(?<=\"elapsed_s\": )[\d.]+"), "DURATION"),
     (re.compile(r"\b[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}\b"), "ID"),
     (re.compile(r"\b(?:filesystem |sha256:)[0-9a-f]{12}\b"), "REVISION"),
+    (re.compile(r"\bindex \d+, sha256:[0-9a-f]{12}\b"), "REVISION"),
     (re.compile(r"\ballocation [0-9a-f]{8} on \S+"), "ALLOCATION"),
     (re.compile(r"\b[0-9a-f]{8}(?=/\w+ std(?:out|err) )"), "ID"),
     (re.compile(r"\b\d+ passed in [\d.]+s"), "PASSED"),

@@ -5,10 +5,45 @@ from __future__ import annotations
 import hashlib
 import json
 import posixpath
-from collections.abc import Mapping, Sequence
-from typing import Any
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, ClassVar
 
-from dtree.store import Option, Revision, Snapshot, Store, StoreContext, StoreFileMissing, Text
+from dtree.store import (
+    Changes,
+    Option,
+    Revision,
+    Snapshot,
+    Store,
+    StoreChanged,
+    StoreContext,
+    StoreError,
+    StoreFileMissing,
+    StoreUnreachable,
+    Text,
+)
+
+_LOOK_S = 0.05
+
+
+@dataclass
+class Shelf:
+    """Where a store keeps its files, by path from its root.
+
+    Attributes:
+        pause: how its snapshots pass the time while they wait for a change.
+        gone: nobody can ask it now.
+    """
+
+    files: dict[str, bytes] = field(default_factory=dict)
+    pause: Callable[[float], None] = time.sleep
+    gone: bool = False
+
+    def refuse(self) -> None:
+        """Raise where it is gone."""
+        if self.gone:
+            raise StoreUnreachable("nothing is there", hint="go elsewhere")
 
 
 class MemorySnapshot(Snapshot):
@@ -18,10 +53,17 @@ class MemorySnapshot(Snapshot):
         depfile: the dependency file: text, bytes, or a value to write as JSON; None: there is none.
         jobs: job files by path below `jobs/`: text, bytes, or a value to write as JSON.
         files: any other files by path.
+        shelf: what it is a view of, to be written to and to change.
     """
 
     def __init__(
-        self, depfile: Any, jobs: Mapping[str, Any] | None = None, *, files: Mapping[str, Any] | None = None, name: str = "dependency.json"
+        self,
+        depfile: Any,
+        jobs: Mapping[str, Any] | None = None,
+        *,
+        files: Mapping[str, Any] | None = None,
+        name: str = "dependency.json",
+        shelf: Shelf | None = None,
     ) -> None:
         self._depfile = None if depfile is None else Text(name, _data(depfile))
         self._jobs = {path: Text(f"jobs/{path}", _data(value)) for path, value in sorted((jobs or {}).items())}
@@ -29,6 +71,9 @@ class MemorySnapshot(Snapshot):
         self._files = {text.path: text for text in texts} | {path: Text(path, _data(value)) for path, value in (files or {}).items()}
         self.reads: list[str] = []
         self.closed = False
+        self._name = name
+        self._seen = {path: text.data for path, text in self._files.items()}
+        self._shelf = shelf or Shelf(dict(self._seen))
 
     def depfile(self) -> Text:
         if self._depfile is None:
@@ -61,6 +106,30 @@ class MemorySnapshot(Snapshot):
     def title(self) -> str:
         return "memory"
 
+    def write(self, changes: Changes) -> str:
+        wanted: dict[str, bytes | None] = {_below("jobs", path): data for path, data in changes.jobs.items()}
+        wanted |= {_below("", path): data for path, data in changes.files.items()}
+        wanted |= {} if changes.depfile is None else {self._name: changes.depfile}
+        for path in wanted:
+            if self._shelf.files.get(path) != self._seen.get(path):
+                raise StoreChanged(f"somebody changed {path} meanwhile", hint="look at the difference, then do it again")
+        for path, data in wanted.items():
+            if data is None:
+                self._shelf.files.pop(path, None)
+            else:
+                self._shelf.files[path] = data
+        return "in one go"
+
+    def wait_for_change(self, timeout_s: float) -> bool:
+        waited_s = 0.0
+        while self._shelf.files == self._seen:
+            self._shelf.refuse()
+            if waited_s >= timeout_s:
+                return False
+            self._shelf.pause(_LOOK_S)
+            waited_s += _LOOK_S
+        return True
+
     def close(self) -> None:
         self.closed = True
 
@@ -72,21 +141,47 @@ class MemorySnapshot(Snapshot):
 
 
 class MemoryStore(Store):
-    """A store that holds what is put into `files`, by path from its root; jobs stand below `jobs/`."""
+    """A store that holds what is put into `files`, by path from its root; jobs stand below `jobs/`.
+
+    With `memory-place` the stores of one place share a shelf, from one command to the next.
+    """
 
     store_api = 1
     summary = "Jobs in memory"
-    options = (Option("memory-depfile", help="name of the dependency file", default="dependency.json"),)
+    options = (
+        Option("memory-depfile", help="Name of the dependency file.", default="dependency.json"),
+        Option("memory-place", help="Name of the place that holds the files."),
+        Option("memory-key", help="A key to it.", secret=True),
+        Option("memory-loud", help="Say so.", type="bool", default=False),
+    )
+    writable = True
+    places: ClassVar[dict[str, Shelf]] = {}
 
     def __init__(self, settings: Mapping[str, Any], context: StoreContext) -> None:
         super().__init__(settings, context)
-        self.files: Mapping[str, bytes] = {}
+        place = settings.get("memory_place")
+        self._shelf = self.places.setdefault(place, Shelf()) if place else Shelf()
+
+    @property
+    def files(self) -> Mapping[str, bytes]:
+        return self._shelf.files
+
+    @files.setter
+    def files(self, files: Mapping[str, bytes]) -> None:
+        self._shelf.files = dict(files)
 
     def snapshot(self) -> Snapshot:
+        self._shelf.refuse()
         name = self.settings["memory_depfile"]
         jobs = {path.removeprefix("jobs/"): data for path, data in self.files.items() if path.startswith("jobs/")}
         others = {path: data for path, data in self.files.items() if not path.startswith("jobs/") and path != name}
-        return MemorySnapshot(self.files.get(name), jobs, files=others, name=name)
+        return MemorySnapshot(self.files.get(name), jobs, files=others, name=name, shelf=self._shelf)
+
+
+def _below(folder: str, path: str) -> str:
+    if not path or path.startswith("/") or posixpath.normpath(path).split("/")[0] == "..":
+        raise StoreError(f"{path!r} is no path of the store", hint="write it from the root")
+    return posixpath.join(folder, path)
 
 
 def _data(value: Any) -> bytes:

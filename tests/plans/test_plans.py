@@ -2,6 +2,7 @@
 
 dependency.json   the dependency file
 jobs/NAME.json    job files, short: type, count and any field of Nomad's
+override/NAME.json  such job files in a second store above the first; the plan then shows where each is from
 state.json        by job, in the words of `STATES`, what Nomad has; nothing for a job that it does not know
 intent.json       verb, goals and options
 plan.txt          the plan; written anew by `DTREE_WRITE_GOLDEN=1 pytest tests/plans`, then read by people
@@ -18,6 +19,7 @@ from typing import Any
 import pytest
 
 from dtree import pipeline
+from dtree.layered import open_layers
 from dtree.plan import Intent
 from dtree.views.plan_text import plan_text
 from tests.fakes.clock import FakeClock
@@ -93,13 +95,15 @@ def plan_of(case: Path) -> str:
     cluster = FakeCluster(FakeClock())
     for name, state in read(case / "state.json").items():
         STATES[state](cluster, specs[name])
-    snapshot = MemorySnapshot((case / "dependency.json").read_text(), {f"{name}.json": spec for name, spec in specs.items()})
-    sources = pipeline.read(snapshot, store="memory")
+    above = {path.name: spec_of(path) for path in sorted(case.glob("override/*"))}
+    base = MemorySnapshot((case / "dependency.json").read_text(), {f"{name}.json": spec for name, spec in specs.items()})
+    layers = [("base", lambda: base), ("override", lambda: MemorySnapshot(None, above))]
+    sources = pipeline.read(open_layers(layers, cluster.clock) if above else base, store="memory")
     intent = read(case / "intent.json")
     before = list(cluster.changes)
     plan = pipeline.prepare(sources, cluster, Intent(**{**intent, "goals": tuple(intent["goals"])}), namespace="")
     assert cluster.changes == before, "planning changed something"
-    return plan_text(plan) + "\n"
+    return plan_text(plan, files=bool(above)) + "\n"
 
 
 @pytest.mark.parametrize("case", CASES)

@@ -13,7 +13,8 @@ import trustme
 
 from dtree.demo.agent import Agent
 from dtree.demo.api import Api, Tls
-from dtree.demo.binary import find_nomad
+from dtree.demo.binary import find_nomad, find_program
+from tests.servers.consul_agent import CONSUL, ConsulAgent
 from tests.servers.eventually import eventually
 from tests.servers.scenario import Scenario
 
@@ -67,6 +68,33 @@ def acl_agent(nomad_program: Path) -> Iterator[Agent]:
     """An agent with ACLs on; `acl_agent.token` is a management token."""
     with Agent(nomad_program, config=_BIG_NODE, acl=True) as agent:
         yield agent
+
+
+@pytest.fixture(scope="session")
+def consul_program() -> Path:
+    """Path of a Consul. Builds it where there is none; never skips."""
+    return find_program(CONSUL)
+
+
+@pytest.fixture(scope="session")
+def consul(consul_program: Path) -> Iterator[ConsulAgent]:
+    """One Consul for all tests, which keep to prefixes of their own."""
+    with ConsulAgent(consul_program) as consul:
+        yield consul
+
+
+@pytest.fixture(scope="session")
+def acl_consul(consul_program: Path) -> Iterator[ConsulAgent]:
+    """A Consul with ACLs on that denies what no rule allows; `acl_consul.token` is a management token."""
+    with ConsulAgent(consul_program, acl=True) as consul:
+        yield consul
+
+
+@pytest.fixture(scope="session")
+def tls_consul(consul_program: Path, tls: Tls) -> Iterator[ConsulAgent]:
+    """A Consul that speaks https only and wants a certificate from its clients."""
+    with ConsulAgent(consul_program, tls=tls) as consul:
+        yield consul
 
 
 @pytest.fixture

@@ -1,4 +1,4 @@
-"""The pages whose commands need a Nomad, on a real one."""
+"""The pages whose commands need a Nomad, and some a Consul, on real ones."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ import pytest
 from dtree.demo.agent import Agent
 from tests.docs.pages import all_pages, fences, name_of, run_page
 from tests.servers.conftest import purge_jobs
+from tests.servers.consul_agent import ConsulAgent
 
 PAGES = [page for page in all_pages() if any(fence.needs_nomad for fence in fences(page))]
 
@@ -28,7 +29,11 @@ def clean_agent(agent: Agent, request: pytest.FixtureRequest) -> Iterator[Agent]
 
 
 @pytest.mark.parametrize("page", PAGES, ids=name_of)
-def test_commands_do_what_the_page_says(page: Path, clean_agent: Agent, tmp_path: Path) -> None:
+def test_commands_do_what_the_page_says(page: Path, clean_agent: Agent, tmp_path: Path, request: pytest.FixtureRequest) -> None:
     folder = tmp_path / "page"
     folder.mkdir()
-    assert run_page(page, folder, nomad=True, environ={"NOMAD_ADDR": clean_agent.address}) == []
+    environ = {"NOMAD_ADDR": clean_agent.address}
+    if any(fence.needs_consul for fence in fences(page)):
+        consul: ConsulAgent = request.getfixturevalue("consul")
+        environ["CONSUL_HTTP_ADDR"] = consul.address
+    assert run_page(page, folder, nomad=True, environ=environ) == []

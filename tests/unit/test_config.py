@@ -119,6 +119,22 @@ def test_a_required_setting_that_nothing_gives_names_all_three_ways() -> None:
     assert caught.value.hint == "give --kv-prefix or NOMAD_DTREE_KV_PREFIX or `stores.kv.kv-prefix` in nomad-dtree.toml"
 
 
+def test_a_setting_whose_file_goes_first_beats_the_variable_and_not_the_option(tmp_path: Path) -> None:
+    write(tmp_path, "[stores.prod]\ntype = 'kv'\nkv-prefix = 'file'")
+    setting = Setting("kv-prefix", "x", variables=("KV",), key=("stores", "prod", "kv-prefix"), default="default", file_first=True)
+
+    def value(given: Any, configuration: Configuration) -> Value:
+        return config.resolve([setting], {"kv_prefix": given}, {"KV": "variable"}, configuration, tmp_path)["kv_prefix"]
+
+    assert value(None, config.load(tmp_path)) == Value("file", "file")
+    assert value("option", config.load(tmp_path)) == Value("option", "option")
+    assert value(None, Configuration()) == Value("variable", "variable")
+
+
+def test_an_option_that_python_has_a_word_for_is_still_an_identifier() -> None:
+    assert (config.FROM.identifier, config.TO.identifier) == ("from_", "to")
+
+
 # -- reading values ---------------------------------------------------------------------------------------------------------
 
 
@@ -127,6 +143,20 @@ def test_a_required_setting_that_nothing_gives_names_all_three_ways() -> None:
 )
 def test_durations_are_read_as_seconds(text: str, seconds: float) -> None:
     assert value_of("placement-timeout", text).value == seconds
+
+
+@pytest.mark.parametrize(
+    ("given", "names"),
+    [("git", ("git",)), ("git,consul", ("git", "consul")), ("git , consul", ("git", "consul")), (["git", "a,b"], ("git", "a", "b"))],
+)
+def test_a_list_of_names_is_read_from_one_text_or_several(given: object, names: tuple[str, ...]) -> None:
+    assert value_of("store", given).value == names
+
+
+@pytest.mark.parametrize("text", [",", "git,", " ", ["git", ""]])
+def test_an_empty_name_in_a_list_is_refused(text: object) -> None:
+    with pytest.raises(UsageError, match="is not a name, or a list of names"):
+        value_of("store", text)
 
 
 @pytest.mark.parametrize("text", ["", "0", "0s", "5 m", "m", "-1", "-1s", "1d", "nan", "inf", "1e400", "5m5h", "\u0665m\u0665"])
@@ -218,6 +248,10 @@ def test_a_whole_file_is_accepted(tmp_path: Path) -> None:
         ("nomad = 'x'", "`nomad` must be a table", 1, "nomad", ""),
         ("stores = 'x'", "`stores` must be a table", 1, "stores", "write [stores.filesystem]"),
         ("[stores]\nfilesystem = 1", "`stores.filesystem` must be a table", 2, "stores.filesystem", "write [stores.filesystem]"),
+        ("[stores.prod]\ntype = 1", "`stores.prod.type` must be a string", 2, "stores.prod.type", 'name a store, as type = "filesystem"'),
+        ("store = 1", "`store` must be a name, or a list of names", 1, "store", ""),
+        ("store = ['a', 1]", "`store`: \"['a', 1]\" is not a name, or a list of names", 1, "store", ""),
+        ("store = []", "`store`: '[]' is not a name, or a list of names", 1, "store", ""),
         ("env = 1", "`env` must be a table", 1, "env", "write [env.staging]"),
         ("[env]\nstaging = 1", "`env.staging` must be a table", 2, "env.staging", ""),
         ("[env.x]\nstor = 'a'", "unknown key `stor`", 2, "env.x.stor", "did you mean 'store'?"),
@@ -303,6 +337,20 @@ def test_tables_of_stores_that_are_not_in_use_are_left_alone(tmp_path: Path) -> 
     write(tmp_path, "[stores.other]\nwhatever = 1")
     config.check_store_table(config.load(tmp_path), "filesystem", [ROOT])
     assert value_of("fs-root", configuration=config.load(tmp_path)) == Value(None, "default")
+
+
+def test_stores_that_the_file_names_are_found_with_their_kind(tmp_path: Path) -> None:
+    write(tmp_path, "[stores.b]\ntype = 'kv'\n[stores.a]\nx = 1\n[env.far.stores.a]\ntype = 'git'\n[env.far.stores.b]\ntype = 'fs'")
+    assert config.named_stores(config.load(tmp_path)) == {"b": "kv"}
+    assert config.named_stores(config.load(tmp_path, "far")) == {"a": "git", "b": "fs"}
+    assert config.named_stores(Configuration()) == {}
+
+
+def test_a_type_is_a_key_of_named_stores_only(tmp_path: Path) -> None:
+    write(tmp_path, "[stores.prod]\ntype = 'filesystem'")
+    config.check_store_table(config.load(tmp_path), "prod", [ROOT], named=True)
+    with pytest.raises(ConfigError, match="unknown key `type`"):
+        config.check_store_table(config.load(tmp_path), "prod", [ROOT])
 
 
 def test_a_wrong_type_of_a_stores_option_is_told_with_its_place(tmp_path: Path) -> None:

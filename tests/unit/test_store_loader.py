@@ -88,8 +88,14 @@ def test_listing_imports_no_store(install: Install) -> None:
 def test_an_unknown_store_is_told_with_what_exists_and_the_nearest() -> None:
     error = refusal("filesytem")
     assert error.error_code == "store-unknown"
-    assert error.notes == ("installed: filesystem",)
+    assert error.notes == (f"installed: {', '.join(sorted({listed.name for listed in store_loader.list_stores()}))}",)
     assert error.hint == "did you mean 'filesystem'?"
+
+
+def test_an_unknown_store_may_be_near_to_one_that_the_file_names() -> None:
+    with pytest.raises(StoreError) as caught:
+        store_loader.load("prodution", named=["staging", "production"])
+    assert (caught.value.notes[1], caught.value.hint) == ("named in nomad-dtree.toml: production, staging", "did you mean 'production'?")
 
 
 def test_two_packages_with_one_name_are_both_told_and_neither_is_imported(install: Install) -> None:

@@ -17,10 +17,10 @@ from dtree.record import StatusRow
 from dtree.views.error_text import error_text
 from dtree.views.graph_text import graph_text
 from dtree.views.outline import reduce_edges
-from dtree.views.plan_text import plan_text
+from dtree.views.plan_text import plan_picture, plan_text
 from dtree.views.status_text import status_picture, status_text
 from dtree.views.style import Look
-from dtree.views.text import cells, clean, duration, fit, join_names
+from dtree.views.text import cells, clean, duration, fit, join_names, short_revision
 from tests.unit.views_samples import graph, plan, step
 
 ASCII = Look(unicode=False)
@@ -59,6 +59,47 @@ def test_a_plan_has_a_line_per_step_and_a_count() -> None:
         |Plan: 1 to create, 1 to update, 1 to replace, 1 to run again, 1 to evaluate, 1 unchanged.
     """)
     assert expected == shown
+
+
+@pytest.mark.parametrize(
+    ("revision", "short"),
+    [
+        ("sha256:9f3ac21be77d0011", "9f3ac21be77d"),
+        ("9fceb02d0ae598e95dc970b74767f19372d61af8", "9fceb02d0ae5"),
+        ("v1.2 (9fceb02, 2026-01-02)", "v1.2 (9fceb02, 2026-01-02)"),
+        ("v1.2 + sha256:9f3ac21be77d0011", "v1.2 + 9f3ac21be77d"),
+        ("index 1234", "index 1234"),
+        ("\x1b[31mred", "red"),
+    ],
+)
+def test_digests_and_commits_are_shortened_and_other_names_of_a_state_are_not(revision: str, short: str) -> None:
+    assert short_revision(revision) == short
+
+
+def test_a_plan_shows_files_and_where_it_is_from_where_asked_for() -> None:
+    shown = plan_text(plan(step("db"), step("api", "db", cause="changed: Image")), files=True, origin=True)
+    expected = indented("""
+        |stack shop, filesystem 9f3ac21be77d
+        |
+        |  1  +  db   create            db.nomad   not in Nomad yet
+        |  2  +  api  create  after db  api.nomad  changed: Image
+        |
+        |Plan: 2 to create.
+    """)
+    assert expected == shown
+
+
+def test_a_picture_of_a_plan_fits_the_screen() -> None:
+    steps = [step("refused", action=Refuse("there is no way", "go home")), *(step(f"job-{number}") for number in range(20))]
+    whole = plan_picture(plan(*steps, warnings=("x" * 200,)), 60, 40, COLOUR, "no contact")
+    assert whole[0] == "\x1b[2mstack shop, filesystem 9f3ac21be77d\x1b[0m"
+    assert whole[2].strip() == "cannot be done: there is no way"
+    assert whole[-1] == "\x1b[31mno contact\x1b[0m"
+    assert all(cells(clean(line)) < 60 for line in whole)
+    cut = plan_picture(plan(*steps), 60, 8, ASCII)
+    assert len(cut) < 8
+    assert cut[-2:] == ["... and 19 lines more", "Plan: 20 to create, 1 that cannot be done."]
+    assert plan_picture(plan(), 60, 8, ASCII)[1:] == ["Nothing to do."]
 
 
 def test_a_plan_without_changes_says_so() -> None:

@@ -1,0 +1,163 @@
+"""What has to be written to a store, so that it holds what another does. Pure, but for reading the two."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, field
+from typing import Literal
+
+from dtree import depfile
+from dtree.errors import DeclarationError, StoreError, StoreFileMissing
+from dtree.model import Declaration
+from dtree.store import Changes, Snapshot, Text, job_name
+
+Kind = Literal["depfile", "job", "file"]
+Change = Literal["add", "change", "remove", "keep"]
+
+
+@dataclass(frozen=True, slots=True)
+class Contents:
+    """A set of jobs as files.
+
+    Attributes:
+        depfile: the dependency file; None where there is none.
+        jobs: all job files, by path below the jobs path.
+        files: other files that the dependency file names, by path from the root.
+    """
+
+    depfile: Text | None = None
+    jobs: Mapping[str, Text] = field(default_factory=dict)
+    files: Mapping[str, Text] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Difference:
+    """A file that two stores do not have in common.
+
+    Attributes:
+        kind: what kind of file it is.
+        path: for a job below the jobs path, for a file from the root; for the dependency file as the old side calls it, "" if it has none.
+        change: what becomes of it; keep: only the old side has it, and there it stays.
+        old: what there is; None for a file to add.
+        new: what there will be; None for one to remove or to keep.
+        cause: why, where the change does not say it all.
+    """
+
+    kind: Kind
+    path: str
+    change: Change
+    old: Text | None
+    new: Text | None
+    cause: str = ""
+
+
+def read_contents(*snapshots: Snapshot) -> tuple[Contents, ...]:
+    """Read all files of sets of jobs that are to be compared: dependency files, job files, and what the entries of any name with `file`.
+
+    Effects: reads the stores.
+    """
+    depfiles = [_read_depfile(snapshot) for snapshot in snapshots]
+    jobs = [snapshot.read_jobs(list(snapshot.list_jobs())) for snapshot in snapshots]
+    named = sorted({path for text in depfiles if text for path in _named_files(text)})
+    files = [_read_named(snapshot, named) for snapshot in snapshots]
+    twice = {path for its, known in zip(files, jobs, strict=True) for path in _job_files_among(its, known)}
+    return tuple(
+        Contents(depfile, known, {path: text for path, text in its.items() if path not in twice})
+        for depfile, known, its in zip(depfiles, jobs, files, strict=True)
+    )
+
+
+def compare(old: Contents, new: Contents, *, prune: bool) -> tuple[Difference, ...]:
+    """Say what makes the old contents into the new ones.
+
+    A file that only the old side has is kept, unless it is to be pruned or would be a second file of a job that the new side has.
+
+    Returns:
+        The files that differ: the dependency file, job files by path, other files by path.
+    """
+    name = old.depfile.path if old.depfile else ""
+    ours = {name: old.depfile} if old.depfile else {}
+    theirs = {name: new.depfile} if new.depfile else {}
+    return (
+        *_compare("depfile", ours, theirs, prune=prune),
+        *_compare("job", old.jobs, new.jobs, prune=prune),
+        *_compare("file", old.files, new.files, prune=prune),
+    )
+
+
+def make_changes(differences: Sequence[Difference]) -> Changes:
+    """Return what to write."""
+    written = [one for one in differences if one.change != "keep"]
+    data = {(one.kind, one.path): one.new.data if one.new else None for one in written}
+    return Changes(
+        depfile=next((content for (kind, _), content in data.items() if kind == "depfile"), None),
+        jobs={path: content for (kind, path), content in data.items() if kind == "job"},
+        files={path: content for (kind, path), content in data.items() if kind == "file"},
+    )
+
+
+def refuse_other_syntax(old: Contents, new: Contents) -> None:
+    """Refuse a dependency file that could not be read under the name that the old side has for it.
+
+    Raises:
+        StoreError: one is JSON by its name, the other YAML.
+    """
+    if old.depfile is None or new.depfile is None:
+        return
+    try:
+        depfile.parse(old.depfile.path, new.depfile.data, title="")
+    except DeclarationError as error:
+        raise StoreError(
+            f"the dependency file {new.depfile.path} cannot be read under the name of the one that it replaces, {old.depfile.path}",
+            notes=[error.faults[0].sentence],
+            hint="let both names end in the same, .json or .yaml: the options of the stores name their dependency files",
+            code="depfile-syntax",
+        ) from error
+
+
+def _read_depfile(snapshot: Snapshot) -> Text | None:
+    try:
+        return snapshot.depfile()
+    except StoreFileMissing:
+        return None
+
+
+def _named_files(text: Text) -> Iterator[str]:
+    """Yield the paths that entries give; of a faulty dependency file those that can be read."""
+    try:
+        declaration: object = depfile.parse(text.path, text.data, title="")
+    except DeclarationError as error:
+        declaration = error.partial
+    if isinstance(declaration, Declaration):
+        yield from (entry.file for entry in declaration.entries.values() if entry.file is not None)
+
+
+def _read_named(snapshot: Snapshot, paths: Sequence[str]) -> dict[str, Text]:
+    found = {}
+    for path in paths:
+        with suppress(StoreFileMissing):  # whoever needs it is told by `sources.check`
+            found[path] = snapshot.read(path)
+    return found
+
+
+def _job_files_among(files: Mapping[str, Text], jobs: Mapping[str, Text]) -> Iterator[str]:
+    """Yield the paths from the root that lead to a file below the jobs path, which is carried over as that."""
+    known = {text.path for text in jobs.values()}
+    yield from (path for path, text in files.items() if text.path in known)
+
+
+def _compare(kind: Kind, old: Mapping[str, Text], new: Mapping[str, Text], *, prune: bool) -> Iterator[Difference]:
+    successors = {job_name(path): path for path in sorted(new)} if kind == "job" else {}
+    for path in sorted({*old, *new}):
+        before, after = old.get(path), new.get(path)
+        successor = successors.get(job_name(path))
+        if after is not None and before is None:
+            yield Difference(kind, path, "add", None, after)
+        elif after is not None and before is not None:
+            if after.data != before.data:
+                yield Difference(kind, path, "change", before, after)
+        elif successor is not None:
+            yield Difference(kind, path, "remove", before, None, f"{successor} takes its place")
+        else:
+            yield Difference(kind, path, "remove" if prune else "keep", before, None)

@@ -1,0 +1,122 @@
+"""What makes one store hold what another does, over made-up contents; and that writing it does so, over random ones."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from dtree.depfile.kinds import MAX_FINDINGS
+from dtree.errors import StoreError
+from dtree.store import Changes, Text, job_name
+from dtree.transfer import Contents, compare, make_changes, read_contents, refuse_other_syntax
+from tests.fakes.store import MemorySnapshot, Shelf
+
+PATHS = ("a.nomad", "a.hcl", "b", "b.json", "c/d.nomad", "e")
+
+
+def text(data: str, path: str = "x") -> Text:
+    return Text(path, data.encode())
+
+
+def contents(depfile: str | None = None, jobs: dict[str, str] | None = None, files: dict[str, str] | None = None) -> Contents:
+    def texts(given: dict[str, str] | None) -> dict[str, Text]:
+        return {path: text(data, path) for path, data in (given or {}).items()}
+
+    return Contents(text(depfile, "dependency.json") if depfile is not None else None, texts(jobs), texts(files))
+
+
+def seen(old: Contents, new: Contents, *, prune: bool = False) -> list[tuple[str, str, str]]:
+    return [(one.kind, one.path, one.change) for one in compare(old, new, prune=prune)]
+
+
+def test_equal_contents_differ_in_nothing() -> None:
+    one = contents("{}", {"a": "1"}, {"f": "1"})
+    assert compare(one, one, prune=True) == ()
+
+
+def test_every_kind_of_file_is_added_changed_and_kept_in_a_fixed_order() -> None:
+    old = contents("1", {"changed": "1", "kept": "1", "same": "1"}, {"kept": "1", "changed": "1"})
+    new = contents("2", {"changed": "2", "added": "2", "same": "1"}, {"changed": "2", "added": "2"})
+    assert seen(old, new) == [
+        ("depfile", "dependency.json", "change"),
+        ("job", "added", "add"),
+        ("job", "changed", "change"),
+        ("job", "kept", "keep"),
+        ("file", "added", "add"),
+        ("file", "changed", "change"),
+        ("file", "kept", "keep"),
+    ]
+    assert seen(old, new, prune=True)[3] == ("job", "kept", "remove")
+
+
+def test_a_second_file_of_a_job_is_removed_even_without_pruning() -> None:
+    (added, removed) = compare(contents(None, {"api.nomad": "1"}), contents(None, {"api.hcl": "1"}), prune=False)
+    assert (added.path, added.change) == ("api.hcl", "add")
+    assert (removed.path, removed.change, removed.cause) == ("api.nomad", "remove", "api.hcl takes its place")
+
+
+def test_files_that_are_no_jobs_do_not_replace_each_other_by_name() -> None:
+    assert seen(contents(files={"a.json": "1"}), contents(files={"a.hcl": "1"})) == [("file", "a.hcl", "add"), ("file", "a.json", "keep")]
+
+
+def test_a_dependency_file_is_compared_with_the_other_whatever_their_names() -> None:
+    old, new = Contents(text("1", "kv:depfile")), Contents(text("2", "dependency.json"))
+    assert seen(old, new) == [("depfile", "kv:depfile", "change")]
+    assert seen(Contents(), new) == [("depfile", "", "add")]
+    assert seen(old, Contents()) == [("depfile", "kv:depfile", "keep")]
+
+
+def test_what_is_kept_is_not_written() -> None:
+    old = contents("1", {"kept": "1", "gone.hcl": "1"}, {"kept": "1"})
+    new = contents("2", {"gone.nomad": "2"}, {"added": "2"})
+    changes = make_changes(compare(old, new, prune=False))
+    assert changes == Changes(b"2", {"gone.nomad": b"2", "gone.hcl": None}, {"added": b"2"})
+
+
+def test_files_that_either_dependency_file_names_are_read_on_both_sides() -> None:
+    files = {"x": "1", "y": "1", "z": "1"}
+    old = MemorySnapshot({"dependencies": {"a": {"file": "x"}}}, files=files)
+    new = MemorySnapshot('{"dependencies": {"a": {"file": "y"}, "b": {"file": "gone"}}, "oops": 1}', files=files)
+    assert [sorted(side.files) for side in read_contents(old, new)] == [["x", "y"], ["x", "y"]]
+
+
+def test_of_a_dependency_file_with_too_many_faults_no_file_is_known() -> None:
+    entries = {f"job-{number}": {"file": "x", "oops": 1} for number in range(MAX_FINDINGS + 1)}
+    (side,) = read_contents(MemorySnapshot({"dependencies": entries}, files={"x": "1"}))
+    assert side.files == {}
+
+
+def test_a_named_file_that_is_a_job_file_on_either_side_counts_as_that() -> None:
+    depfile = {"dependencies": {"a": {"file": "jobs/a"}}}
+    old = MemorySnapshot(depfile, {"a": "1"})
+    new = MemorySnapshot(depfile, {"a": "2"})
+    assert seen(*read_contents(old, new)) == [("job", "a", "change")]
+
+
+def test_a_dependency_file_that_the_other_name_makes_unreadable_is_refused() -> None:
+    yaml, json = text("dependencies:\n  a:\n", "d.yaml"), text('{"dependencies": {"a": {}}}', "d.json")
+    refuse_other_syntax(Contents(yaml), Contents(json))  # JSON is YAML too
+    refuse_other_syntax(Contents(), Contents(yaml))
+    refuse_other_syntax(Contents(yaml), Contents())
+    with pytest.raises(StoreError) as caught:
+        refuse_other_syntax(Contents(json), Contents(yaml))
+    assert caught.value.error_code == "depfile-syntax"
+    assert caught.value.notes[0].endswith("(d.json:1:1)")
+
+
+SETS = st.dictionaries(st.sampled_from(PATHS), st.sampled_from(["1", "2"]))
+
+
+@given(old=SETS, new=SETS, prune=st.booleans())
+def test_writing_what_differs_leaves_nothing_to_write(old: dict[str, str], new: dict[str, str], *, prune: bool) -> None:
+    shelf = Shelf({f"jobs/{path}": data.encode() for path, data in old.items()})
+    target, source = MemorySnapshot(None, old, shelf=shelf), MemorySnapshot(None, new)
+    target.write(make_changes(compare(*read_contents(target, source), prune=prune)))
+    written = {path.removeprefix("jobs/"): data.decode() for path, data in shelf.files.items()}
+    after = MemorySnapshot(None, written)
+    assert make_changes(compare(*read_contents(after, source), prune=prune)) == Changes()
+    assert {**written, **new} == written
+    assert set(written) - set(new) == (
+        set() if prune else {path for path in old if path not in new and job_name(path) not in map(job_name, new)}
+    )
