@@ -19,14 +19,14 @@ help: ## list the commands
 demo: .venv/.ready ## four jobs up and down in order on a throw-away Nomad (the first time builds Nomad: about 4 minutes)
 	@$(BIN)/nomad-dtree demo
 
-# About 10 minutes cold on 2 cores. Building Nomad is the longest part, so it begins first and runs beside the quick checks; it is
-# quick from then on. `nice` keeps it from slowing them.
+# About 15 minutes cold on 2 cores. Building Nomad, then Consul, is the longest part, so it begins first and runs beside the quick
+# checks; it is quick from then on. `nice` keeps it from slowing them.
 test: .venv/.ready ## everything: check, unit, servers
 	@tools/install-packages
-	@nice -n 10 $(BIN)/python -m dtree.demo.binary >/dev/null & nomad=$$!; \
-	trap 'kill $$nomad 2>/dev/null || true' EXIT; \
+	@nice -n 10 $(BIN)/python -m tests.servers.programs >/dev/null & programs=$$!; \
+	trap 'kill $$programs 2>/dev/null || true' EXIT; \
 	$(MAKE) check unit; \
-	wait $$nomad
+	wait $$programs
 	@$(MAKE) servers
 
 check: .venv/.ready ## lint, format, types and layers
@@ -45,7 +45,7 @@ unit: .venv/.ready ## tests without servers, on every Python here, with coverage
 		"$$folder/bin/python" -m pytest $(UNIT); \
 	done
 
-servers: .venv/.ready ## tests on real servers (the first time builds Nomad: about 4 minutes)
+servers: .venv/.ready ## tests on real servers (the first time builds Nomad and Consul: about 8 minutes)
 	@tools/install-packages
 	@$(BIN)/python -m pytest tests/servers
 
