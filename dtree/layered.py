@@ -165,6 +165,8 @@ class LayeredSnapshot(Snapshot):
                 with _blamed(layer.name):
                     return layer.named(ask(layer.snapshot))
             except StoreFileMissing as error:
+                if error.error_code == "store-folder-missing":
+                    raise  # a mistyped folder is no store without files: passed over, it would be a run without its overrides
                 missing.append(error)
         above = ", ".join(layer.name for layer in self._layers[1:])
         missing[-1].notes = (*missing[-1].notes, f"nor is it in {above}")

@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 import ssl
 from dataclasses import dataclass
+from http import HTTPStatus
 from http.client import HTTPConnection, HTTPException, HTTPSConnection
 from pathlib import Path
 from typing import Any
@@ -17,7 +18,7 @@ __all__ = ["Api", "ApiError", "Tls"]
 
 
 class ApiError(Exception):
-    """Nomad answered with something else than 200."""
+    """Nomad answered with something else than success."""
 
     def __init__(self, status: int, text: str) -> None:
         super().__init__(f"{status}: {text}")
@@ -80,7 +81,7 @@ class Api:
             raise ConnectionError(str(error)) from error
         finally:
             connection.close()
-        if answer.status != 200:  # noqa: PLR2004 - HTTP's own number
+        if answer.status not in (HTTPStatus.OK, HTTPStatus.NO_CONTENT):
             raise ApiError(answer.status, text.strip())
         return json.loads(text) if "json" in answer.headers.get("Content-Type", "") else text
 

@@ -120,3 +120,11 @@ def test_what_is_run_is_the_text_of_the_last_store(program: Program, over: Shelf
     over.files["jobs/api.nomad.hcl"] = b'job "api" { type = "batch" }'
     assert program("run", "nginx", *BOTH).code == EXIT_OK
     assert nomad.jobs[JobRef("default", "api")].spec["Type"] == "batch"
+
+
+def test_a_mistyped_folder_is_an_error_and_not_an_empty_store(program: Program, over: Shelf, shop: Path) -> None:
+    over.files["dependency.json"] = (shop / "dependency.json").read_bytes()
+    done = program("plan", "nginx", "--store", "over", "--store", "filesystem", "--fs-root", "nowhere")
+    assert done.code == EXIT_ERROR
+    assert "error[store-folder-missing]" in done.err
+    assert "in the store 'filesystem'" in done.err
