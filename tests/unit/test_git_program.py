@@ -31,10 +31,10 @@ def test_a_command_that_takes_too_long_is_ended_with_all_that_it_started(pretend
     says(pretend, f"sleep 60 & echo $! >{tmp_path}/child; wait")
     started_s = time.monotonic()
     with pytest.raises(StoreUnreachable) as caught:
-        Program().run("fetch", timeout_s=0.3)
+        Program().run("fetch", timeout_s=2.0)
     assert caught.value.error_code == "git-timeout"
     assert "`git fetch`" in caught.value.problem
-    assert time.monotonic() - started_s < 5
+    assert time.monotonic() - started_s < 30
     child = Path(f"/proc/{(tmp_path / 'child').read_text().strip()}/stat")
     assert not child.exists() or child.read_text().split()[2] == "Z"
 
