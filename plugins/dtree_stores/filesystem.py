@@ -84,7 +84,8 @@ class FilesystemStore(Store):
                 _refuse_outside(place, root, f"--{option.replace('_', '-')}")
         limit = given.resolve().parent if given and self.settings["fs_root"] is None else root
         missing_root = None if root.is_dir() else chosen
-        return _Places(root, missing_root, depfile, limit, jobs, is_new=is_new, cwd=self.context.cwd, find_again=self._find)
+        jobs_root = root if jobs.is_relative_to(root) else jobs
+        return _Places(root, missing_root, depfile, limit, jobs, jobs_root, is_new=is_new, cwd=self.context.cwd, find_again=self._find)
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,6 +95,7 @@ class _Places:
     Attributes:
         missing_root: the root as it was given, where it does not exist.
         depfile: None where there is none yet, and none is named.
+        depfile_root, jobs_root: what the dependency file and the job files may not lead out of.
         is_new: there is no dependency file, so that folders may be missing as well.
         find_again: looks for all of it anew.
     """
@@ -103,20 +105,16 @@ class _Places:
     depfile: Path | None
     depfile_root: Path
     jobs: Path
+    jobs_root: Path
     is_new: bool
     cwd: Path
     find_again: Callable[[], _Places]
 
-    @property
-    def jobs_root(self) -> Path:
-        """What job files may not lead out of."""
-        return self.root if self.jobs.is_relative_to(self.root) else self.jobs
-
-    def shown(self, path: Path) -> str:
+    def shown(self, path: str) -> str:
         """Return the path as the user would write it from the working folder."""
-        return str(path).removeprefix(os.path.join(self.cwd, ""))  # noqa: PTH118 - with `/` at the end
+        return path.removeprefix(os.path.join(self.cwd, ""))  # noqa: PTH118 - with `/` at the end
 
-    def place(self, key: _Key) -> tuple[Path, Path]:
+    def place(self, key: _Key) -> tuple[str, Path]:
         """Return where a file is, and what links on the way may not lead out of.
 
         Raises:
@@ -125,14 +123,14 @@ class _Places:
         """
         kind, path = key
         if kind == "job":
-            return self.jobs / "/".join(parts_of(path, self.jobs)), self.jobs_root
+            return "/".join((str(self.jobs), *parts_of(path, self.jobs))), self.jobs_root
         if kind == "file":
-            return self.root / "/".join(parts_of(path, self.root)), self.root
+            return "/".join((str(self.root), *parts_of(path, self.root))), self.root
         if self.missing_root is not None:
             raise _folder_missing(self.missing_root, "root", "--fs-root")
         if self.depfile is None:
             raise no_depfile(self.root, hint="name it with --fs-depfile-path, or its folder with --fs-root")
-        return self.depfile, self.depfile_root
+        return str(self.depfile), self.depfile_root
 
 
 class FilesystemSnapshot(Snapshot):
@@ -140,7 +138,7 @@ class FilesystemSnapshot(Snapshot):
 
     def __init__(self, places: _Places) -> None:
         self._places = places
-        self._read: dict[_Key, tuple[Path, Text]] = {}
+        self._read: dict[_Key, tuple[str, Text]] = {}
         self._absent: set[_Key] = set()
         self._folders: dict[str, str] = {}
         self._listed: tuple[str, ...] | None = None
@@ -205,7 +203,7 @@ class FilesystemSnapshot(Snapshot):
         placed = {key: self._destination(key, data) for key, data in wanted.items()}
         there = self._refuse_changed(wanted)
         targets = [
-            (key, Target(path, limit, self._places.shown(path), wanted[key]))
+            (key, Target(path, limit, self._places.shown(str(path)), wanted[key]))
             for key, (path, limit) in placed.items()
             if there[key] != wanted[key]
         ]
@@ -256,7 +254,8 @@ class FilesystemSnapshot(Snapshot):
         """Return where a file is to be written; a new dependency file is named after what it is."""
         if key == _DEPFILE:
             return self._places.depfile or self._places.root / new_depfile(data or b""), self._places.depfile_root
-        return self._places.place(key)
+        path, limit = self._places.place(key)
+        return Path(path), limit
 
     def _refuse_changed(self, keys: Iterable[_Key]) -> Mapping[_Key, bytes | None]:
         """Return what there is now, None for no such file, if it is what this snapshot saw."""
@@ -296,10 +295,10 @@ class FilesystemSnapshot(Snapshot):
         places = self._places
         yield places.root
         for real, _ in self._read.values():
-            yield real.parent
+            yield Path(real).parent
         for key in (*self._read, *self._absent):
             if key != _DEPFILE:
-                yield places.place(key)[0].parent
+                yield Path(places.place(key)[0]).parent
         if places.depfile is not None:
             yield places.depfile.parent
         if self._listed is None:

@@ -11,7 +11,7 @@ from dtree.store import StoreError, StoreFileMissing
 from dtree_stores.paths import is_hidden
 
 
-def resolve(path: Path, limit: Path, shown: str, folders: dict[str, str]) -> Path:
+def resolve(path: str, limit: Path, shown: str, folders: dict[str, str]) -> str:
     """Follow all links of a path to a file.
 
     Args:
@@ -29,8 +29,8 @@ def resolve(path: Path, limit: Path, shown: str, folders: dict[str, str]) -> Pat
     try:
         if above not in folders:
             folders[above] = os.path.realpath(above, strict=True)
-        text = os.path.join(folders[above], name)  # noqa: PTH118 - as above, for the time that a Path takes
-        real = Path(os.path.realpath(text, strict=True) if os.path.islink(text) else text)  # noqa: PTH114 - as above
+        text = os.path.join(folders[above], name)  # noqa: PTH118 - a thousand Paths take longer than reading
+        real = os.path.realpath(text, strict=True) if os.path.islink(text) else text  # noqa: PTH114 - as above
     except FileNotFoundError:
         raise StoreFileMissing(f"there is no file {shown}", hint="check the path, and links on the way") from None
     except OSError as error:
@@ -39,9 +39,9 @@ def resolve(path: Path, limit: Path, shown: str, folders: dict[str, str]) -> Pat
     return real
 
 
-def refuse_escape(real: Path, limit: Path, shown: str) -> None:
+def refuse_escape(real: str, limit: Path, shown: str) -> None:
     """Raise where a path without links lies outside of `limit`."""
-    if real != limit and not str(real).startswith(os.path.join(limit, "")):  # noqa: PTH118 - with `/` at the end
+    if real != str(limit) and not real.startswith(os.path.join(limit, "")):  # noqa: PTH118 - with `/` at the end
         raise StoreError(
             f"{shown} leads out of the store, to {real}",
             hint=f"copy it below {limit}, or choose a --fs-root that holds both",
@@ -49,15 +49,16 @@ def refuse_escape(real: Path, limit: Path, shown: str) -> None:
         )
 
 
-def read_bytes(real: Path, shown: str) -> bytes:
+def read_bytes(real: str, shown: str) -> bytes:
     """Read a file that is a regular one. Effects: reads it."""
     try:
-        kind = real.stat().st_mode
+        kind = os.stat(real).st_mode  # noqa: PTH116 - as in resolve
         if stat.S_ISDIR(kind):
             raise StoreError(f"{shown} is a folder, not a file", hint="name a file in it", code="store-not-a-file")
         if not stat.S_ISREG(kind):  # reading a pipe would wait for ever
             raise StoreError(f"{shown} is no regular file", hint="write it to a file first", code="store-not-a-file")
-        return real.read_bytes()
+        with open(real, "rb", buffering=0) as file:  # noqa: PTH123 - as in resolve
+            return file.read()
     except FileNotFoundError:  # it went between two looks
         raise StoreFileMissing(f"there is no file {shown}", hint="check the path, and links on the way") from None
     except OSError as error:

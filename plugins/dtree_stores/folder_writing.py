@@ -62,7 +62,7 @@ def _place(target: Target) -> Path:
     path, shown = target.path, target.shown
     try:
         real = path.parent.resolve() / path.name if target.data is None else path.resolve()
-        refuse_escape(real, target.limit, shown)
+        refuse_escape(str(real), target.limit, shown)
         if real.is_dir():
             raise StoreError(f"{shown} is a folder, not a file", hint="remove it, or choose another path", code="store-not-a-file")
         above = next(folder for folder in real.parents if folder.exists())

@@ -15,7 +15,7 @@ _TIMEOUT_S: Final = 10.0
 _HASHES: Final = {40: "sha1", 64: "sha256"}
 
 
-def commit_of(files: Mapping[Path, bytes], folder: Path) -> str | None:
+def commit_of(files: Mapping[str, bytes], folder: Path) -> str | None:
     """Return HEAD's commit if it holds every file with just these bytes.
 
     The bytes are compared with the commit itself, not the work tree with the index as `git status` does: what was read counts, even when a
@@ -36,10 +36,9 @@ def commit_of(files: Mapping[Path, bytes], folder: Path) -> str | None:
         return None
     top, commit = Path(lines[0]).resolve(), lines[1]
     above = os.path.join(top, "")  # noqa: PTH118 - with `/` at the end; a thousand Paths would take longer than git
-    found = {str(path): data for path, data in files.items()}
-    if not all(path.startswith(above) for path in found):
+    if not all(path.startswith(above) for path in files):
         return None
-    held = {path.removeprefix(above): data for path, data in found.items()}
+    held = {path.removeprefix(above): data for path, data in files.items()}
     # Only the folders in question are listed: a repository may hold half a million files elsewhere.
     listing = _git(top, "ls-tree", "-r", "-z", commit, "--", *sorted({path.partition("/")[0] for path in held}))
     blobs = {name: fields.split()[2] for fields, _, name in (line.partition(b"\t") for line in (listing or b"").split(b"\0") if line)}

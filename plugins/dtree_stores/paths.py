@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Collection
-from pathlib import PurePosixPath
 from typing import Final
 
 from dtree.store import StoreError, StoreFileMissing
@@ -26,12 +25,13 @@ def parts_of(path: str, root: object) -> tuple[str, ...]:
     Raises:
         StoreError: it names a place elsewhere, whatever links may be on the way.
     """
-    pure = PurePosixPath(path)
-    if pure.is_absolute() or ".." in pure.parts or "\0" in path or not pure.parts:
+    # Not with PurePosixPath: a thousand of those take longer than reading a thousand files.
+    parts = tuple(part for part in path.split("/") if part not in ("", "."))
+    if path.startswith("/") or ".." in parts or "\0" in path or not parts:
         raise StoreError(
             f"{path!r} is no path below {root}", hint="write it from the root of the store, without `..`", code="store-outside"
         )
-    return pure.parts
+    return parts
 
 
 def is_hidden(name: str) -> bool:
