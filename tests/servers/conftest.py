@@ -114,7 +114,8 @@ def purge_jobs(api: Api, prefix: str) -> None:
     for job in jobs:
         if not job["Stop"]:
             api.delete(f"/v1/job/{job['ID']}", namespace=job["Namespace"])
-    eventually(lambda: _AllOver(_unfinished(api, prefix)), timeout_s=60.0)
+    # An evaluation that a scheduler did not finish is given to another one only after a minute.
+    eventually(lambda: _AllOver(_unfinished(api, prefix)), timeout_s=180.0)
     for job in _of_prefix(api, "jobs", "ID", prefix):
         api.delete(f"/v1/job/{job['ID']}", namespace=job["Namespace"], purge="true")
 
