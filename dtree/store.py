@@ -241,6 +241,15 @@ class Snapshot(ABC):
         """Name of this set of jobs where the dependency file gives none: name of the folder, prefix or repository."""
         return "jobs"
 
+    @property
+    def place(self) -> str:
+        """Where this is, for whoever is asked whether to write to it: a folder, or an address and a prefix; "" where that is not known.
+
+        >>> snapshot.place
+        'http://127.0.0.1:8500, shop/'
+        """
+        return ""
+
     def write(self, changes: Changes) -> str:  # noqa: ARG002 - for those that can
         """Write to the store, if it still holds what this snapshot shows.
 

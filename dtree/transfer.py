@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import Final, Literal
 
 from dtree import depfile
 from dtree.errors import DeclarationError, StoreError, StoreFileMissing
 from dtree.model import Declaration
 from dtree.store import Changes, Snapshot, Text, job_name
+
+_SURELY_JOBS: Final = (".nomad", ".hcl", ".nomad.j2")
+"""What else a job file may be called, `api.json` or just `api`, other files are called too."""
 
 Kind = Literal["depfile", "job", "file"]
 Change = Literal["add", "change", "remove", "keep"]
@@ -55,11 +58,16 @@ class Difference:
 def read_contents(*snapshots: Snapshot) -> tuple[Contents, ...]:
     """Read all files of sets of jobs that are to be compared: dependency files, job files, and what the entries of any name with `file`.
 
+    Where the jobs lie in the root of a project, so does much else: a file is taken for a job's if its name says so, or if one of
+    the dependency files has a job of that name. Nothing else is copied, and nothing else is ever removed.
+
     Effects: reads the stores.
     """
     depfiles = [_read_depfile(snapshot) for snapshot in snapshots]
-    jobs = [snapshot.read_jobs(list(snapshot.list_jobs())) for snapshot in snapshots]
-    named = sorted({path for text in depfiles if text for path in _named_files(text)})
+    declared = [found for text in depfiles if text and (found := _declaration(text))]
+    known_jobs = {name for declaration in declared for name in _job_names(declaration)}
+    jobs = [snapshot.read_jobs([path for path in snapshot.list_jobs() if _is_job_file(path, known_jobs)]) for snapshot in snapshots]
+    named = sorted({entry.file for declaration in declared for entry in declaration.entries.values() if entry.file is not None})
     files = [_read_named(snapshot, named) for snapshot in snapshots]
     twice = {path for its, known in zip(files, jobs, strict=True) for path in _job_files_among(its, known)}
     return tuple(
@@ -123,14 +131,22 @@ def _read_depfile(snapshot: Snapshot) -> Text | None:
         return None
 
 
-def _named_files(text: Text) -> Iterator[str]:
-    """Yield the paths that entries give; of a faulty dependency file those that can be read."""
+def _declaration(text: Text) -> Declaration | None:
+    """Return what a dependency file says; of a faulty one what can be read."""
     try:
-        declaration: object = depfile.parse(text.path, text.data, title="")
+        return depfile.parse(text.path, text.data, title="")
     except DeclarationError as error:
-        declaration = error.partial
-    if isinstance(declaration, Declaration):
-        yield from (entry.file for entry in declaration.entries.values() if entry.file is not None)
+        return error.partial if isinstance(error.partial, Declaration) else None
+
+
+def _job_names(declaration: Declaration) -> Iterator[str]:
+    for name, entry in declaration.entries.items():
+        yield name
+        yield from (edge.job for edge in (*entry.pre, *entry.post))
+
+
+def _is_job_file(path: str, known_jobs: Collection[str]) -> bool:
+    return path.endswith(_SURELY_JOBS) or job_name(path) in known_jobs
 
 
 def _read_named(snapshot: Snapshot, paths: Sequence[str]) -> dict[str, Text]:

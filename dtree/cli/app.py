@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from typing import Annotated, Any, Final
 
 import typer
@@ -162,12 +163,23 @@ def _call(around: Surroundings, signals: Signals) -> int:
 def _usage_error(error: typer.TyperException, command: str) -> UsageError:
     # The parser's own classes are not public; what is asked of them here is looked for, not relied on.
     context: Any = getattr(error, "ctx", None)
-    return failure.usage_error(
-        error.format_message(),
-        command=context.command_path if context else command,
-        option=getattr(error, "option_name", "") if type(error).__name__ == "NoSuchOption" else "",
-        options=[flag for parameter in context.command.params for flag in parameter.opts] if context else [],
-    )
+    option = getattr(error, "option_name", "") if type(error).__name__ == "NoSuchOption" else ""
+    flags = [flag for parameter in context.command.params for flag in parameter.opts] if context else []
+    owner = _store_with(option) if option and "--store" in flags else ""
+    if owner:
+        return UsageError(f"{option} is an option of the store '{owner}', which is not in use", hint=f"add --store {owner}")
+    return failure.usage_error(error.format_message(), command=context.command_path if context else command, option=option, options=flags)
+
+
+def _store_with(option: str) -> str:
+    """Return the name of an installed store that has this option, "" for none. Effects: imports all stores."""
+    from dtree import store_loader
+
+    for listed in store_loader.list_stores():
+        with suppress(DtreeError):  # one that is broken is no news here
+            if any(f"--{setting.name}" == option for setting in store_loader.settings(listed.name, store_loader.load(listed.name))):
+                return listed.name
+    return ""
 
 
 def _prepare_streams() -> None:

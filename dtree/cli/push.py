@@ -79,7 +79,7 @@ def carry_over(invocation: Invocation, wish: Wish) -> int:
             _show(invocation, found, sides, wish)
         written = ""
         if pending and not wish.dry_run:
-            if not wish.yes and not _agreed(len(pending), sides["to"].store):
+            if not wish.yes and not _agreed(len(pending), sides["to"].store, target.place):
                 sys.stderr.write("nothing was written\n")
                 return EXIT_ERROR
             written = target.write(make_changes(found))
@@ -121,12 +121,17 @@ def _show(invocation: Invocation, found: tuple[Difference, ...], sides: dict[str
     invocation.print(transfer_text(found, source=sides["from"], target=sides["to"], look=invocation.look(), lines=wish.diff))
 
 
-def _agreed(number: int, store: str) -> bool:
+def _agreed(number: int, store: str, place: str) -> bool:
     """Ask on the terminal. Effects: that."""
     from dtree.views.text import clean, count, write
 
-    write(sys.stderr, f"Write {count(number, 'file')} to {clean(store)}? [y/N] ")
-    answer = sys.stdin.readline()
+    where = f"{clean(store)} ({clean(place)})" if place else clean(store)
+    write(sys.stderr, f"Write {count(number, 'file')} to {where}? [y/N] ")
+    try:
+        answer = sys.stdin.readline()
+    except KeyboardInterrupt:
+        sys.stderr.write("\nnothing was written\n")
+        raise
     if not answer.endswith("\n"):
         sys.stderr.write("\n")  # the end of the input leaves the cursor behind the question
     return answer.strip().lower() in ("y", "yes")

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from dtree import config
 from dtree.cli.chosen import ChosenStore, choose, refuse_clashes
-from dtree.errors import DtreeError, did_you_mean
+from dtree.errors import DtreeError, StoreError, did_you_mean
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,6 +70,7 @@ def look_around(
         identifier: choose((names,) if isinstance(names, str) else names, configuration, reserved=reserved)
         for identifier, names in {**asked, **(arguments or {})}.items()
     }
+    _check_other_tables(configuration, {name for chosen in stores.values() for name in (one.name for one in chosen)}, reserved)
     around = Surroundings(tuple(argv), environ, cwd, configuration, stores)
     refuse_clashes(around.chosen)
     return around
@@ -90,6 +91,20 @@ def unknown_variables(around: Surroundings) -> Iterator[str]:
         near = did_you_mean(name.removeprefix("NOMAD_DTREE_"), sorted(one.removeprefix("NOMAD_DTREE_") for one in known))
         hint = near.replace("'", "'NOMAD_DTREE_", 1)
         yield f"nothing reads the environment variable {name}" + (f"; {hint}" if hint else "")
+
+
+def _check_other_tables(configuration: config.Configuration, in_use: Collection[str], reserved: Collection[str]) -> None:
+    """Refuse what is wrong in tables of stores that are not in use now: a secret there is in the file all the same.
+
+    A table of a kind that is not installed here is left alone: it may be for another machine.
+    """
+    tables = {name for _, table in configuration.tables for name in table.get("stores", {})}
+    for name in sorted(tables - set(in_use)):
+        try:
+            choose((name,), configuration, reserved=reserved)
+        except StoreError:
+            if name in config.named_stores(configuration):
+                raise
 
 
 def working_folder() -> Path:

@@ -21,7 +21,7 @@ def convert(setting: Setting, value: Any, folder: Path, blame: DtreeError) -> An
     Raises:
         DtreeError: of the class of `blame`.
     """
-    shown = "its value" if setting.secret else repr(str(value))
+    shown = "its value" if setting.secret else repr(str(value[0] if isinstance(value, list) and len(value) == 1 else value))
     wrong = type(blame)
     try:
         result = _as_type(setting.type, value, folder)

@@ -102,6 +102,11 @@ class ConsulSnapshot(Snapshot):
         """Last part of the root."""
         return self._places.root.rstrip("/").rpartition("/")[2] or "jobs"
 
+    @property
+    def place(self) -> str:
+        """Address and root."""
+        return f"{self._client.connection.shown}, {self._places.root or 'all keys'}"
+
     def depfile(self) -> Text:
         """Return the dependency file."""
         return self._text(self._places.find_depfile(self._keys))

@@ -53,6 +53,10 @@ def write(client: ConsulClient, places: Places, operations: Sequence[Operation])
     for number, part in enumerate(parts):
         try:
             _apply(client, places, part)
+        except StoreChanged as error:
+            if number == 0:
+                raise StoreChanged(f"{error.problem}, so nothing was written", notes=error.notes, hint=error.hint) from error
+            raise _half_written(parts, number, error) from error
         except StoreError as error:
             if number == 0:
                 raise
@@ -84,7 +88,7 @@ def _refuse_changed(operations: Sequence[Operation], now: Mapping[str, Entry]) -
     changed = [one.key for one in operations if _index(now, one.key) != one.index]
     if changed:
         raise StoreChanged(
-            f"somebody changed '{changed[0]}' in Consul since it was read",
+            f"somebody changed '{changed[0]}' in Consul since it was read, so nothing was written",
             notes=[f"and {len(changed) - 1} more"] if len(changed) > 1 else (),
             hint="look at what is there now, then do it again",
         )

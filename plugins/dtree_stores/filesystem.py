@@ -148,6 +148,11 @@ class FilesystemSnapshot(Snapshot):
         """Name of the root folder."""
         return self._places.root.name or "jobs"
 
+    @property
+    def place(self) -> str:
+        """The root folder."""
+        return str(self._places.root)
+
     def depfile(self) -> Text:
         """Return the dependency file. Effects: reads it."""
         return self._load(_DEPFILE)

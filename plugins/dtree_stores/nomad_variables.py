@@ -103,6 +103,11 @@ class VariablesSnapshot(Snapshot):
         """The prefix."""
         return self._places.root
 
+    @property
+    def place(self) -> str:
+        """Address, prefix and namespace."""
+        return f"{self._variables.address}, {_shown(self._variables)}"
+
     def depfile(self) -> Text:
         """Return the dependency file."""
         return self._text(self._depfile())

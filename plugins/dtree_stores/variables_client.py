@@ -54,6 +54,7 @@ class Variables:
     def __init__(self, connection: Connection, *, namespace: str, prefix: str) -> None:
         self.prefix = prefix
         self.namespace = namespace or connection.namespace or _DEFAULT_NAMESPACE
+        self.address = connection.shown
         self._has_token = bool(connection.token)
         with self._as_store_errors("read"):
             self._client = NomadClient(connection, now_s=time.monotonic, pause=time.sleep)

@@ -175,6 +175,30 @@ def test_a_table_without_a_type_names_no_store(program: Program, places: dict[st
     assert 'a `type` makes it one: type = "..." in [stores.prod]' in ended.err
 
 
+@pytest.mark.parametrize(
+    ("table", "problem"),
+    [
+        ('[stores.prod]\ntype = "memory"\nmemory-key = "sesame"', "`memory-key` is secret and may not stand in a file"),
+        ('[stores.prod]\ntype = "memory"\nmemory-plaec = "x"', "unknown key `memory-plaec`"),
+        ('[stores.prod]\ntype = "memroy"', "there is no store 'memroy'"),
+        ('[stores.consul]\nconsul-token = "sesame"', "`consul-token` is secret and may not stand in a file"),
+    ],
+)
+def test_tables_of_stores_that_are_not_in_use_are_checked_as_well(
+    program: Program, places: dict[str, Shelf], shop: Path, table: str, problem: str
+) -> None:
+    assert places
+    (shop / config.FILE_NAME).write_text(table)
+    ended = program("graph")
+    assert (ended.code, problem in ended.err, "sesame" in ended.err) == (EXIT_ERROR, True, False)
+
+
+def test_a_table_for_a_store_of_another_machine_is_left_alone(program: Program, places: dict[str, Shelf], shop: Path) -> None:
+    assert places
+    (shop / config.FILE_NAME).write_text('[stores.s3]\nbucket = "x"')
+    assert program("graph").code == EXIT_OK
+
+
 def test_the_shop_is_unchanged_by_all_this(program: Program, places: dict[str, Shelf]) -> None:
     assert places
     assert set(jobs_of(program).split()) >= set(SHOP)

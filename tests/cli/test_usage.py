@@ -69,6 +69,8 @@ def test_the_version_is_printed(program: Program, words: tuple[str, ...]) -> Non
         (("--jb",), "there is no option --jb", "`nomad-dtree --help` lists what there is"),
         (("run", "--jb", "nginx"), "there is no option --jb", "did you mean '--job'?"),
         (("run", "nginx", "--fs-rot", "x"), "there is no option --fs-rot", "did you mean '--fs-root'?"),
+        (("graph", "--ref", "v1.2"), "--ref is an option of the store 'git', which is not in use", "add --store git"),
+        (("graph", "--store", ""), "--store: '' is not a name, or a list of names", ""),
         (("run", "--job"), "option '--job' requires an argument", "`nomad-dtree run --help` lists what there is"),
         (("stores",), "missing command", "`nomad-dtree stores --help` lists what there is"),
         (("stores", "show"), "missing argument 'NAME'", "`nomad-dtree stores show --help` lists what there is"),

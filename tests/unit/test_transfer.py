@@ -12,7 +12,7 @@ from dtree.store import Changes, Text, job_name
 from dtree.transfer import Contents, compare, make_changes, read_contents, refuse_other_syntax
 from tests.fakes.store import MemorySnapshot, Shelf
 
-PATHS = ("a.nomad", "a.hcl", "b", "b.json", "c/d.nomad", "e")
+PATHS = ("a.nomad", "a.hcl", "b.nomad", "b.nomad.hcl", "c/d.nomad", "e.hcl")
 
 
 def text(data: str, path: str = "x") -> Text:
@@ -54,6 +54,12 @@ def test_a_second_file_of_a_job_is_removed_even_without_pruning() -> None:
     (added, removed) = compare(contents(None, {"api.nomad": "1"}), contents(None, {"api.hcl": "1"}), prune=False)
     assert (added.path, added.change) == ("api.hcl", "add")
     assert (removed.path, removed.change, removed.cause) == ("api.nomad", "remove", "api.hcl takes its place")
+
+
+def test_other_files_of_a_project_are_neither_copied_nor_removed() -> None:
+    project = {"Makefile": "x", "README.md": "x", "prod.tfvars": "x", "package.json": "x", "api.json": "x", "db": "x", "web.nomad": "x"}
+    (read,) = read_contents(MemorySnapshot({"dependencies": {"api": {"pre": "db"}}}, project))
+    assert sorted(read.jobs) == ["api.json", "db", "web.nomad"]
 
 
 def test_files_that_are_no_jobs_do_not_replace_each_other_by_name() -> None:

@@ -31,7 +31,7 @@ MOST_VALUE_BYTES: Final = 512 * 1024
 """Of one key. Source: Consul's `kv_max_value_size`, unless a server sets another."""
 
 _CONNECT_S: Final = 5.0
-_READ_S: Final = 60.0
+_READ_S: Final = 20.0
 _PATIENCE_S: Final = 20.0
 _FIRST_PAUSE_S: Final = 0.2
 _LONGEST_PAUSE_S: Final = 5.0
