@@ -134,7 +134,11 @@ def _surroundings(words: Sequence[str], environ: Mapping[str, str]) -> Surroundi
         except DtreeError:
             if VARIABLE not in environ and not any(word in ("--help", "-h") for word in words):
                 raise
-    return Surroundings(tuple(words), environ, working_folder())
+    configuration = config.Configuration()
+    if VARIABLE in environ:
+        with suppress(DtreeError):  # half a name of a store or an environment is no name yet
+            configuration = config.load(working_folder())
+    return Surroundings(tuple(words), environ, working_folder(), configuration)
 
 
 def _warn(around: Surroundings) -> None:

@@ -1,4 +1,4 @@
-"""Names of jobs for the shell's completion."""
+"""Names of jobs, stores and environments for the shell's completion."""
 
 from __future__ import annotations
 
@@ -35,6 +35,24 @@ def complete_jobs(context: typer.Context, incomplete: str) -> list[str]:
         return [name for name in _names(context) if name.startswith(incomplete)]
     except Exception:  # noqa: BLE001 - a prompt is no place for errors; the command itself will tell
         return []
+
+
+def complete_stores(context: typer.Context, incomplete: str) -> list[str]:
+    """Return the stores that begin with `incomplete`: those installed, and those that nomad-dtree.toml names.
+
+    Effects: reads the metadata of installed packages.
+    """
+    from dtree.store_loader import list_stores
+
+    around: Surroundings = context.find_root().obj
+    names = {listed.name for listed in list_stores()} | set(config.named_stores(around.configuration))
+    return sorted(name for name in names if name.startswith(incomplete))
+
+
+def complete_environments(context: typer.Context, incomplete: str) -> list[str]:
+    """Return the environments of nomad-dtree.toml that begin with `incomplete`."""
+    around: Surroundings = context.find_root().obj
+    return [name for name in around.configuration.environments if name.startswith(incomplete)]
 
 
 def _names(context: typer.Context) -> list[str]:

@@ -13,7 +13,7 @@ from dtree import config
 from dtree.cli.chosen import ChosenStore, takes_options
 from dtree.cli.signals import Signals
 from dtree.cli.surroundings import Surroundings
-from dtree.errors import ConfigError, DtreeError, UsageError
+from dtree.errors import ConfigError, DtreeError, StoreError, UsageError
 
 if TYPE_CHECKING:
     from dtree.access.nomad import Connection
@@ -68,7 +68,13 @@ class Invocation:
         if not stores:
             raise DtreeError("this command has no store")
         if len(stores) == 1:
-            return self.store(stores[0]).snapshot()
+            try:
+                return self.store(stores[0]).snapshot()
+            except StoreError as error:
+                if stores[0].is_named:
+                    told = f"this is the store '{stores[0].name}': its table in {config.FILE_NAME} goes before environment variables"
+                    error.notes = (*error.notes, told)
+                raise
         from dtree.layered import open_layers
 
         return open_layers([(store.name, self.store(store).snapshot) for store in stores], self.clock)

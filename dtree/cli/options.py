@@ -11,7 +11,7 @@ import typer
 
 from dtree import config
 from dtree.cli.chosen import refuse_unclear_options
-from dtree.cli.complete import complete_jobs
+from dtree.cli.complete import complete_environments, complete_jobs, complete_stores
 from dtree.cli.invocation import Invocation
 from dtree.cli.signals import Signals
 from dtree.cli.surroundings import Surroundings, leading_arguments
@@ -161,8 +161,14 @@ def _option(setting: Setting, panel: str) -> Any:  # noqa: ANN401 - typer does n
         help=_escape(setting.help) + (f" [dim]\\[{_escape(extra)}][/dim]" if extra else ""),
         show_default=False,
         rich_help_panel=panel,
+        autocompletion=_COMPLETIONS.get(setting.name),
     )
 
+
+_COMPLETIONS: Final[Mapping[str, Callable[..., list[str]]]] = {
+    config.ENVIRONMENT.name: complete_environments,
+    **{setting.name: complete_stores for setting in (config.STORE, config.FROM, config.TO)},
+}
 
 _SWITCHES: Final = frozenset(
     (

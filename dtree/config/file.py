@@ -5,7 +5,7 @@ from __future__ import annotations
 import os.path
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
 from typing import Any, Final
@@ -25,11 +25,13 @@ class Configuration:
     Attributes:
         file: where it was found.
         tables: what is asked, in this order: the named environment's part, then the top level; each with its own path of keys.
+        environments: names of all that there are.
     """
 
     file: Path | None = None
     text: str = field(default="", repr=False)
     tables: tuple[tuple[Key, Mapping[str, Any]], ...] = ()
+    environments: tuple[str, ...] = ()
 
     def find(self, key: Key) -> tuple[Key, Any] | None:
         """Return the full path of keys and the value of `key`, or None."""
@@ -79,13 +81,13 @@ def load(cwd: Path, environment: str | None = None) -> Configuration:
     if errors:
         raise ConfigError.joined(sorted(errors, key=_line))
     if environment is None:
-        return whole
+        return replace(whole, environments=tuple(environments))
     if environment not in environments:
         raise ConfigError(
             f"there is no environment '{environment}' in {file}",
             hint=did_you_mean(environment, list(environments)) or f"add [env.{environment}]",
         )
-    return Configuration(file, text, ((("env", environment), environments[environment]), ((), data)))
+    return Configuration(file, text, ((("env", environment), environments[environment]), ((), data)), tuple(environments))
 
 
 def named_stores(configuration: Configuration) -> dict[str, str]:

@@ -176,11 +176,14 @@ def test_completion_prints_a_script(capsys: pytest.CaptureFixture[str], monkeypa
         ("nomad-dtree run --fs-root /nowhere n", []),
         ("nomad-dtree run --store nowhere n", []),
         ("nomad-dtree val", ["validate"]),
+        ("nomad-dtree run --store git", ["git"]),
+        ("nomad-dtree run --store co", ["consul"]),
+        ("nomad-dtree run --env st", ["staging"]),
     ],
 )
 def test_jobs_and_options_of_the_store_are_completed(
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, program: Program, shop: Path, line: str, expected: list[str]
 ) -> None:
-    assert shop.exists()
+    (shop / "nomad-dtree.toml").write_text("[env.staging]\n[env.production]\n")
     complete(program, monkeypatch, line)
     assert [word for word in capsys.readouterr().out.splitlines() if word] == expected
