@@ -5,7 +5,7 @@ The first stage of `dtree.pipeline`, with a module of its own so that commands t
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from dtree import depfile, graph
@@ -108,23 +108,35 @@ def job_texts(sources: Sources, names: Collection[str]) -> tuple[dict[str, Text]
 
     Effects: reads the store.
     """
-    files = sources.files(names)
-    try:
-        return dict(sources.snapshot.jobs(names, files)), {}
-    except StoreUnreachable:
-        raise
-    except (StoreError, DeclarationError):
-        pass  # it tells of some: each by itself then, for the faults of all and the texts of the others
+    snapshot, files = sources.snapshot, sources.files(names)
+    wanted = sorted(name for name in names if name not in files)
+    found, missing = snapshot.find_jobs(wanted)
+    unfound = [name for name in wanted if name not in found]
+    faults: dict[str, tuple[Fault, ...]] = {name: (fault,) for name, fault in zip(unfound, missing, strict=True)}
+    below = _read_together(snapshot, list(found.values()))
     texts: dict[str, Text] = {}
-    faults: dict[str, tuple[Fault, ...]] = {}
-    for name in sorted(names):
+    for name in sorted({*found, *files}):
         try:
-            texts.update(sources.snapshot.jobs([name], files))
+            texts[name] = snapshot.read(files[name]) if name in files else _read_one(snapshot, found[name], below)
         except StoreUnreachable:
             raise
-        except (StoreError, DeclarationError) as error:
+        except StoreError as error:
             faults[name] = error.faults
     return texts, faults
+
+
+def _read_together(snapshot: Snapshot, paths: Sequence[str]) -> Mapping[str, Text]:
+    """Read job files in one go; none where one cannot be read, which is told of that one only."""
+    try:
+        return snapshot.read_jobs(paths) if paths else {}
+    except StoreUnreachable:
+        raise
+    except StoreError:
+        return {}
+
+
+def _read_one(snapshot: Snapshot, path: str, known: Mapping[str, Text]) -> Text:
+    return known[path] if path in known else snapshot.read_jobs([path])[path]
 
 
 def _parse(text: Text, snapshot: Snapshot) -> Declaration:
