@@ -48,19 +48,19 @@ def write(client: ConsulClient, places: Places, operations: Sequence[Operation])
     Effects: changes keys; one request to Consul, or one for each step and one before.
     """
     parts = list(_parts(operations))
-    if len(parts) > 1:
-        _refuse_changed(operations, read_now(client, places))
-    for number, part in enumerate(parts):
-        try:
+    done = 0
+    try:
+        if len(parts) > 1:
+            _refuse_changed(operations, read_now(client, places))
+        for part in parts:
             _apply(client, places, part)
-        except StoreChanged as error:
-            if number == 0:
-                raise StoreChanged(f"{error.problem}, so nothing was written", notes=error.notes, hint=error.hint) from error
-            raise _half_written(parts, number, error) from error
-        except StoreError as error:
-            if number == 0:
-                raise
-            raise _half_written(parts, number, error) from error
+            done += 1
+    except StoreError as error:
+        if done:
+            raise _half_written(parts, done, error) from error
+        if isinstance(error, StoreChanged):
+            raise StoreChanged(f"{error.problem}, so nothing was written", notes=error.notes, hint=error.hint) from error
+        raise
     if len(parts) <= 1:
         return "in one transaction" if parts else "nothing, because nothing differs"
     limits = f"{MOST_OPERATIONS} keys and {MOST_REQUEST_BYTES // 1024} KiB"
@@ -88,7 +88,7 @@ def _refuse_changed(operations: Sequence[Operation], now: Mapping[str, Entry]) -
     changed = [one.key for one in operations if _index(now, one.key) != one.index]
     if changed:
         raise StoreChanged(
-            f"somebody changed '{changed[0]}' in Consul since it was read, so nothing was written",
+            f"somebody changed '{changed[0]}' in Consul since it was read",
             notes=[f"and {len(changed) - 1} more"] if len(changed) > 1 else (),
             hint="look at what is there now, then do it again",
         )
