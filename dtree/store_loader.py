@@ -6,7 +6,8 @@ package that somebody happens to have installed cannot take the place of a built
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
@@ -83,6 +84,16 @@ def load(name: str, *, reserved: Collection[str] = (), named: Collection[str] = 
 def settings(name: str, store: type[Store]) -> tuple[Setting, ...]:
     """Return a store's options as settings, to be resolved like the built-in ones."""
     return tuple(_setting(name, option) for option in store.options)
+
+
+def options_of_all() -> Iterator[tuple[str, tuple[Setting, ...]]]:
+    """Yield every installed store, by name, with its options; one that cannot be loaded is left out.
+
+    Effects: imports all plugins.
+    """
+    for listed in list_stores():
+        with suppress(StoreError):
+            yield listed.name, settings(listed.name, load(listed.name))
 
 
 def _setting(store: str, option: Option) -> Setting:

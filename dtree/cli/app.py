@@ -179,11 +179,8 @@ def _store_with(option: str) -> str:
     """Return the name of an installed store that has this option, "" for none. Effects: imports all stores."""
     from dtree import store_loader
 
-    for listed in store_loader.list_stores():
-        with suppress(DtreeError):  # one that is broken is no news here
-            if any(f"--{setting.name}" == option for setting in store_loader.settings(listed.name, store_loader.load(listed.name))):
-                return listed.name
-    return ""
+    known = store_loader.options_of_all()
+    return next((store for store, settings in known if option in (f"--{setting.name}" for setting in settings)), "")
 
 
 def _prepare_streams() -> None:

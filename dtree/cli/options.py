@@ -34,6 +34,9 @@ Output = Annotated[Literal["text", "json"], typer.Option("--output", help="json:
 Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Only failures and the summary.")]
 Verbose = Annotated[bool, typer.Option("--verbose", "-v", help="Every event.")]
 
+NOMAD_PANEL: Final = "Nomad (for stores that live there)"
+"""Panel of Nomad's options in the help of commands that need Nomad for nothing but a store."""
+
 FLAGS: Final = frozenset(
     (
         *("job", "all", "output", "quiet", "verbose", "force", "deep", "purge", "detailed-exitcode", "nomad", "format", "watch", "keep"),

@@ -7,8 +7,8 @@ from typing import Final
 
 from dtree import config
 from dtree.cli.invocation import Invocation
-from dtree.cli.options import Command, Output
-from dtree.cli.push import NOMAD_PANEL, Diff, DryRun, Prune, Wish, Yes, carry_over
+from dtree.cli.options import NOMAD_PANEL, Command, Output
+from dtree.cli.push import Diff, DryRun, Prune, Wish, Yes, carry_over
 
 
 def pull(

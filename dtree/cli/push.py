@@ -10,7 +10,7 @@ import typer
 
 from dtree import config
 from dtree.cli.invocation import Invocation
-from dtree.cli.options import Command, Output
+from dtree.cli.options import NOMAD_PANEL, Command, Output
 from dtree.errors import EXIT_ERROR, EXIT_OK, DeclarationError, StoreError, UsageError
 
 if TYPE_CHECKING:
@@ -22,8 +22,6 @@ Yes = Annotated[bool, typer.Option("--yes", "-y", help="Write without asking.")]
 DryRun = Annotated[bool, typer.Option("--dry-run", help="Show what would be written, and write nothing.")]
 Prune = Annotated[bool, typer.Option("--prune", help="Remove files that only the store to write to has.")]
 Diff = Annotated[bool, typer.Option("--diff", "--verbose", "-v", help="Show the lines of each file that differ.")]
-
-NOMAD_PANEL: Final = "Nomad (for stores that live there)"
 
 _FROM: Final = config.FROM.identifier
 _TO: Final = config.TO.identifier

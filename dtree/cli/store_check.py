@@ -14,7 +14,7 @@ import typer
 
 from dtree import config
 from dtree.cli.invocation import Invocation
-from dtree.cli.options import Command, Output
+from dtree.cli.options import NOMAD_PANEL, Command, Output
 from dtree.errors import EXIT_ERROR, EXIT_OK, DtreeError
 
 if TYPE_CHECKING:
@@ -179,4 +179,4 @@ def _line(outcome: Outcome, look: Look) -> str:
     return "\n".join([f"{state}  {outcome.promise}", *(f"{' ' * _STATE_WIDTH}  {line}" for line in more)])
 
 
-COMMAND: Final = Command(check_store, {"Nomad (for stores that live there)": config.NOMAD}, store_arguments=("name",))
+COMMAND: Final = Command(check_store, {NOMAD_PANEL: config.NOMAD}, store_arguments=("name",))

@@ -8,8 +8,8 @@ import typer
 
 from dtree import config
 from dtree.cli.invocation import Invocation
-from dtree.cli.options import Command, Output
-from dtree.cli.push import NOMAD_PANEL, Diff
+from dtree.cli.options import NOMAD_PANEL, Command, Output
+from dtree.cli.push import Diff
 from dtree.errors import EXIT_CHANGES_PENDING, EXIT_OK
 
 First = Annotated[str, typer.Argument(metavar="A", help="A store, by kind or by its name in nomad-dtree.toml.")]

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Mapping, Sequence
-from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -70,8 +69,8 @@ def look_around(
         identifier: choose((names,) if isinstance(names, str) else names, configuration, reserved=reserved)
         for identifier, names in {**asked, **(arguments or {})}.items()
     }
-    _check_other_tables(configuration, {name for chosen in stores.values() for name in (one.name for one in chosen)}, reserved)
     around = Surroundings(tuple(argv), environ, cwd, configuration, stores)
+    _check_other_tables(configuration, {store.name for store in around.chosen}, reserved)
     refuse_clashes(around.chosen)
     return around
 
@@ -86,7 +85,9 @@ def unknown_variables(around: Surroundings) -> Iterator[str]:
     ours = {name for name in around.environ if name.startswith("NOMAD_DTREE_")}
     if ours <= known:
         return
-    known.update(_variables_of_other_stores({store.kind for store in around.chosen}))
+    from dtree import store_loader
+
+    known.update(variable for _, settings in store_loader.options_of_all() for setting in settings for variable in setting.variables)
     for name in sorted(ours - known):
         near = did_you_mean(name.removeprefix("NOMAD_DTREE_"), sorted(one.removeprefix("NOMAD_DTREE_") for one in known))
         hint = near.replace("'", "'NOMAD_DTREE_", 1)
@@ -152,13 +153,3 @@ def leading_arguments(argv: Sequence[str], number: int, *, switches: Collection[
         elif not word.startswith("-"):
             found.append(word)
     return found[:number]
-
-
-def _variables_of_other_stores(kinds: Collection[str]) -> Iterator[str]:
-    from dtree import store_loader
-
-    for listed in store_loader.list_stores():
-        if listed.name not in kinds:
-            with suppress(DtreeError):  # a broken store that nobody asked for is no news here
-                settings = store_loader.settings(listed.name, store_loader.load(listed.name))
-                yield from (variable for setting in settings for variable in setting.variables)
