@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from typing import Final
 from urllib.parse import urlsplit
 
-__all__ = ["is_loopback", "masked", "secret_parts", "without_secrets"]
+__all__ = ["is_http", "is_loopback", "masked", "secret_parts", "without_secrets"]
 
 # Up to the last @: a password may hold any of `/`, `?` and `@`.
 _USER: Final = re.compile(r"//[^\s'\"]*@")
@@ -48,6 +48,15 @@ def secret_parts(word: str) -> Iterator[str]:
     if "//" in word and "?" in word:
         for pair in word.partition("?")[2].split("&"):
             yield pair.partition("=")[2]
+
+
+def is_http(url: str) -> bool:
+    """Tell whether it can be the address of a web server: http or https, with a host."""
+    try:
+        parts = urlsplit(url)
+        return parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0 and not re.search(r"\s", url)
+    except ValueError:  # a port that is no number, half an IPv6 address
+        return False
 
 
 def is_loopback(url: str) -> bool:

@@ -13,7 +13,7 @@ from dtree.access.answers import clean
 if TYPE_CHECKING:
     from requests import Session
 
-__all__ = ["Trouble", "innermost", "open_session", "proxy_of", "trouble_of", "trusted"]
+__all__ = ["Trouble", "innermost", "is_token", "open_session", "proxy_of", "trouble_of", "trusted"]
 
 Trouble = Literal["proxy", "tls", "sent-elsewhere", "slow", "unknown-host", "refused", "no-contact", "not-http", "broken"]
 """Why there was no answer; `broken` is what none of the others is."""
@@ -56,6 +56,11 @@ def open_session(url: str, *, server_name: str = "", skip_verify: bool = False) 
         # The user said so; a warning at every request would bury the run.
         urllib3.disable_warnings(urllib3.exceptions.InsecureRequestWarning)
     return session
+
+
+def is_token(text: str) -> bool:
+    """Tell whether it can be sent as a token; what does not fit a header is quoted by the library that refuses it."""
+    return text.isascii() and not any(char.isspace() or not char.isprintable() for char in text)
 
 
 def trusted(*, ca_file: str, ca_path: str, skip_verify: bool) -> bool | str:

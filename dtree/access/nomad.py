@@ -6,26 +6,23 @@ base class and every call goes through `NomadClient.call` or `.blocking`. All er
 
 from __future__ import annotations
 
-import random
-import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any, Final
-from urllib.parse import quote, urlsplit
+from urllib.parse import quote
 
 from dtree.access import http, tls
-from dtree.access.addresses import without_secrets
+from dtree.access.addresses import is_http, without_secrets
 from dtree.access.answers import Response, capability, clean, decode_json, is_page, not_nomad, refusal_of, with_doing
-from dtree.errors import ClusterError, Denied, Unavailable, Unreachable
+from dtree.access.retries import ask_again
+from dtree.errors import ClusterError, Denied, NotFound, Unavailable, Unreachable
 
 DEFAULT_ADDRESS: Final = "http://127.0.0.1:4646"
 
 _CONNECT_S: Final = 5.0
 _READ_S: Final = 60.0
 _RETRY_FOR_S: Final = 30.0
-_FIRST_PAUSE_S: Final = 0.2
-_LONGEST_PAUSE_S: Final = 5.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,6 +105,16 @@ class NomadClient:
         response = self._try(method, parts, params, body, doing, (_CONNECT_S, _READ_S))
         return decode_json(response, doing, self.connection.shown, kind)
 
+    def has_namespace(self, name: str) -> bool:
+        """Whether there is such a namespace; True where the token may not know. Effects: as `call`."""
+        try:
+            self.call("get", "namespace", name, doing=f"looking for namespace '{name}'")
+        except NotFound:
+            return False
+        except Denied:
+            return True
+        return True
+
     def text(self, *parts: str, params: Mapping[str, str] | None = None, doing: str = "") -> str:
         """GET an endpoint that answers with plain text. Effects: as `call`."""
         return self._try("get", parts, params, None, doing, (_CONNECT_S, _READ_S)).content.decode(errors="replace")
@@ -135,19 +142,16 @@ class NomadClient:
         doing: str,
         timeout_s: tuple[float, float],
     ) -> Response:
-        give_up_s = self._now_s() + _RETRY_FOR_S
-        pause_s = _FIRST_PAUSE_S
-        while True:
-            try:
-                return self._once(method, parts, params, body, timeout_s)
-            except (Unavailable, Unreachable) as error:
-                last_try = self._now_s() + pause_s > give_up_s
-                if last_try or (isinstance(error, Unreachable) and not self._answered):
-                    raise with_doing(error, doing) from error
-            except ClusterError as error:
-                raise with_doing(error, doing) from error
-            self._pause(pause_s * random.uniform(0.75, 1.25))  # noqa: S311 - jitter, not a secret
-            pause_s = min(pause_s * 2, _LONGEST_PAUSE_S)
+        try:
+            return ask_again(
+                lambda: self._once(method, parts, params, body, timeout_s),
+                passes=lambda error: isinstance(error, Unavailable) or (isinstance(error, Unreachable) and self._answered),
+                patience_s=_RETRY_FOR_S,
+                now_s=self._now_s,
+                pause=self._pause,
+            )
+        except ClusterError as error:
+            raise with_doing(error, doing) from error
 
     def _once(
         self, method: str, parts: tuple[str, ...], params: Mapping[str, str] | None, body: object, timeout_s: tuple[float, float]
@@ -247,25 +251,16 @@ class NomadClient:
 
 
 def _check(connection: Connection) -> None:
-    if not _is_address(connection.url):
+    if not is_http(connection.url):
         raise Unreachable(
             f"'{without_secrets(connection.address)}' is not an address of a Nomad server",
             hint="give a URL like https://nomad.example:4646",
             code="bad-address",
         )
-    # It would not fit a header, and the library's error for that quotes it.
-    if not connection.token.isascii() or any(char.isspace() or not char.isprintable() for char in connection.token):
+    if not http.is_token(connection.token):
         raise Denied(
             "the ACL token holds characters that no token has", hint="check NOMAD_TOKEN, --token-file or --token: one token, nothing else"
         )
     tls.check_files(
         ca_file=connection.ca_cert, ca_path=connection.ca_path, cert_file=connection.client_cert, key_file=connection.client_key
     )
-
-
-def _is_address(url: str) -> bool:
-    try:
-        parts = urlsplit(url)
-        return parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0 and not re.search(r"\s", url)
-    except ValueError:  # a port that is no number, half an IPv6 address
-        return False

@@ -11,7 +11,7 @@ from dtree.access.refusals import reasons
 from dtree.clock import SystemClock
 from dtree.cluster import decode
 from dtree.cluster.watch import NomadWatch, by_ref, job_filter
-from dtree.errors import Conflict, Denied, Invalid, NotFound, Unavailable
+from dtree.errors import Conflict, Invalid, NotFound, Unavailable
 from dtree.model import (
     Address,
     CheckResult,
@@ -191,13 +191,7 @@ class NomadCluster:
 
     def has_namespace(self, name: str) -> bool:
         """Whether there is such a namespace; True where the token may not know. Effects: reads Nomad."""
-        try:
-            self._client.call("get", "namespace", name, doing=f"looking for namespace '{name}'")
-        except NotFound:
-            return False
-        except Denied:
-            return True
-        return True
+        return self._client.has_namespace(name)
 
     def children(self, ref: JobRef) -> tuple[JobRef, ...]:
         """Children of a periodic or parameterized job that still run, or whose allocations do. Effects: reads Nomad."""

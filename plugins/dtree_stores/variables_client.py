@@ -133,16 +133,12 @@ class Variables:
         A token for Variables alone may not know; Nomad denies it everything in a namespace that does not exist.
         """
         with self._as_store_errors("read"):
-            try:
-                self._client.call("get", "namespace", self.namespace, doing=f"reading namespace {self.namespace}")
-            except Denied:
-                return
-            except NotFound as error:
+            if not self._client.has_namespace(self.namespace):
                 raise StoreError(
                     f"Nomad has no namespace '{self.namespace}'",
                     hint="check --vars-namespace and --namespace; `nomad namespace list` shows those there are",
                     code="store-namespace-missing",
-                ) from error
+                )
 
     def _where(self) -> dict[str, str]:
         return {"namespace": self.namespace}

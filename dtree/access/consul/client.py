@@ -7,7 +7,6 @@ What of py-consul is mended here, and why it is used at all, tells docs/adr/0013
 from __future__ import annotations
 
 import base64
-import random
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -19,7 +18,8 @@ from dtree.access.addresses import is_loopback
 from dtree.access.answers import clean
 from dtree.access.consul.answers import not_consul, refusal_of, rule, with_doing
 from dtree.access.consul.connection import PARTY, PORT, Connection
-from dtree.errors import StoreChanged, StoreError, StoreUnreachable
+from dtree.access.retries import ask_again
+from dtree.errors import DtreeError, StoreChanged, StoreError, StoreUnreachable
 
 __all__ = ["MOST_OPERATIONS", "MOST_REQUEST_BYTES", "MOST_VALUE_BYTES", "ConsulClient", "Entry", "Operation", "Tree"]
 
@@ -33,8 +33,6 @@ MOST_VALUE_BYTES: Final = 512 * 1024
 _CONNECT_S: Final = 5.0
 _READ_S: Final = 20.0
 _PATIENCE_S: Final = 20.0
-_FIRST_PAUSE_S: Final = 0.2
-_LONGEST_PAUSE_S: Final = 5.0
 _PASSING: Final = ("consul-no-leader", "consul-unavailable")
 _WHERE: Final = "--consul-addr or CONSUL_HTTP_ADDR"
 
@@ -164,18 +162,14 @@ class ConsulClient:
             self._consul.http.session.close()
 
     def _try(self, ask: Callable[[], Any], doing: str, needed: str, patience_s: float) -> Any:  # noqa: ANN401 - JSON
-        give_up_s = self.now_s() + patience_s
-        pause_s = _FIRST_PAUSE_S
-        while True:
-            try:
-                return self._once(ask)
-            except StoreError as error:
-                is_lost = isinstance(error, StoreUnreachable) and self._answered and error.error_code == StoreUnreachable.code
-                passes = is_lost or error.error_code in _PASSING
-                if not passes or self.now_s() + pause_s > give_up_s:
-                    raise with_doing(error, doing, needed) from error
-            self._pause(pause_s * random.uniform(0.75, 1.25))  # noqa: S311 - jitter, not a secret
-            pause_s = min(pause_s * 2, _LONGEST_PAUSE_S)
+        def passes(error: DtreeError) -> bool:
+            is_lost = isinstance(error, StoreUnreachable) and self._answered and error.error_code == StoreUnreachable.code
+            return is_lost or error.error_code in _PASSING
+
+        try:
+            return ask_again(lambda: self._once(ask), passes=passes, patience_s=patience_s, now_s=self.now_s, pause=self._pause)
+        except StoreError as error:
+            raise with_doing(error, doing, needed) from error
 
     def _once(self, ask: Callable[[], Any]) -> Any:  # noqa: ANN401 - JSON
         from consul import ConsulException

@@ -5,10 +5,9 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass, field
 from typing import Final
-from urllib.parse import urlsplit
 
-from dtree.access import tls
-from dtree.access.addresses import without_secrets
+from dtree.access import http, tls
+from dtree.access.addresses import is_http, without_secrets
 from dtree.errors import StoreError, StoreUnreachable
 
 __all__ = ["CONSISTENCIES", "DEFAULT_ADDRESS", "PARTY", "PORT", "Connection"]
@@ -95,8 +94,7 @@ class Connection:
             raise _bad(f"--consul-consistency is '{self.consistency}'", f"give one of {', '.join(CONSISTENCIES)}")
         if self.login and ":" not in self.login:
             raise _bad("CONSUL_HTTP_AUTH has no colon", "write it as user:password")
-        # They would not fit a header, and the library's error for that quotes them.
-        if not self.token.isascii() or any(char.isspace() or not char.isprintable() for char in self.token):
+        if not http.is_token(self.token):
             hint = "check CONSUL_HTTP_TOKEN, --consul-token-file or --consul-token: one token, nothing else"
             raise _bad("Consul's ACL token holds characters that no token has", hint)
         for what, name in (("datacenter", self.datacenter), ("namespace", self.namespace), ("partition", self.partition)):
@@ -110,10 +108,4 @@ def _bad(problem: str, hint: str) -> StoreError:
 
 
 def _is_address(url: str) -> bool:
-    try:
-        parts = urlsplit(url)
-        if parts.scheme == "unix":
-            return parts.path.startswith("/") and not parts.netloc
-        return parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0 and not re.search(r"\s", url)
-    except ValueError:  # a port that is no number, half an IPv6 address
-        return False
+    return is_http(url) or re.match("unix:///", url, re.IGNORECASE) is not None
