@@ -6,8 +6,8 @@ import json
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any, Final, TypeVar
 
+from dtree.access.at_once import do_all
 from dtree.access.refusals import diagnostics
-from dtree.clock import do_all
 from dtree.errors import DeclarationError, Fault, Invalid, Place
 from dtree.health import has_failed
 from dtree.job_text import decode_job

@@ -11,18 +11,16 @@ if nobody has written it since it was seen, so that a write that is under way ke
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Final, TypeVar
+from typing import Final
 
+from dtree.access.at_once import do_all
 from dtree.errors import Conflict
 from dtree.store import Changes, Option, Revision, Snapshot, Store, StoreChanged, StoreError, StoreFileMissing, StoreUnreachable, Text
 from dtree_stores import variables_layout as layout
 from dtree_stores.paths import DEPFILES, find_depfile, is_hidden, new_depfile, parts_of
 from dtree_stores.variables_client import Variable, Variables
-
-T = TypeVar("T")
-R = TypeVar("R")
 
 _PREFIX: Final = re.compile(r"[A-Za-z0-9_~/-]+")
 _LONGEST_PREFIX: Final = 128 - len("/files/") - 32
@@ -145,7 +143,7 @@ class VariablesSnapshot(Snapshot):
         if (index := self._variables.read(self._index)) and index.index != self._state.index:
             raise self._was_changed()  # told before anything of this lies about
         new = [name for name in packed.shards if name not in self._state.shards]
-        _at_once(lambda name: self._variables.write(self._shard(name), packed.shards[name]), new)
+        do_all(lambda name: self._variables.write(self._shard(name), packed.shards[name]), new, at_once=_AT_ONCE)
         self._swap(packed)
         left = self._sweep(packed)
         return f"all at once, by compare-and-set of variable {self._index}{left}"
@@ -219,7 +217,7 @@ class VariablesSnapshot(Snapshot):
             needed = {*map(self._shard, packed.shards), *replaced}
             abandoned = {one.path: one.index for one in listed if one.path not in needed and newest_ns - one.written_ns > _ABANDONED_NS}
             doomed = {**replaced, **{path: index for path, index in abandoned.items() if layout.SHARD.fullmatch(path.rpartition("/")[2])}}
-            _at_once(lambda path: self._variables.remove(path, expected_index=doomed[path]), sorted(doomed))
+            do_all(lambda path: self._variables.remove(path, expected_index=doomed[path]), sorted(doomed), at_once=_AT_ONCE)
         except StoreError as error:
             return f"; what it replaced could not all be removed: {error.problem} ({error.hint})"
         return ""
@@ -267,7 +265,8 @@ def _read(variables: Variables) -> _State:
             raise _damaged(_shard(variables.prefix, missed), "it is not there, though the index names it")
         seen = index.index
         names = _names(index, variables.prefix)
-        shards = dict(zip(names, _at_once(lambda name: variables.read(_shard(variables.prefix, name)), names), strict=True))
+        read = do_all(lambda name: variables.read(_shard(variables.prefix, name)), names, at_once=_AT_ONCE)
+        shards = dict(zip(names, read, strict=True))
         missed = next((name for name, shard in shards.items() if shard is None), "")
         if not missed:
             return _state(index, {name: shard for name, shard in shards.items() if shard}, variables.prefix)
@@ -300,11 +299,3 @@ def _damaged(path: str, why: str) -> StoreError:
         hint="write the store anew: `nomad var purge` its index, then `nomad-dtree push`",
         code="store-damaged",
     )
-
-
-def _at_once(act: Callable[[T], R], what: Iterable[T]) -> list[R]:
-    """Do it for all, several at once; the first failure ends it, and what had not begun is not begun."""
-    from concurrent.futures import ThreadPoolExecutor
-
-    with ThreadPoolExecutor(_AT_ONCE) as pool:
-        return [*pool.map(act, what)]

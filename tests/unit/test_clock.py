@@ -7,7 +7,7 @@ from itertools import islice
 
 import pytest
 
-from dtree.clock import SystemClock, do_all
+from dtree.clock import SystemClock
 from tests.fakes.clock import FakeClock
 
 
@@ -108,36 +108,3 @@ def test_the_fake_clock_tells_a_busy_loop() -> None:
     looks = iter(lambda: inbox.get(0.0), "an item that never comes")
     with pytest.raises(AssertionError, match="busy"):
         list(islice(looks, 10_000))
-
-
-def test_work_done_some_at_once_keeps_the_order_of_its_items() -> None:
-    first = threading.Event()
-
-    def work(number: int) -> int:
-        if number == 0:
-            first.wait()
-        else:
-            first.set()
-        return number * number
-
-    assert do_all(work, range(20), at_once=4) == [number * number for number in range(20)]
-
-
-def test_of_several_failures_the_first_in_order_is_raised() -> None:
-    second = threading.Event()
-
-    def work(number: int) -> int:
-        if number == 1:
-            second.wait()
-            raise ValueError(number)
-        if number == 2:
-            second.set()
-            raise ValueError(number)
-        return number
-
-    with pytest.raises(ValueError, match=r"^1$"):
-        do_all(work, range(9), at_once=3)
-
-
-def test_no_items_are_no_work() -> None:
-    assert do_all(lambda item: item, [], at_once=4) == []
