@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Mapping, Sequence
 from itertools import cycle
 from pathlib import Path
@@ -13,6 +12,7 @@ from dtree.store import Changes, Option, Revision, Snapshot, Store, StoreError, 
 from dtree_stores.consul_places import Places, below, find_places, is_file
 from dtree_stores.consul_reading import read_trees
 from dtree_stores.consul_writing import operations_of, write
+from dtree_stores.paths import digest_of
 
 _QUERY_S: Final = 60.0
 """Longest blocking query: one with the index of a cluster that was restored meanwhile would not be answered before its end."""
@@ -126,13 +126,9 @@ class ConsulSnapshot(Snapshot):
     @property
     def revision(self) -> Revision:
         """Digest of all files below the root, and the index at which one of them was last changed."""
-        digest = hashlib.sha256()
-        for key in self._keys:
-            name, data = key.removeprefix(self._places.root).encode(), self._entries[key].value
-            digest.update(b"%d:%s%d:" % (len(name), name, len(data)))
-            digest.update(data)
+        digest = digest_of((key.removeprefix(self._places.root).encode(), self._entries[key].value) for key in self._keys)
         index = max((entry.index for entry in self._entries.values()), default=0)
-        return Revision(f"sha256:{digest.hexdigest()}", f"index {index}, sha256:{digest.hexdigest()[:12]}")
+        return Revision(f"sha256:{digest}", f"index {index}, sha256:{digest[:12]}")
 
     def write(self, changes: Changes) -> str:
         """Write to Consul: in one transaction where it takes that much. Effects: changes keys."""

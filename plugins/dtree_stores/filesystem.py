@@ -15,7 +15,6 @@ missing when it is read; its jobs are then those in the folder `jobs`, so that n
 
 from __future__ import annotations
 
-import hashlib
 import os
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -26,7 +25,7 @@ from typing import Literal
 from dtree.store import Changes, Option, Revision, Snapshot, Store, StoreChanged, StoreError, StoreFileMissing, Text
 from dtree_stores.folder import read_bytes, resolve, scan, unreadable
 from dtree_stores.git_commit import commit_of
-from dtree_stores.paths import DEPFILES, find_depfile, new_depfile, no_depfile, parts_of
+from dtree_stores.paths import DEPFILES, digest_of, find_depfile, new_depfile, no_depfile, parts_of
 
 _Key = tuple[Literal["depfile", "job", "file"], str]
 """What was asked for: kind and path."""
@@ -181,16 +180,11 @@ class FilesystemSnapshot(Snapshot):
     @property
     def revision(self) -> Revision:
         """Digest of all that was read so far, and the commit that holds exactly that. Effects: runs git."""
-        digest = hashlib.sha256()
-        for (kind, path), (_, text) in sorted(self._read.items()):
-            name = f"{kind}:{path or Path(text.path).name}"
-            framed = name.encode(errors="surrogateescape")
-            digest.update(b"%d:%s%d:" % (len(framed), framed, len(text.data)))
-            digest.update(text.data)
+        named = ((f"{kind}:{path or Path(text.path).name}", text.data) for (kind, path), (_, text) in sorted(self._read.items()))
+        digest = digest_of((name.encode(errors="surrogateescape"), data) for name, data in named)
         files = {path: text.data for path, text in self._read.values()}
         commit = commit_of(files, self._places.root)
-        label = commit[:12] if commit else f"sha256:{digest.hexdigest()[:12]}"
-        return Revision(f"sha256:{digest.hexdigest()}", label)
+        return Revision(f"sha256:{digest}", commit[:12] if commit else f"sha256:{digest[:12]}")
 
     def write(self, changes: Changes) -> str:
         """Write file by file, each at once: jobs and other files, then the dependency file, then what is removed. Effects: writes files.

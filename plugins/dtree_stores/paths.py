@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+import hashlib
+from collections.abc import Collection, Iterable
 from typing import Final
 
 from dtree.store import StoreError, StoreFileMissing
@@ -37,6 +38,15 @@ def parts_of(path: str, root: object) -> tuple[str, ...]:
 def is_hidden(name: str) -> bool:
     """Whether a file or folder of that name is no job file: hidden, or an editor's backup."""
     return name.startswith((".", "#")) or name.endswith(_BACKUPS)
+
+
+def digest_of(files: Iterable[tuple[bytes, bytes]]) -> str:
+    """Return the SHA-256 of files, each a name and its content, in the order given, as hex."""
+    digest = hashlib.sha256()
+    for name, data in files:
+        digest.update(b"%d:%s%d:" % (len(name), name, len(data)))
+        digest.update(data)
+    return digest.hexdigest()
 
 
 def find_depfile(root: object, present: Collection[str], *, hint: str, choose: str) -> str:

@@ -24,6 +24,8 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Final
 
+from dtree_stores import paths
+
 LIMIT_BYTES: Final = 64 * 1024
 """Names and values of a Variable's items together. Source: Nomad's Variables, and what it answers to one byte more."""
 
@@ -123,12 +125,7 @@ def name_of(shard: Items) -> str:
 
 def digest_of(files: Mapping[str, bytes]) -> str:
     """Return the SHA-256 of all files, with their paths, as hex."""
-    digest = hashlib.sha256()
-    for path, data in sorted(files.items()):
-        name = path.encode(errors="surrogatepass")
-        digest.update(b"%d:%s%d:" % (len(name), name, len(data)))
-        digest.update(data)
-    return digest.hexdigest()
+    return paths.digest_of((path.encode(errors="surrogatepass"), data) for path, data in sorted(files.items()))
 
 
 def _items(path: str, data: bytes) -> Iterator[tuple[str, str]]:
