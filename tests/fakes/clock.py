@@ -26,6 +26,7 @@ class FakeClock:
         self._number = 0
         self._current: _Worker | None = None
         self.most_workers = 0
+        self.pauses: list[float] = []
         self._workers = 0
 
     def now_s(self) -> float:
@@ -50,6 +51,7 @@ class FakeClock:
 
     def pause(self, duration_s: float) -> None:
         """Let time pass for the caller: everybody else goes on meanwhile."""
+        self.pauses.append(duration_s)
         worker = self._current
         if worker is not None:
             self.after(duration_s, lambda: self._resume(worker))

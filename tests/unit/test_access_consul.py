@@ -4,10 +4,7 @@ from __future__ import annotations
 
 import base64
 import json
-import threading
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 from urllib.parse import parse_qsl, urlsplit
 
@@ -15,94 +12,29 @@ import pytest
 
 from dtree.access.consul import Connection, ConsulClient, Entry, Operation, rule
 from dtree.errors import StoreChanged, StoreError, StoreUnreachable
+from tests.fakes.clock import FakeClock
+from tests.fakes.http_server import ScriptedServer, scripted
 
 TOKEN = "3f6a1c55-0000-4000-8000-a-secret"
 ROW = {"Key": "shop/a", "Value": base64.b64encode(b"\x00x").decode(), "ModifyIndex": 7, "Flags": 0}
 
 
-@dataclass
-class Consul:
-    """Answers each request with the next of `answers`, the last one for ever; remembers what it was asked."""
-
-    address: str = ""
-    answers: list[tuple[int, str]] = field(default_factory=lambda: [(200, json.dumps([ROW]))])
-    named: dict[str, str] = field(default_factory=lambda: {"X-Consul-Index": "9", "X-Consul-Default-ACL-Policy": "allow"})
-    asked: list[tuple[str, str]] = field(default_factory=list)
-    headers: list[dict[str, str]] = field(default_factory=list)
-    bodies: list[bytes] = field(default_factory=list)
-
-    def says(self, *answers: tuple[int, str]) -> None:
-        self.answers[:] = answers
-
-    def next(self) -> tuple[int, str]:
-        return self.answers.pop(0) if len(self.answers) > 1 else self.answers[0]
+@pytest.fixture
+def consul() -> Iterator[ScriptedServer]:
+    with scripted((200, json.dumps([ROW])), {"X-Consul-Index": "9", "X-Consul-Default-ACL-Policy": "allow"}) as server:
+        yield server
 
 
 @pytest.fixture
-def consul() -> Iterator[Consul]:
-    fake = Consul()
-
-    class Handler(BaseHTTPRequestHandler):
-        protocol_version = "HTTP/1.1"
-
-        def answer(self) -> None:
-            fake.bodies.append(self.rfile.read(int(self.headers.get("Content-Length") or 0)))
-            fake.asked.append((self.command, self.path))
-            fake.headers.append(dict(self.headers))
-            status, body = fake.next()
-            if status == 0:
-                self.close_connection = True
-                return
-            self.send_response(status)
-            for name, value in fake.named.items():
-                self.send_header(name, value)
-            self.send_header("Content-Length", str(len(body.encode())))
-            if status == 302:
-                self.send_header("Location", f"{fake.address}/elsewhere")
-            self.end_headers()
-            self.wfile.write(body.encode())
-
-        do_GET = do_PUT = answer  # noqa: N815 - the base class's names
-
-        def log_message(self, format: str, *args: object) -> None:  # noqa: A002 - the base class's name
-            pass
-
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    server.daemon_threads = True
-    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
-    thread.start()
-    fake.address = f"http://127.0.0.1:{server.server_port}"
-    yield fake
-    server.shutdown()
-    thread.join()
-    server.server_close()
-
-
-class Time:
-    """A clock that is moved on by whoever pauses."""
-
-    def __init__(self) -> None:
-        self.seconds = 0.0
-        self.pauses: list[float] = []
-
-    def now_s(self) -> float:
-        return self.seconds
-
-    def pause(self, duration_s: float) -> None:
-        self.pauses.append(duration_s)
-        self.seconds += duration_s
-
-
-@pytest.fixture
-def time() -> Time:
-    return Time()
+def time() -> FakeClock:
+    return FakeClock()
 
 
 Make = Callable[..., ConsulClient]
 
 
 @pytest.fixture
-def client_of(consul: Consul, time: Time) -> Iterator[Make]:
+def client_of(consul: ScriptedServer, time: FakeClock) -> Iterator[Make]:
     """Make a client with further settings; closed afterwards."""
     made: list[ConsulClient] = []
 
@@ -133,7 +65,7 @@ def query(target: str) -> dict[str, str]:
 
 
 def test_the_token_travels_in_a_header_of_every_request_and_nowhere_else(
-    consul: Consul, client_of: Make, monkeypatch: pytest.MonkeyPatch
+    consul: ScriptedServer, client_of: Make, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     # py-consul would take this one instead, and send none with a transaction.
     monkeypatch.setenv("CONSUL_HTTP_TOKEN", "another")
@@ -150,7 +82,7 @@ def test_the_token_travels_in_a_header_of_every_request_and_nowhere_else(
 
 
 def test_without_a_token_none_is_sent_even_if_the_environment_has_one(
-    consul: Consul, client_of: Make, monkeypatch: pytest.MonkeyPatch
+    consul: ScriptedServer, client_of: Make, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("CONSUL_HTTP_TOKEN", "another")
     client_of(token="").get("shop/a")
@@ -164,7 +96,7 @@ def test_pyconsuls_own_reading_of_the_environment_does_not_matter(client_of: Mak
     assert client_of().get("shop/a") == Entry(b"\x00x", 7)
 
 
-def test_the_datacenter_and_the_consistency_are_asked_for(consul: Consul, client_of: Make) -> None:
+def test_the_datacenter_and_the_consistency_are_asked_for(consul: ScriptedServer, client_of: Make) -> None:
     client = client_of(datacenter="east", consistency="stale")
     client.tree("shop/")
     client.tree("shop/", consistency="consistent")
@@ -175,17 +107,17 @@ def test_the_datacenter_and_the_consistency_are_asked_for(consul: Consul, client
     assert third == {"dc": "east"}
 
 
-def test_keys_are_quoted(consul: Consul, client_of: Make) -> None:
+def test_keys_are_quoted(consul: ScriptedServer, client_of: Make) -> None:
     client_of().get("shop/caf\xe9 100%?#&")
     assert consul.asked[0][1] == "/v1/kv/shop/caf%C3%A9%20100%25%3F%23%26"
 
 
-def test_a_standing_query_sends_its_index_and_how_long_it_waits(consul: Consul, client_of: Make) -> None:
+def test_a_standing_query_sends_its_index_and_how_long_it_waits(consul: ScriptedServer, client_of: Make) -> None:
     assert client_of().tree("shop/", index=5, wait_s=1.5).index == 9
     assert query(consul.asked[0][1]) == {"recurse": "1", "index": "5", "wait": "1500ms"}
 
 
-def test_a_transaction_names_the_index_of_each_key(consul: Consul, client_of: Make) -> None:
+def test_a_transaction_names_the_index_of_each_key(consul: ScriptedServer, client_of: Make) -> None:
     client_of().transact([Operation("shop/a", b"\xff", 7), Operation("shop/new", b"", 0), Operation("shop/old", None, 3)], below="shop/")
     assert consul.asked == [("PUT", "/v1/txn")]
     assert json.loads(consul.bodies[0]) == [
@@ -195,7 +127,7 @@ def test_a_transaction_names_the_index_of_each_key(consul: Consul, client_of: Ma
     ]
 
 
-def test_a_login_is_for_what_stands_before_consul(consul: Consul, client_of: Make) -> None:
+def test_a_login_is_for_what_stands_before_consul(consul: ScriptedServer, client_of: Make) -> None:
     client_of(login="me:pass:word").get("shop/a")
     assert consul.headers[0]["Authorization"] == "Basic " + base64.b64encode(b"me:pass:word").decode()
 
@@ -203,7 +135,7 @@ def test_a_login_is_for_what_stands_before_consul(consul: Consul, client_of: Mak
 # -- what is answered --------------------------------------------------------------------------------------------------
 
 
-def test_a_key_is_its_bytes_and_its_index(consul: Consul, client_of: Make) -> None:
+def test_a_key_is_its_bytes_and_its_index(consul: ScriptedServer, client_of: Make) -> None:
     client = client_of()
     assert client.get("shop/a") == Entry(b"\x00x", 7)
     consul.says((200, json.dumps([{**ROW, "Value": None}])))
@@ -213,7 +145,7 @@ def test_a_key_is_its_bytes_and_its_index(consul: Consul, client_of: Make) -> No
     assert client.tree("shop/").entries == {}
 
 
-def test_a_tree_tells_whether_it_is_whole(consul: Consul, client_of: Make) -> None:
+def test_a_tree_tells_whether_it_is_whole(consul: ScriptedServer, client_of: Make) -> None:
     tree = client_of().tree("shop/")
     assert (tree.entries, tree.is_filtered, tree.denies) == ({"shop/a": Entry(b"\x00x", 7)}, False, False)
     consul.named |= {"X-Consul-Results-Filtered-By-ACLs": "true", "X-Consul-Default-ACL-Policy": "deny"}
@@ -246,7 +178,7 @@ def test_a_tree_tells_whether_it_is_whole(consul: Consul, client_of: Make) -> No
     ],
 )
 def test_a_refusal_is_told_by_its_status_and_its_text_and_not_tried_again(
-    consul: Consul, client_of: Make, time: Time, status: int, text: str, code: str, words: str
+    consul: ScriptedServer, client_of: Make, time: FakeClock, status: int, text: str, code: str, words: str
 ) -> None:
     if "html" in text:
         consul.named.clear()
@@ -268,7 +200,7 @@ def test_a_refusal_is_told_by_its_status_and_its_text_and_not_tried_again(
     ],
 )
 def test_trouble_that_passes_is_tried_again_for_a_while(
-    consul: Consul, client_of: Make, time: Time, status: int, text: str, code: str
+    consul: ScriptedServer, client_of: Make, time: FakeClock, status: int, text: str, code: str
 ) -> None:
     consul.says((status, text), (status, text), (200, json.dumps([ROW])))
     assert client_of().get("shop/a") == Entry(b"\x00x", 7)
@@ -279,13 +211,15 @@ def test_trouble_that_passes_is_tried_again_for_a_while(
     assert 15 < sum(time.pauses) < 25
 
 
-def test_a_standing_query_is_not_tried_for_longer_than_it_would_have_waited(consul: Consul, client_of: Make, time: Time) -> None:
+def test_a_standing_query_is_not_tried_for_longer_than_it_would_have_waited(
+    consul: ScriptedServer, client_of: Make, time: FakeClock
+) -> None:
     consul.says((500, "No cluster leader"))
     error_of(lambda: client_of().tree("shop/", index=5, wait_s=1.0))
     assert sum(time.pauses) <= 1.0
 
 
-def test_a_broken_connection_is_tried_again_only_once_consul_had_answered(consul: Consul, client_of: Make, time: Time) -> None:
+def test_a_broken_connection_is_tried_again_only_once_consul_had_answered(consul: ScriptedServer, client_of: Make, time: FakeClock) -> None:
     consul.says((0, ""))
     assert error_of(lambda: client_of().get("shop/a")).error_code == "store-unreachable"
     assert time.pauses == []
@@ -305,7 +239,9 @@ def test_a_broken_connection_is_tried_again_only_once_consul_had_answered(consul
         ("nothing of the kind", StoreError, "nothing of the kind"),
     ],
 )
-def test_a_transaction_that_fails_says_why(consul: Consul, client_of: Make, errors: object, kind: type[StoreError], words: str) -> None:
+def test_a_transaction_that_fails_says_why(
+    consul: ScriptedServer, client_of: Make, errors: object, kind: type[StoreError], words: str
+) -> None:
     consul.says((409, json.dumps({"Results": None, "Errors": errors})))
     error = error_of(lambda: client_of().transact([Operation("shop/a", b"", 0)], below="shop/"))
     assert type(error) is kind
@@ -314,7 +250,7 @@ def test_a_transaction_that_fails_says_why(consul: Consul, client_of: Make, erro
         assert error.hint == f"the token needs the rule {rule('shop/', 'write')}"
 
 
-def test_a_key_that_was_changed_is_no_success(consul: Consul, client_of: Make) -> None:
+def test_a_key_that_was_changed_is_no_success(consul: ScriptedServer, client_of: Make) -> None:
     consul.says((200, "false"))
     assert isinstance(error_of(lambda: client_of().put(Operation("shop/a", b"", 1), below="shop/")), StoreChanged)
 

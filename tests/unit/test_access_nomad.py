@@ -6,8 +6,6 @@ import json
 import socket
 import threading
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 from urllib.parse import parse_qsl, urlsplit
 
@@ -15,86 +13,24 @@ import pytest
 
 from dtree.access.nomad import Connection, NomadClient
 from dtree.errors import ClusterError, Conflict, Denied, Invalid, NotFound, Unavailable, Unreachable
+from tests.fakes.clock import FakeClock
+from tests.fakes.http_server import ScriptedServer, scripted
 
 TOKEN = "3f6a1c55-0000-4000-8000-a-secret"
 
 
-@dataclass
-class Nomad:
-    """Answers each request with the next of `answers`, the last one for ever; remembers what it was asked."""
-
-    address: str = ""
-    answers: list[tuple[int, str]] = field(default_factory=lambda: [(200, "{}")])
-    asked: list[tuple[str, str]] = field(default_factory=list)
-    headers: list[dict[str, str]] = field(default_factory=list)
-
-    def says(self, *answers: tuple[int, str]) -> None:
-        self.answers[:] = answers
-
-    def next(self) -> tuple[int, str]:
-        return self.answers.pop(0) if len(self.answers) > 1 else self.answers[0]
+@pytest.fixture
+def nomad() -> Iterator[ScriptedServer]:
+    with scripted((200, "{}"), {"X-Nomad-Index": "7"}) as server:
+        yield server
 
 
 @pytest.fixture
-def nomad() -> Iterator[Nomad]:
-    fake = Nomad()
-
-    class Handler(BaseHTTPRequestHandler):
-        protocol_version = "HTTP/1.1"
-
-        def answer(self) -> None:
-            self.rfile.read(int(self.headers.get("Content-Length") or 0))
-            fake.asked.append((self.command, self.path))
-            fake.headers.append(dict(self.headers))
-            status, body = fake.next()
-            if status == 0:
-                self.close_connection = True
-                return
-            self.send_response(status)
-            self.send_header("X-Nomad-Index", "7")
-            self.send_header("Content-Length", str(len(body.encode())))
-            if status == 302:
-                self.send_header("Location", f"{fake.address}/elsewhere")
-            self.end_headers()
-            self.wfile.write(body.encode())
-
-        do_GET = do_POST = do_DELETE = answer  # noqa: N815 - the base class's names
-
-        def log_message(self, format: str, *args: object) -> None:  # noqa: A002 - the base class's name
-            pass
-
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    server.daemon_threads = True
-    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
-    thread.start()
-    fake.address = f"http://127.0.0.1:{server.server_port}"
-    yield fake
-    server.shutdown()
-    thread.join()
-    server.server_close()
+def time() -> FakeClock:
+    return FakeClock()
 
 
-class Time:
-    """A clock that is moved on by whoever pauses."""
-
-    def __init__(self) -> None:
-        self.seconds = 0.0
-        self.pauses: list[float] = []
-
-    def now_s(self) -> float:
-        return self.seconds
-
-    def pause(self, duration_s: float) -> None:
-        self.pauses.append(duration_s)
-        self.seconds += duration_s
-
-
-@pytest.fixture
-def time() -> Time:
-    return Time()
-
-
-def client_of(nomad: Nomad, time: Time, **connection: Any) -> NomadClient:
+def client_of(nomad: ScriptedServer, time: FakeClock, **connection: Any) -> NomadClient:
     return NomadClient(Connection(**{"address": nomad.address, "token": TOKEN, **connection}), now_s=time.now_s, pause=time.pause)
 
 
@@ -109,7 +45,7 @@ def error_of(call: Callable[[], object]) -> ClusterError:
 # -- what is sent ------------------------------------------------------------------------------------------------------
 
 
-def test_path_namespace_region_and_token_are_sent_as_they_should(nomad: Nomad, time: Time) -> None:
+def test_path_namespace_region_and_token_are_sent_as_they_should(nomad: ScriptedServer, time: FakeClock) -> None:
     client = client_of(nomad, time, namespace="mine", region="north")
     client.call("get", "job", "a b/c%2F", "allocations")
     client.call("get", "jobs", params={"namespace": "*"})
@@ -120,18 +56,18 @@ def test_path_namespace_region_and_token_are_sent_as_they_should(nomad: Nomad, t
     assert nomad.headers[0]["X-Nomad-Token"] == TOKEN
 
 
-def test_without_a_token_none_is_sent(nomad: Nomad, time: Time) -> None:
+def test_without_a_token_none_is_sent(nomad: ScriptedServer, time: FakeClock) -> None:
     client_of(nomad, time, token="").call("get", "jobs")
     assert "X-Nomad-Token" not in nomad.headers[0]
 
 
-def test_parameters_of_the_caller_are_left_alone(nomad: Nomad, time: Time) -> None:
+def test_parameters_of_the_caller_are_left_alone(nomad: ScriptedServer, time: FakeClock) -> None:
     params = {"prefix": "x"}
     client_of(nomad, time, namespace="mine").call("get", "jobs", params=params)
     assert params == {"prefix": "x"}
 
 
-def test_a_standing_query_sends_its_index_and_returns_the_new_one(nomad: Nomad, time: Time) -> None:
+def test_a_standing_query_sends_its_index_and_returns_the_new_one(nomad: ScriptedServer, time: FakeClock) -> None:
     nomad.says((200, "[1]"))
     client = client_of(nomad, time)
     assert client.blocking("allocations", params={}, index=0, wait_s=30.0) == (7, [1])
@@ -139,7 +75,7 @@ def test_a_standing_query_sends_its_index_and_returns_the_new_one(nomad: Nomad, 
     assert [dict(parse_qsl(urlsplit(target).query)) for _, target in nomad.asked] == [{}, {"index": "5", "wait": "30000ms"}]
 
 
-def test_an_empty_answer_is_none(nomad: Nomad, time: Time) -> None:
+def test_an_empty_answer_is_none(nomad: ScriptedServer, time: FakeClock) -> None:
     nomad.says((200, ""))
     assert client_of(nomad, time).call("get", "jobs") is None
 
@@ -163,7 +99,7 @@ def test_an_empty_answer_is_none(nomad: Nomad, time: Time) -> None:
     ],
 )
 def test_an_answer_that_another_try_would_not_change_is_told_at_once(
-    nomad: Nomad, time: Time, status: int, text: str, kind: type[ClusterError], words: str
+    nomad: ScriptedServer, time: FakeClock, status: int, text: str, kind: type[ClusterError], words: str
 ) -> None:
     nomad.says((status, text))
     error = error_of(lambda: client_of(nomad, time).call("get", "job", "x", doing="reading job 'x'"))
@@ -186,7 +122,7 @@ def test_an_answer_that_another_try_would_not_change_is_told_at_once(
         (504, "gateway timeout"),
     ],
 )
-def test_what_passes_is_tried_again_for_half_a_minute(nomad: Nomad, time: Time, status: int, text: str) -> None:
+def test_what_passes_is_tried_again_for_half_a_minute(nomad: ScriptedServer, time: FakeClock, status: int, text: str) -> None:
     nomad.says((status, text), (status, text), (status, text), (200, "[1]"))
     client = client_of(nomad, time)
     assert client.call("get", "jobs") == [1]
@@ -198,21 +134,21 @@ def test_what_passes_is_tried_again_for_half_a_minute(nomad: Nomad, time: Time, 
     assert max(time.pauses) <= 5.0 * 1.25
 
 
-def test_a_connection_that_breaks_after_nomad_had_answered_is_tried_again(nomad: Nomad, time: Time) -> None:
+def test_a_connection_that_breaks_after_nomad_had_answered_is_tried_again(nomad: ScriptedServer, time: FakeClock) -> None:
     client = client_of(nomad, time)
     client.call("get", "jobs")
     nomad.says((0, ""), (0, ""), (200, "[1]"))
     assert client.call("get", "jobs") == [1]
 
 
-def test_a_connection_that_breaks_at_the_very_first_try_is_told(nomad: Nomad, time: Time) -> None:
+def test_a_connection_that_breaks_at_the_very_first_try_is_told(nomad: ScriptedServer, time: FakeClock) -> None:
     nomad.says((0, ""))
     error = error_of(lambda: client_of(nomad, time).call("get", "jobs"))
     assert type(error) is Unreachable
     assert time.pauses == []
 
 
-def test_a_standing_query_is_never_tried_again(nomad: Nomad, time: Time) -> None:
+def test_a_standing_query_is_never_tried_again(nomad: ScriptedServer, time: FakeClock) -> None:
     nomad.says((500, "No cluster leader"))
     error = error_of(lambda: client_of(nomad, time).blocking("allocations", params={}, index=3, wait_s=30.0))
     assert type(error) is Unavailable
@@ -234,7 +170,7 @@ def test_a_standing_query_is_never_tried_again(nomad: Nomad, time: Time) -> None
     ],
 )
 def test_a_denial_names_the_capability(
-    nomad: Nomad, time: Time, method: str, parts: Sequence[str], params: dict[str, str], capability: str
+    nomad: ScriptedServer, time: FakeClock, method: str, parts: Sequence[str], params: dict[str, str], capability: str
 ) -> None:
     nomad.says((403, "Permission denied"))
     error = error_of(lambda: client_of(nomad, time).call(method, *parts, params=params))
@@ -253,19 +189,19 @@ def test_a_denial_names_the_capability(
         (302, "", "it sends us elsewhere"),
     ],
 )
-def test_what_is_not_nomad_is_told_so(nomad: Nomad, time: Time, status: int, body: str, why: str) -> None:
+def test_what_is_not_nomad_is_told_so(nomad: ScriptedServer, time: FakeClock, status: int, body: str, why: str) -> None:
     nomad.says((status, body))
     error = error_of(lambda: client_of(nomad, time).call("post", "jobs", "parse", kind=dict))
     assert error.problem == f"what answers at {nomad.address} is not Nomad: {why}"
 
 
-def test_a_redirect_does_not_take_the_token_along(nomad: Nomad, time: Time) -> None:
+def test_a_redirect_does_not_take_the_token_along(nomad: ScriptedServer, time: FakeClock) -> None:
     nomad.says((302, ""))
     error_of(lambda: client_of(nomad, time).call("get", "jobs"))
     assert [path for _, path in nomad.asked] == ["/v1/jobs"]
 
 
-def test_escape_sequences_in_an_answer_are_taken_out(nomad: Nomad, time: Time) -> None:
+def test_escape_sequences_in_an_answer_are_taken_out(nomad: ScriptedServer, time: FakeClock) -> None:
     nomad.says((400, "bad \x1b[31mjob\x07"))
     assert "\x1b" not in error_of(lambda: client_of(nomad, time).call("get", "jobs")).problem
 
@@ -289,12 +225,12 @@ def test_an_address_is_mended(address: str, url: str) -> None:
 @pytest.mark.parametrize(
     "address", ["", "http://", "ftp://nomad", "http://nomad:port", "http://[::1", "http://a b", "https://:4646", "://x"]
 )
-def test_what_is_no_address_is_told_before_anything_is_sent(time: Time, address: str) -> None:
+def test_what_is_no_address_is_told_before_anything_is_sent(time: FakeClock, address: str) -> None:
     error = error_of(lambda: NomadClient(Connection(address=address), now_s=time.now_s, pause=time.pause))
     assert error.error_code == "bad-address"
 
 
-def test_a_password_in_the_address_is_not_shown(time: Time) -> None:
+def test_a_password_in_the_address_is_not_shown(time: FakeClock) -> None:
     client = NomadClient(Connection(address="http://me:hunter2@127.0.0.1:1"), now_s=time.now_s, pause=time.pause)
     error = error_of(lambda: client.call("get", "jobs"))
     assert error.problem == "nothing listens at http://127.0.0.1:1"
@@ -302,7 +238,7 @@ def test_a_password_in_the_address_is_not_shown(time: Time) -> None:
 
 
 @pytest.mark.parametrize("token", ["two\nlines", "a b", "schl\u00fcssel", "nul\x00"])
-def test_a_token_that_no_header_can_carry_is_not_quoted(time: Time, token: str) -> None:
+def test_a_token_that_no_header_can_carry_is_not_quoted(time: FakeClock, token: str) -> None:
     error = error_of(lambda: NomadClient(Connection(token=token), now_s=time.now_s, pause=time.pause))
     assert type(error) is Denied
     assert token not in str(error)
@@ -312,7 +248,7 @@ def test_a_connection_does_not_show_its_token() -> None:
     assert TOKEN not in repr(Connection(token=TOKEN))
 
 
-def test_one_client_serves_many_threads(nomad: Nomad, time: Time) -> None:
+def test_one_client_serves_many_threads(nomad: ScriptedServer, time: FakeClock) -> None:
     nomad.says((200, json.dumps({"ok": True})))
     client = client_of(nomad, time)
     answers: list[Any] = []
@@ -331,7 +267,9 @@ def closed_port() -> Iterator[int]:
         yield held.getsockname()[1]
 
 
-def test_no_proxy_stands_between_us_and_this_machine(nomad: Nomad, time: Time, closed_port: int, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_no_proxy_stands_between_us_and_this_machine(
+    nomad: ScriptedServer, time: FakeClock, closed_port: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setenv("HTTP_PROXY", f"http://127.0.0.1:{closed_port}")
     monkeypatch.setenv("http_proxy", f"http://127.0.0.1:{closed_port}")
     nomad.says((200, "[]"))
@@ -339,7 +277,7 @@ def test_no_proxy_stands_between_us_and_this_machine(nomad: Nomad, time: Time, c
 
 
 def test_a_proxy_that_does_not_answer_is_named_and_nomad_is_not_blamed(
-    nomad: Nomad, time: Time, closed_port: int, monkeypatch: pytest.MonkeyPatch
+    nomad: ScriptedServer, time: FakeClock, closed_port: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("http_proxy", f"http://u:SECRET@127.0.0.1:{closed_port}")
     monkeypatch.delenv("no_proxy", raising=False)
