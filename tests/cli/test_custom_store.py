@@ -3,32 +3,19 @@
 from __future__ import annotations
 
 import ast
-import re
 import shlex
-import subprocess
-import threading
 from collections.abc import Iterator
-from functools import partial
-from http.server import HTTPServer, SimpleHTTPRequestHandler
 from pathlib import Path
-from typing import Any
 
 import pytest
 
 from tests.cli.installed import Site
 from tests.docs.pages import ROOT, commands, fences
+from tests.fakes.file_server import EXAMPLE, list_files, serve_files
 
-EXAMPLE = ROOT / "examples" / "custom-store"
 PAGE = ROOT / "docs" / "how-to" / "write-a-store.md"
 
 LONGEST = 60
-
-
-class Quiet(SimpleHTTPRequestHandler):
-    """Python's own server of files."""
-
-    def log_message(self, *_: Any) -> None:
-        """Print nothing."""
 
 
 @pytest.fixture
@@ -51,21 +38,11 @@ def shop(tmp_path: Path) -> Path:
     return folder
 
 
-def list_files(folder: Path) -> None:
-    """Write SHA256SUMS by the command that the example's README gives."""
-    (command,) = re.findall(r"^    (find .*)$", (EXAMPLE / "README.md").read_text(), re.MULTILINE)
-    subprocess.run(["bash", "-c", command], cwd=folder, check=True)
-
-
 @pytest.fixture
 def web(shop: Path) -> Iterator[str]:
     """Address of a web server of these files."""
-    with HTTPServer(("127.0.0.1", 0), partial(Quiet, directory=str(shop))) as server:
-        thread = threading.Thread(target=partial(server.serve_forever, poll_interval=0.05))
-        thread.start()
-        yield f"http://127.0.0.1:{server.server_port}"
-        server.shutdown()
-        thread.join()
+    with serve_files(shop) as address:
+        yield address
 
 
 @pytest.mark.parametrize("name", ["dtree_http.py", "pyproject.toml", "test_dtree_http.py"])

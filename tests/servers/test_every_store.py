@@ -4,13 +4,8 @@ from __future__ import annotations
 
 import json
 import os
-import re
 import shutil
-import subprocess
-import threading
 from collections.abc import Iterator, Mapping
-from functools import partial
-from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
@@ -18,20 +13,13 @@ import pytest
 
 from tests.cli.installed import Site
 from tests.docs.pages import ROOT
+from tests.fakes.file_server import EXAMPLE, list_files, serve_files
 from tests.fakes.repositories import commit_files, git, make_repository
 from tests.servers.consul_agent import ConsulAgent
 from tests.servers.eventually import eventually
 from tests.servers.scenario import Scenario
 
 JOBS = ("postgres", "postgres_setup", "api", "nginx")
-HTTP_STORE = ROOT / "examples" / "custom-store"
-
-
-class Files(SimpleHTTPRequestHandler):
-    """Python's own server of files, silent."""
-
-    def log_message(self, *_: Any) -> None:
-        """Print nothing."""
 
 
 @pytest.fixture
@@ -49,12 +37,8 @@ def seed(scenario: Scenario) -> Scenario:
 @pytest.fixture
 def web(scenario: Scenario) -> Iterator[str]:
     """Address of a web server of the folder."""
-    with ThreadingHTTPServer(("127.0.0.1", 0), partial(Files, directory=str(scenario.folder))) as server:
-        thread = threading.Thread(target=partial(server.serve_forever, poll_interval=0.05))
-        thread.start()
-        yield f"http://127.0.0.1:{server.server_port}"
-        server.shutdown()
-        thread.join()
+    with serve_files(scenario.folder) as address:
+        yield address
 
 
 def submitted(scenario: Scenario) -> dict[str, bytes]:
@@ -76,9 +60,8 @@ def test_from_every_store_nomad_gets_the_same_bytes(
 ) -> None:
     elsewhere = tmp_path_factory.mktemp("elsewhere")
     place = seed.prefix.removesuffix("-")
-    listing = re.findall(r"^    (find .*)$", (HTTP_STORE / "README.md").read_text(), re.MULTILINE)[0]
-    subprocess.run(["bash", "-c", listing], cwd=seed.folder, check=True)
-    Site(elsewhere / "site").install(HTTP_STORE)
+    list_files(seed.folder)
+    Site(elsewhere / "site").install(EXAMPLE)
     env = {"PYTHONPATH": os.pathsep.join([str(elsewhere / "site"), str(ROOT)]), "XDG_CACHE_HOME": str(elsewhere / "cache")}
     at: dict[str, list[str]] = {
         "filesystem": ["--fs-root", str(seed.folder)],
