@@ -22,7 +22,7 @@ from dtree.demo.api import Api, ApiError, Tls
 from dtree.demo.leftovers import end_processes, unmount_below
 from dtree.errors import DemoError
 
-__all__ = ["Agent"]
+__all__ = ["Agent", "free_ports"]
 
 _PORT_TRIES = 3
 _LOG_LINES = 15
@@ -153,7 +153,7 @@ class Agent:
         for name in ("tmp", "allocs", "state"):
             (self.folder / name).mkdir()
             (self.folder / name).chmod(0o711)
-        ports = _free_ports(3)
+        ports = free_ports(3)
         self.address = f"{'https' if self._tls is not None else 'http'}://127.0.0.1:{ports[0]}"
         self.token = ""
         self.api = Api(self.address, tls=self._tls)
@@ -279,6 +279,15 @@ class Agent:
             process.wait()
 
 
+def free_ports(count: int) -> list[int]:
+    """Return free ports. All are held until the last is found, so that no two are the same."""
+    with ExitStack() as held:
+        sockets = [held.enter_context(socket.socket()) for _ in range(count)]
+        for free in sockets:
+            free.bind(("127.0.0.1", 0))
+        return [int(free.getsockname()[1]) for free in sockets]
+
+
 def _new_folder() -> Path:
     """Make a temporary folder; in /tmp where TMPDIR is so long that Nomad could name no socket below it, and would start no task."""
     folder = Path(tempfile.mkdtemp(prefix="dtree-nomad-")).resolve()
@@ -286,15 +295,6 @@ def _new_folder() -> Path:
         return folder
     folder.rmdir()
     return Path(tempfile.mkdtemp(prefix="dtree-nomad-", dir="/tmp")).resolve()
-
-
-def _free_ports(count: int) -> list[int]:
-    """Return free ports. All are held until the last is found, so that no two are the same."""
-    with ExitStack() as held:
-        sockets = [held.enter_context(socket.socket()) for _ in range(count)]
-        for free in sockets:
-            free.bind(("127.0.0.1", 0))
-        return [int(free.getsockname()[1]) for free in sockets]
 
 
 @contextmanager

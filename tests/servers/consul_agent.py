@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import json
 import shutil
-import socket
 import ssl
 import subprocess
 import tempfile
 import time
 from collections.abc import Mapping
-from contextlib import ExitStack, suppress
+from contextlib import suppress
 from http.client import HTTPConnection, HTTPException, HTTPSConnection
 from pathlib import Path
 from types import TracebackType
@@ -18,6 +17,7 @@ from typing import Any, Final, Self
 from urllib.parse import quote, urlsplit
 from uuid import uuid4
 
+from dtree.demo.agent import free_ports
 from dtree.demo.api import Tls
 from dtree.demo.binary import Program
 
@@ -163,7 +163,7 @@ class ConsulAgent:
         shutil.rmtree(self.folder / "data")
 
     def _configure(self) -> None:
-        http, serf, server = _free_ports(3)
+        http, serf, server = free_ports(3)
         self.address = f"{'http' if self._tls is None else 'https'}://127.0.0.1:{http}"
         self.api = ConsulApi(self.address, token=self.token, tls=self._tls)
         closed = dict.fromkeys(("http", "https", "dns", "grpc", "grpc_tls", "serf_wan"), -1)
@@ -198,12 +198,3 @@ class ConsulAgent:
             return bool(leader) and self.api.call("PUT", "/v1/kv/ready", b"") is True
         except OSError:
             return False
-
-
-def _free_ports(count: int) -> list[int]:
-    """Return free ports. All are held until the last is found, so that no two are the same."""
-    with ExitStack() as held:
-        sockets = [held.enter_context(socket.socket()) for _ in range(count)]
-        for free in sockets:
-            free.bind(("127.0.0.1", 0))
-        return [int(free.getsockname()[1]) for free in sockets]
