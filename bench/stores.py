@@ -15,6 +15,7 @@ from bench.figures import Figure, Section
 from bench.processes import program, run
 from dtree.demo.agent import Agent
 from dtree.demo.binary import find_program
+from tests.fakes.repositories import git, make_repository
 from tests.servers.consul_agent import CONSUL, ConsulAgent
 
 _JOBS: Final = 1000
@@ -116,20 +117,21 @@ def _large_repository(folder: Path) -> Iterator[Figure]:
 
 
 def _commit(folder: Path) -> None:
-    for arguments in (["init", "-q"], ["add", "-A"], ["commit", "-qm", "jobs"], ["tag", "v1"]):
-        _git(folder, *arguments)
+    make_repository(folder)
+    for arguments in (["add", "-A"], ["commit", "-qm", "jobs"], ["tag", "v1"]):
+        git(folder, *arguments)
 
 
 def _fast_import(folder: Path) -> None:
     """Put many files and commits on top, and a tag `v1` on the last."""
-    _git(folder, "tag", "-d", "v1")
+    git(folder, "tag", "-d", "v1")
     with subprocess.Popen(["git", "fast-import", "--quiet"], cwd=folder, stdin=subprocess.PIPE) as importer:
         assert importer.stdin is not None
         importer.stdin.writelines(_history())
         importer.stdin.close()
     if importer.returncode:
         raise RuntimeError(f"git fast-import ended with {importer.returncode}")
-    _git(folder, "tag", "v1", "refs/heads/large")
+    git(folder, "tag", "v1", "refs/heads/large")
 
 
 def _history() -> Iterator[bytes]:
@@ -152,8 +154,3 @@ def _file(path: str, text: str) -> bytes:
 
 def _data(text: str) -> bytes:
     return f"data {len(text)}\n{text}\n".encode()
-
-
-def _git(folder: Path, *arguments: str) -> None:
-    who = ["-c", "user.name=bench", "-c", "user.email=bench@example.com"]
-    subprocess.run(["git", *who, *arguments], cwd=folder, check=True, capture_output=True)
