@@ -4,18 +4,27 @@ from __future__ import annotations
 
 import os
 import socket
-from typing import TYPE_CHECKING, Any, Final, Literal
+from typing import TYPE_CHECKING, Any, Final, Literal, TypeVar
 from urllib.parse import unquote, urlsplit
 
 from dtree.access.addresses import is_loopback, masked, without_secrets
 from dtree.access.answers import clean
+from dtree.access.tls import Party, tls_trouble
+from dtree.errors import DtreeError
 
 if TYPE_CHECKING:
     from requests import Session
 
-__all__ = ["Trouble", "innermost", "is_token", "open_session", "proxy_of", "trouble_of", "trusted"]
+__all__ = ["CONNECT_S", "innermost", "is_token", "no_way_to", "open_session", "trouble_of", "trusted", "wants_https"]
 
-Trouble = Literal["proxy", "tls", "sent-elsewhere", "slow", "unknown-host", "refused", "no-contact", "not-http", "broken"]
+CONNECT_S: Final = 5.0
+"""Longest wait for a connection."""
+
+Failure = TypeVar("Failure", bound=DtreeError)
+
+_NoWay = Literal["proxy", "tls", "unknown-host", "refused", "no-contact"]
+"""Why there is no connection."""
+_Trouble = _NoWay | Literal["sent-elsewhere", "slow", "not-http", "broken"]
 """Why there was no answer; `broken` is what none of the others is."""
 
 _CONNECTIONS: Final = 32
@@ -37,6 +46,9 @@ def open_session(url: str, *, server_name: str = "", skip_verify: bool = False) 
     # Left to itself requests looks for proxies and a netrc at every call, and would let an environment variable replace `verify`.
     session.trust_env = False
     session.proxies = _proxies(url)
+    if _is_here(url):
+        # An agent of this machine would spend more time on compressing than the way takes.
+        session.headers["Accept-Encoding"] = "identity"
 
     class NamedAdapter(requests.adapters.HTTPAdapter):
         """Asks for, and checks the certificate against, a name that is not the address's."""
@@ -70,7 +82,7 @@ def trusted(*, ca_file: str, ca_path: str, skip_verify: bool) -> bool | str:
     return ca_file or ca_path or os.environ.get("REQUESTS_CA_BUNDLE") or True
 
 
-def trouble_of(error: object, url: str, *, answered: bool) -> Trouble:
+def trouble_of(error: object, url: str, *, answered: bool) -> _Trouble:
     """Tell why there was no answer.
 
     Args:
@@ -80,7 +92,7 @@ def trouble_of(error: object, url: str, *, answered: bool) -> Trouble:
     from requests import exceptions
 
     text = str(error)
-    if proxy_of(url) and isinstance(error, exceptions.ProxyError | exceptions.ConnectTimeout):
+    if _proxy_of(url) and isinstance(error, exceptions.ProxyError | exceptions.ConnectTimeout):
         return "proxy"
     # A server that wants a client's certificate may hang up without a word.
     if isinstance(error, exceptions.SSLError) or (url.startswith("https://") and not answered and "Connection aborted" in text):
@@ -98,11 +110,36 @@ def trouble_of(error: object, url: str, *, answered: bool) -> Trouble:
     return "not-http" if "BadStatusLine" in text or "illegal status line" in text else "broken"
 
 
-def proxy_of(url: str) -> str:
-    """Return the proxy on the way to an address as it may be shown, "" for none."""
-    import requests
+def no_way_to(url: str, trouble: _NoWay, error: object, *, has_certificate: bool, party: Party[Failure]) -> Failure:
+    """Say why there is no connection to a server.
 
-    return without_secrets(requests.utils.select_proxy(url, _proxies(url)) or "")
+    Args:
+        error: the exception of requests.
+        has_certificate: we show a client certificate.
+        party: whose server it is.
+    """
+    shown = without_secrets(url)
+    match trouble:
+        case "tls":
+            why, hint = tls_trouble(clean(str(error)), url=shown, has_certificate=has_certificate, party=party)
+            return party.error(f"no trust between us and {shown}: {why}", hint=hint, code=party.code)
+        case "proxy":
+            problem = f"the proxy {_proxy_of(url)}, on the way to {shown}, does not answer"
+            hint = "check HTTP_PROXY and HTTPS_PROXY; a host that NO_PROXY names is asked directly"
+            return party.error(problem, notes=[innermost(error)], hint=hint)
+        case "unknown-host":
+            return party.error(f"the host of {shown} is not known", hint=f"check {party.address}")
+        case "refused":
+            hint = f"is the agent up? {party.address} says where ({party.port} is {party.server}'s port)"
+            return party.error(f"nothing listens at {shown}", hint=hint)
+        case "no-contact":
+            return party.error(f"{shown} did not answer within {CONNECT_S:g} s", hint=f"check {party.address}, and the firewall")
+
+
+def wants_https(shown: str, party: Party[Failure]) -> Failure:
+    """Say that a server was spoken to without TLS, which it wants."""
+    secure = shown.replace("http://", "https://", 1)
+    return party.error(f"what listens at {shown} wants https", hint=f"use {secure}", code=party.code)
 
 
 def innermost(error: object) -> str:
@@ -112,12 +149,22 @@ def innermost(error: object) -> str:
     return masked(clean(str(error)))[:200]
 
 
+def _proxy_of(url: str) -> str:
+    """Return the proxy on the way to an address as it may be shown, "" for none."""
+    import requests
+
+    return without_secrets(requests.utils.select_proxy(url, _proxies(url)) or "")
+
+
 def _proxies(url: str) -> dict[str, str]:
     """Return the environment's proxies for the address; like HashiCorp's own clients, none to this machine itself."""
     import requests
 
-    is_here = urlsplit(url).scheme == "unix" or is_loopback(url)
-    return {} if is_here else dict(requests.utils.get_environ_proxies(url))
+    return {} if _is_here(url) else dict(requests.utils.get_environ_proxies(url))
+
+
+def _is_here(url: str) -> bool:
+    return urlsplit(url).scheme == "unix" or is_loopback(url)
 
 
 def _mount_socket(session: Session, path: str) -> None:

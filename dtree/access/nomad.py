@@ -14,13 +14,12 @@ from urllib.parse import quote
 
 from dtree.access import http, tls
 from dtree.access.addresses import is_http, without_secrets
-from dtree.access.answers import Response, capability, clean, decode_json, is_page, not_nomad, refusal_of, with_doing
+from dtree.access.answers import Response, capability, decode_json, is_page, not_nomad, refusal_of, with_doing
 from dtree.access.retries import ask_again
 from dtree.errors import ClusterError, Denied, NotFound, Unavailable, Unreachable
 
 DEFAULT_ADDRESS: Final = "http://127.0.0.1:4646"
 
-_CONNECT_S: Final = 5.0
 _READ_S: Final = 60.0
 _RETRY_FOR_S: Final = 30.0
 
@@ -102,7 +101,7 @@ class NomadClient:
 
         Effects: one request to Nomad, or several tries of it.
         """
-        response = self._try(method, parts, params, body, doing, (_CONNECT_S, _READ_S))
+        response = self._try(method, parts, params, body, doing, (http.CONNECT_S, _READ_S))
         return decode_json(response, doing, self.connection.shown, kind)
 
     def has_namespace(self, name: str) -> bool:
@@ -117,7 +116,7 @@ class NomadClient:
 
     def text(self, *parts: str, params: Mapping[str, str] | None = None, doing: str = "") -> str:
         """GET an endpoint that answers with plain text. Effects: as `call`."""
-        return self._try("get", parts, params, None, doing, (_CONNECT_S, _READ_S)).content.decode(errors="replace")
+        return self._try("get", parts, params, None, doing, (http.CONNECT_S, _READ_S)).content.decode(errors="replace")
 
     def blocking(self, *parts: str, params: Mapping[str, str], index: int, wait_s: float, doing: str = "") -> tuple[int, Any]:
         """Ask a blocking query once, without retries: who stands in a loop knows best.
@@ -130,7 +129,7 @@ class NomadClient:
             (the new index, the decoded JSON).
         """
         asked = {**params, "index": str(max(index, 1)), "wait": f"{max(wait_s * 1000, 1):.0f}ms"} if index else dict(params)
-        response = self._once("get", parts, asked, None, (_CONNECT_S, wait_s * 17 / 16 + 10))
+        response = self._once("get", parts, asked, None, (http.CONNECT_S, wait_s * 17 / 16 + 10))
         return int(response.headers.get("X-Nomad-Index") or 0), decode_json(response, doing, self.connection.shown, object)
 
     def _try(
@@ -175,8 +174,7 @@ class NomadClient:
 
     def _refusal(self, response: Response, method: str, parts: tuple[str, ...], params: Mapping[str, str]) -> ClusterError:
         if "HTTP request to an HTTPS server" in response.text:
-            secure = self.connection.shown.replace("http://", "https://", 1)
-            return Unreachable(f"what listens at {self.connection.shown} wants https", hint=f"use {secure}", code=tls.CODE)
+            return http.wants_https(self.connection.shown, tls.NOMAD)
         if response.status_code < 500 and response.status_code != 429 and is_page(response):  # noqa: PLR2004 - HTTP
             return not_nomad(self.connection.shown, f"it answers with a web page ({response.status_code})")
         refusal = refusal_of(response)
@@ -187,37 +185,21 @@ class NomadClient:
         return refusal
 
     def _unreachable(self, error: object) -> ClusterError:
-        url = self.connection.shown
-        notes: list[str] = []
-        match http.trouble_of(error, self.connection.url, answered=self._answered):
+        known, url = self.connection, self.connection.shown
+        match http.trouble_of(error, known.url, answered=self._answered):
             case "sent-elsewhere":
                 return not_nomad(url, "it sends us elsewhere")
             case "slow":
                 return Unavailable(f"Nomad at {url} took too long to answer", hint="is the agent overloaded, or without a leader?")
-            case "tls":
-                why, hint = tls.tls_trouble(clean(str(error)), url=url, has_certificate=bool(self.connection.client_cert))
-                return Unreachable(f"no trust between us and {url}: {why}", hint=hint, code=tls.CODE)
-            case "proxy":
-                notes = [http.innermost(error)]
-                problem = f"the proxy {http.proxy_of(self.connection.url)}, on the way to {url}, does not answer"
-                hint = "check HTTP_PROXY and HTTPS_PROXY; a host that NO_PROXY names is asked directly"
-            case "unknown-host":
-                problem, hint = f"the host of {url} is not known", "check --server-addr or NOMAD_ADDR"
-            case "refused":
-                problem = f"nothing listens at {url}"
-                hint = "is the agent up? --server-addr or NOMAD_ADDR says where (4646 is Nomad's port)"
-            case "no-contact":
-                problem = f"{url} did not answer within {_CONNECT_S:g} s"
-                hint = "check --server-addr or NOMAD_ADDR, and the firewall"
             case "not-http":
-                problem = f"what listens at {url} does not speak plain HTTP"
                 hint = "does it want https://? is it Nomad's HTTP port (4646)?"
-            case _:
-                notes = [http.innermost(error)]
-                problem = f"the connection to Nomad at {url} broke"
-                known = self._answered or url.startswith("https")
-                hint = "is the agent up and reachable?" if known else "is that Nomad? does it want https://?"
-        return Unreachable(problem, notes=notes, hint=hint)
+                return Unreachable(f"what listens at {url} does not speak plain HTTP", hint=hint)
+            case "broken":
+                is_nomad = self._answered or url.startswith("https")
+                hint = "is the agent up and reachable?" if is_nomad else "is that Nomad? does it want https://?"
+                return Unreachable(f"the connection to Nomad at {url} broke", notes=[http.innermost(error)], hint=hint)
+            case trouble:
+                return http.no_way_to(known.url, trouble, error, has_certificate=bool(known.client_cert), party=tls.NOMAD)
 
     @cached_property
     def _requester(self) -> Any:  # noqa: ANN401 - a class that can only be made once python-nomad is imported

@@ -6,33 +6,37 @@ import os
 import re
 import ssl
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, Generic, TypeVar
 
 from dtree.errors import DtreeError, Unreachable
 
-__all__ = ["CODE", "NOMAD", "Party", "check_files", "tls_trouble"]
+__all__ = ["NOMAD", "Party", "check_files", "tls_trouble"]
 
-CODE: Final = "nomad-tls"
-"""Code of every error about Nomad's certificates."""
+_Error_co = TypeVar("_Error_co", bound=DtreeError, covariant=True)
 
 
 @dataclass(frozen=True, slots=True)
-class Party:
-    """Whose certificates they are: the words and the error that messages about them are made of.
+class Party(Generic[_Error_co]):
+    """Whose server and whose certificates they are: the words and the error that messages about the way to it are made of.
 
     Attributes:
         server: its name.
+        address: what says where it is: option and variable.
+        port: where it listens unless somebody says otherwise.
         ca_file, ca_path, cert_file, key_file, server_name: the setting as a user would name it: option, variable in brackets.
-        error, code: what is raised.
+        error: what is raised.
+        code: of an error about its certificates.
     """
 
     server: str
+    address: str
+    port: int
     ca_file: str
     ca_path: str
     cert_file: str
     key_file: str
     server_name: str
-    error: type[DtreeError]
+    error: type[_Error_co]
     code: str
 
     @property
@@ -43,13 +47,15 @@ class Party:
 
 NOMAD: Final = Party(
     server="Nomad",
+    address="--server-addr or NOMAD_ADDR",
+    port=4646,
     ca_file="--root-ca-file (NOMAD_CACERT)",
     ca_path="--root-ca-path (NOMAD_CAPATH)",
     cert_file="--cert-file (NOMAD_CLIENT_CERT)",
     key_file="--key-file (NOMAD_CLIENT_KEY)",
     server_name="--tls-server-name (NOMAD_TLS_SERVER_NAME)",
     error=Unreachable,
-    code=CODE,
+    code="nomad-tls",
 )
 
 _VERIFY_REASON: Final = re.compile(r"certificate verify failed: ([^(]+?) \(_ssl")
@@ -59,7 +65,7 @@ _REFUSED_OURS: Final = re.compile(
 )
 
 
-def check_files(*, ca_file: str, ca_path: str, cert_file: str, key_file: str, party: Party = NOMAD) -> None:
+def check_files(*, ca_file: str, ca_path: str, cert_file: str, key_file: str, party: Party[DtreeError] = NOMAD) -> None:
     """See that the files are there and hold what they should; "" for one that is not given.
 
     Left to requests, a wrong file is an error of OpenSSL that names no file.
@@ -88,7 +94,7 @@ def check_files(*, ca_file: str, ca_path: str, cert_file: str, key_file: str, pa
         )
 
 
-def tls_trouble(text: str, *, url: str, has_certificate: bool, party: Party = NOMAD) -> tuple[str, str]:
+def tls_trouble(text: str, *, url: str, has_certificate: bool, party: Party[DtreeError] = NOMAD) -> tuple[str, str]:
     """Turn an error of OpenSSL into words.
 
     Args:

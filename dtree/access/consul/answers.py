@@ -7,11 +7,12 @@ import re
 from typing import Final
 
 from dtree.access.answers import clean
+from dtree.access.consul.connection import PARTY
+from dtree.access.http import wants_https
 from dtree.errors import StoreChanged, StoreError, StoreUnreachable
 
 __all__ = ["not_consul", "refusal_of", "rule", "with_doing"]
 
-_HINT: Final = "check --consul-addr or CONSUL_HTTP_ADDR"
 _NO_LEADER: Final = re.compile(r"No cluster leader|leadership lost|node is not the leader|not ready to serve", re.IGNORECASE)
 _TRANSIENT: Final = re.compile(
     r"rpc error|EOF$|connection (refused|reset)|i/o timeout|Timeout enqueuing|server is shutting down|raft is already shutdown",
@@ -45,8 +46,7 @@ def refusal_of(status: int, body: str, shown: str) -> StoreError | None:
     if status == 409:  # noqa: PLR2004 - HTTP
         return _of_transaction(body)
     if "HTTP request to an HTTPS server" in text:
-        secure = shown.replace("http://", "https://", 1)
-        return StoreUnreachable(f"what listens at {shown} wants https", hint=f"use {secure}", code="consul-tls")
+        return wants_https(shown, PARTY)
     if _NO_LEADER.search(text):
         hint = "`consul operator raft list-peers` shows the servers; most of them have to be up"
         return StoreUnreachable(f"the Consul cluster at {shown} has no leader", hint=hint, code="consul-no-leader")
@@ -60,7 +60,7 @@ def refusal_of(status: int, body: str, shown: str) -> StoreError | None:
 
 def not_consul(shown: str, why: str) -> StoreUnreachable:
     """Say that something else than Consul answers."""
-    return StoreUnreachable(f"what answers at {shown} is not Consul: {why}", hint=_HINT)
+    return StoreUnreachable(f"what answers at {shown} is not Consul: {why}", hint=f"check {PARTY.address}")
 
 
 def with_doing(error: StoreError, doing: str, needed: str) -> StoreError:

@@ -13,9 +13,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, Final
 
-from dtree.access import http, tls
-from dtree.access.addresses import is_loopback
-from dtree.access.answers import clean
+from dtree.access import http
 from dtree.access.consul.answers import not_consul, refusal_of, rule, with_doing
 from dtree.access.consul.connection import PARTY, PORT, Connection
 from dtree.access.retries import ask_again
@@ -30,11 +28,9 @@ MOST_REQUEST_BYTES: Final = 512 * 1024
 MOST_VALUE_BYTES: Final = 512 * 1024
 """Of one key. Source: Consul's `kv_max_value_size`, unless a server sets another."""
 
-_CONNECT_S: Final = 5.0
 _READ_S: Final = 20.0
 _PATIENCE_S: Final = 20.0
 _PASSING: Final = ("consul-no-leader", "consul-unavailable")
-_WHERE: Final = "--consul-addr or CONSUL_HTTP_ADDR"
 
 
 @dataclass(frozen=True, slots=True)
@@ -188,30 +184,18 @@ class ConsulClient:
         return answer
 
     def _no_answer(self, error: OSError) -> StoreError:
-        url, text = self.connection.shown, clean(str(error))
-        notes, code, hint = [http.innermost(error)], StoreUnreachable.code, f"check {_WHERE}"
-        match http.trouble_of(error, self.connection.url, answered=self._answered):
+        known, url = self.connection, self.connection.shown
+        match http.trouble_of(error, known.url, answered=self._answered):
             case "sent-elsewhere":
                 return not_consul(url, "it sends us elsewhere")
-            case "tls":
-                why, hint = tls.tls_trouble(text, url=url, has_certificate=bool(self.connection.client_cert), party=PARTY)
-                problem, notes, code = f"no trust between us and {url}: {why}", [], PARTY.code
             case "slow":
-                problem, notes, code = f"Consul at {url} took too long to answer", [], "consul-unavailable"
                 hint = "is the agent overloaded, or without a leader?"
-            case "proxy":
-                problem = f"the proxy {http.proxy_of(self.connection.url)}, on the way to {url}, does not answer"
-                hint = "check HTTP_PROXY and HTTPS_PROXY; a host that NO_PROXY names is asked directly"
-            case "unknown-host":
-                problem, notes = f"the host of {url} is not known", []
-            case "refused":
-                problem, notes = f"nothing listens at {url}", []
-                hint = f"is the agent up? {_WHERE} says where ({PORT} is Consul's port)"
-            case "no-contact":
-                problem, notes, hint = f"{url} did not answer within {_CONNECT_S:g} s", [], f"check {_WHERE}, and the firewall"
-            case _:
-                problem, hint = f"the connection to Consul at {url} broke", f"is that Consul's HTTP port ({PORT})? does it want https://?"
-        return StoreUnreachable(problem, notes=notes, hint=hint, code=code)
+                return StoreUnreachable(f"Consul at {url} took too long to answer", hint=hint, code="consul-unavailable")
+            case "not-http" | "broken":
+                hint = f"is that Consul's HTTP port ({PORT})? does it want https://?"
+                return StoreUnreachable(f"the connection to Consul at {url} broke", notes=[http.innermost(error)], hint=hint)
+            case trouble:
+                return http.no_way_to(known.url, trouble, error, has_certificate=bool(known.client_cert), party=PARTY)
 
     @cached_property
     def _consul(self) -> Any:  # noqa: ANN401 - a class that can only be made once py-consul is imported
@@ -222,9 +206,6 @@ class ConsulClient:
         session.auth = tuple(known.login.split(":", 1)) if known.login else None  # type: ignore[assignment] # two: it has a colon
         named = {"X-Consul-Token": known.token, "X-Consul-Namespace": known.namespace, "X-Consul-Partition": known.partition}
         session.headers.update({name: value for name, value in named.items() if value})
-        if known.url.startswith("unix:") or is_loopback(known.url):
-            # The agent of this machine would spend more time on compressing than the way takes.
-            session.headers["Accept-Encoding"] = "identity"
 
         class MendedHttp(HTTPClient):  # type: ignore[misc] # py-consul's types have gaps
             def uri(self, path: str, params: Any = None) -> Any:  # noqa: ANN401 - py-consul's
@@ -233,7 +214,7 @@ class ConsulClient:
                 return super().uri(path, [*(params or ()), *where])
 
             def timeout(self, params: Any) -> Any:  # noqa: ANN401 - py-consul's
-                return _CONNECT_S, super().timeout(params)
+                return http.CONNECT_S, super().timeout(params)
 
             def get(self, callback: Any, *args: Any, **kwargs: Any) -> Any:  # noqa: ANN401 - py-consul's
                 return super().get(_judged(callback, known.shown), *args, **kwargs)

@@ -20,6 +20,8 @@ _NAME: Final = re.compile(r"[\w.-]*", re.ASCII)
 
 PARTY: Final = tls.Party(
     server="Consul",
+    address="--consul-addr or CONSUL_HTTP_ADDR",
+    port=PORT,
     ca_file="--consul-ca-file (CONSUL_CACERT)",
     ca_path="--consul-ca-path (CONSUL_CAPATH)",
     cert_file="--consul-client-cert (CONSUL_CLIENT_CERT)",
