@@ -15,7 +15,7 @@ from typing import Final
 
 from dtree import diagnose, evidence, progress
 from dtree.evidence import SETTLE_S, Awaited
-from dtree.model import CheckResult, Condition, FailureKind, JobSnapshot, Placement
+from dtree.model import DEFAULT_NAMESPACE, CheckResult, Condition, FailureKind, JobSnapshot, Placement
 from dtree.tally import Case
 
 __all__ = [
@@ -311,7 +311,7 @@ def _awaits_promotion(case: Case) -> Verdict | None:
     # Source: Nomad promotes by itself only if all groups say auto_promote.
     if all(item.auto_promote for item in groups.values()) or any(held[name] < item.desired_canaries for name, item in groups.items()):
         return None
-    namespace = "" if case.snapshot.ref.namespace == "default" else f"-namespace={case.snapshot.ref.namespace} "
+    namespace = "" if case.snapshot.ref.namespace == DEFAULT_NAMESPACE else f"-namespace={case.snapshot.ref.namespace} "
     return Broken(
         "awaiting-promotion",
         f"{_many(len(canaries), 'healthy canary', 'healthy canaries')} of version {deployment.version} "

@@ -9,9 +9,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any, Literal, Protocol
+from typing import Any, Final, Literal, Protocol
 
 from dtree.errors import Place
+
+DEFAULT_NAMESPACE: Final = "default"
+"""Where Nomad puts what names no namespace."""
 
 Spec = Mapping[str, Any]
 """A job as Nomad's parse endpoint gives it: JSON, untouched."""
@@ -105,7 +108,7 @@ class JobRef:
     region: str = ""
 
     def __str__(self) -> str:
-        return self.id if self.namespace == "default" else f"{self.id} (namespace {self.namespace})"
+        return self.id if self.namespace == DEFAULT_NAMESPACE else f"{self.id} (namespace {self.namespace})"
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,7 +11,7 @@ from dtree.access.refusals import diagnostics
 from dtree.errors import DeclarationError, Fault, Invalid, Place
 from dtree.health import has_failed
 from dtree.job_text import decode_job
-from dtree.model import Entry, JobRef, JobSnapshot, RenderedJob, Spec
+from dtree.model import DEFAULT_NAMESPACE, Entry, JobRef, JobSnapshot, RenderedJob, Spec
 from dtree.plan import ObservedJob
 from dtree.ports import Cluster
 from dtree.store import Text
@@ -27,7 +27,6 @@ _HINTS: Final = (
     ("requires Nomad Enterprise", "take it out of the job file; this Nomad is the community edition"),
 )
 """By words in what Nomad says."""
-_DEFAULT_NAMESPACE: Final = "default"
 
 _TEMPLATE: Final = "[[ "
 _TEMPLATE_HINT: Final = "templates ([[ ]]) are not supported yet"
@@ -51,7 +50,7 @@ def parse_jobs(
     Effects: reads Nomad.
     """
     jobs, faults = _all_of(
-        sorted(texts), lambda name: _parse(name, texts[name], entries[name].namespace or namespace or _DEFAULT_NAMESPACE, cluster)
+        sorted(texts), lambda name: _parse(name, texts[name], entries[name].namespace or namespace or DEFAULT_NAMESPACE, cluster)
     )
     same = _same_ids(jobs.values())
     return {name: job for name, job in jobs.items() if name not in same}, dict(sorted({**faults, **same}.items()))
@@ -89,7 +88,7 @@ def read_stored(jobs: Mapping[str, RenderedJob], cluster: Cluster, *, children: 
 def missing_namespaces(jobs: Mapping[str, RenderedJob], observed: Mapping[str, ObservedJob], cluster: Cluster) -> dict[str, Fault]:
     """Return, by name, what is wrong with jobs whose namespace does not exist: Nomad's lists are just empty there. Effects: reads Nomad."""
     unseen = {name: job for name, job in jobs.items() if observed[name].snapshot.job is None}
-    asked = sorted({job.ref.namespace for job in unseen.values()} - {_DEFAULT_NAMESPACE})
+    asked = sorted({job.ref.namespace for job in unseen.values()} - {DEFAULT_NAMESPACE})
     gone = [namespace for namespace in asked if not cluster.has_namespace(namespace)]
     return {
         name: Fault(

@@ -17,6 +17,7 @@ from dtree.access.addresses import is_http, without_secrets
 from dtree.access.answers import Response, capability, decode_json, is_page, not_nomad, refusal_of, with_doing
 from dtree.access.retries import ask_again
 from dtree.errors import ClusterError, Denied, NotFound, Unavailable, Unreachable
+from dtree.model import DEFAULT_NAMESPACE
 
 DEFAULT_ADDRESS: Final = "http://127.0.0.1:4646"
 
@@ -179,7 +180,7 @@ class NomadClient:
             return not_nomad(self.connection.shown, f"it answers with a web page ({response.status_code})")
         refusal = refusal_of(response)
         if isinstance(refusal, Denied):
-            namespace = params.get("namespace") or self.connection.namespace or "default"
+            namespace = params.get("namespace") or self.connection.namespace or DEFAULT_NAMESPACE
             given = "the token has to exist and" if self.connection.token else "give a token (NOMAD_TOKEN, --token-file), which has to"
             refusal.hint = f"{given} have the capability {capability(method, parts)} in namespace '{namespace}'"
         return refusal

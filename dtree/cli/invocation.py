@@ -22,8 +22,6 @@ if TYPE_CHECKING:
     from dtree.store import Snapshot, Store
     from dtree.views.style import Look
 
-_DEFAULT_NAMESPACE = "default"
-
 
 class Invocation:
     """One call of a command.
@@ -60,7 +58,9 @@ class Invocation:
     @property
     def namespace(self) -> str:
         """Namespace of jobs that name none."""
-        return self.setting("namespace") or _DEFAULT_NAMESPACE
+        from dtree.model import DEFAULT_NAMESPACE
+
+        return self.setting("namespace") or DEFAULT_NAMESPACE
 
     def snapshot(self, role: str = config.STORE.identifier) -> Snapshot:
         """Open a view of the stores that play a role: of several one view of all, later ones over earlier ones. Effects: reads them."""

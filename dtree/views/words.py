@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final
 
-from dtree.model import Address
+from dtree.model import DEFAULT_NAMESPACE, Address
 from dtree.record import StepRecord
 from dtree.views.style import Role
 from dtree.views.text import clean
@@ -95,7 +95,7 @@ def not_begun(verb: str) -> str:
 def identity(name: str, job_id: str, namespace: str) -> str:
     """Name a job, with Nomad's ID and namespace only where they tell something more: `api (api-prod in shop)`."""
     told = clean(job_id) if job_id != name else ""
-    place = f"in {clean(namespace)}" if namespace not in ("", "default") else ""
+    place = f"in {clean(namespace)}" if namespace not in ("", DEFAULT_NAMESPACE) else ""
     more = " ".join(filter(None, (told, place)))
     return f"{clean(name)} ({more})" if more else clean(name)
 

@@ -10,12 +10,12 @@ from typing import TYPE_CHECKING, Any, Final
 
 from dtree.access.nomad import NomadClient
 from dtree.errors import ClusterError, Conflict, Denied, NotFound, Unavailable, Unreachable
+from dtree.model import DEFAULT_NAMESPACE
 from dtree.store import StoreError, StoreUnreachable
 
 if TYPE_CHECKING:
     from dtree.access.nomad import Connection
 
-_DEFAULT_NAMESPACE: Final = "default"
 _LONGEST_WAIT_S: Final = 300.0
 _JITTER: Final = 16 / 17
 """Nomad holds a query for up to a sixteenth longer than it was asked to."""
@@ -53,7 +53,7 @@ class Variables:
 
     def __init__(self, connection: Connection, *, namespace: str, prefix: str) -> None:
         self.prefix = prefix
-        self.namespace = namespace or connection.namespace or _DEFAULT_NAMESPACE
+        self.namespace = namespace or connection.namespace or DEFAULT_NAMESPACE
         self.address = connection.shown
         self._has_token = bool(connection.token)
         with self._as_store_errors("read"):
