@@ -197,8 +197,8 @@ def _decide_unchanged(job: RenderedJob, seen: ObservedJob, state: JobState, *, f
         return Noop(state.version, state.shape), "noop", "completed, unchanged"
     cause = _asks_for_evaluation(job, seen, state)
     if cause or force:
-        evaluate = Evaluate(state.version, state.shape, forced=not cause)
-        return evaluate, "evaluate", cause or "unchanged and not failed, so --force only has Nomad evaluate it"
+        why = cause or "unchanged and not failed, so --force only has Nomad evaluate it"
+        return Evaluate(state.version, state.shape), "evaluate", why
     if awaits_promotion(seen.snapshot):
         return Noop(state.version, state.shape), "noop", "unchanged, but its canary waits for promotion"
     # Nomad calls a system job without a node running too.

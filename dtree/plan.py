@@ -6,13 +6,16 @@ The same state gives the same plan, byte for byte. `needs` of a step are names o
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import Final, Literal
 
 from dtree.model import Condition, DryRun, JobRef, JobSnapshot, RenderedJob
 
 Change = Literal["noop", "create", "update", "replace", "rerun", "evaluate", "stop", "purge", "keep", "absent"]
 """noop: runs unchanged · create: new, or stopped until now · update: in place · replace: new allocations · rerun: unchanged but failed,
 run again · evaluate: unchanged, looked at again by Nomad · stop, purge · keep: not stopped, others need it · absent: nothing to stop"""
+
+UNCHANGED: Final[tuple[Change, ...]] = ("noop", "keep", "absent")
+"""Those that ask nothing of Nomad."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,15 +40,10 @@ class Noop:
 
 @dataclass(frozen=True, slots=True)
 class Evaluate:
-    """Have Nomad evaluate the unchanged job again; `version` and `shape` as in Noop.
-
-    Attributes:
-        forced: only because it was asked for: nothing is known that it would change.
-    """
+    """Have Nomad evaluate the unchanged job again; `version` and `shape` as in Noop."""
 
     version: int
     shape: str = field(default="", compare=False)
-    forced: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -181,9 +179,5 @@ class Plan:
 
     @property
     def pending(self) -> bool:
-        """Whether carrying it out would change anything in Nomad."""
-        return any(_changes(step.action) for step in self.steps)
-
-
-def _changes(action: Action) -> bool:
-    return not action.forced if isinstance(action, Evaluate) else not isinstance(action, Noop | Nothing)
+        """Whether a step would do something, or cannot be done."""
+        return any(step.change not in UNCHANGED or isinstance(step.action, Refuse) for step in self.steps)

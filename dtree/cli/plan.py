@@ -20,8 +20,6 @@ Detailed = Annotated[bool, typer.Option("--detailed-exitcode", help="Exit with 2
 Watch = Annotated[bool, typer.Option("--watch", help="Show it again whenever the store or the plan changes, until Ctrl-C.")]
 Files = Annotated[bool, typer.Option("--verbose", "-v", help="Show the file of each step.")]
 
-_UNCHANGED: Final = ("noop", "keep", "absent")
-
 
 def plan(  # noqa: PLR0913 - each is an option
     invocation: Invocation,
@@ -49,8 +47,7 @@ def plan(  # noqa: PLR0913 - each is an option
     finally:
         planner.close()
     invocation.print(plan_json(made) if output == "json" else plan_text(made, invocation.look(), files=verbose))
-    pending = any(step.change not in _UNCHANGED for step in made.steps)
-    return EXIT_CHANGES_PENDING if detailed_exitcode and pending else EXIT_OK
+    return EXIT_CHANGES_PENDING if detailed_exitcode and made.pending else EXIT_OK
 
 
 class _Planner:

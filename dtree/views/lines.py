@@ -22,6 +22,7 @@ from dtree.events import (
     StepStarted,
     StepWaiting,
 )
+from dtree.plan import UNCHANGED
 from dtree.record import Recorder, StepRecord
 from dtree.views.style import PLAIN, Look, Role
 from dtree.views.summary import summary_text
@@ -89,7 +90,7 @@ class Lines:
             case _, StepRegistered():
                 return False
             case _, StepStarted(job=job):
-                return steps[job].planned.change not in ("noop", "absent", "keep")
+                return steps[job].planned.change not in UNCHANGED
             case _:
                 return True
 

@@ -12,8 +12,6 @@ from dtree.views.words import CHANGES, change_words, identity
 
 _SIZES: Final = {2: (0, 40), 4: (0, 40), 5: (0, 60)}  # names, needs, files: one long line does not push all the others apart
 
-_NO_CHANGES: Final = ("noop", "keep", "absent")
-
 
 def plan_text(plan: Plan, look: Look = PLAIN, *, files: bool = False, origin: bool = False) -> str:
     """Write a plan: number, mark, job, change, needs and cause of every step, in order; then its warnings and its count.
@@ -103,6 +101,6 @@ def _count_line(plan: Plan) -> str:
     parts = [f"{counts[change]} {words.planned}" for change, words in CHANGES.items() if counts[change]]
     refused = len(plan.steps) - counts.total()
     parts.extend([f"{refused} that cannot be done"] if refused else [])
-    if all(step.change in _NO_CHANGES for step in plan.steps) and not refused:
+    if not plan.pending:
         return f"Nothing to {'stop' if plan.verb == 'stop' else 'change'}: {', '.join(parts)}."
     return f"Plan: {', '.join(parts)}."

@@ -326,21 +326,25 @@ def test_a_job_is_alive_as_long_as_anything_of_it_runs_or_will(snapshot: JobSnap
 
 
 @pytest.mark.parametrize(
-    ("action", "pending"),
+    ("action", "change", "pending"),
     [
-        (Register(0), True),
-        (Rerun("stop", 0), True),
-        (Stop(purge=False), True),
-        (Refuse("no way", ""), True),
-        (Evaluate(0), True),
-        (Evaluate(0, forced=True), False),
-        (Noop(0), False),
-        (Nothing(), False),
+        (Register(0), "create", True),
+        (Register(0), "update", True),
+        (Register(0), "replace", True),
+        (Rerun("stop", 0), "rerun", True),
+        (Stop(purge=False), "stop", True),
+        (Stop(purge=True), "purge", True),
+        (Refuse("no way", ""), "rerun", True),
+        (Refuse("no way", ""), "keep", True),
+        (Evaluate(0), "evaluate", True),
+        (Noop(0), "noop", False),
+        (Nothing(), "keep", False),
+        (Nothing(), "absent", False),
     ],
 )
-def test_a_plan_is_pending_if_it_would_change_anything(action: Any, *, pending: bool) -> None:
+def test_a_plan_is_pending_if_it_would_change_anything(action: Any, change: Any, *, pending: bool) -> None:
     plan = World({"api": {}}).plan("api")
-    changed = replace(plan, steps=(replace(plan.steps[0], action=action),))
+    changed = replace(plan, steps=(replace(plan.steps[0], action=action, change=change),))
     assert changed.pending is pending
 
 
