@@ -137,7 +137,7 @@ def _all_entries(declaration: Declaration, job_names: Collection[str]) -> tuple[
             if edge.job in entries:
                 continue
             if edge.job in job_names:
-                entries[edge.job] = replace(declaration.defaults, name=edge.job)
+                entries[edge.job] = replace(declaration.defaults, name=edge.job, variables={}, version=None)
                 continue
             faults.append(
                 Fault(

@@ -17,7 +17,7 @@ def decode_job(name: str, text: Text) -> str:
     """Return the job file of `name` as text, without a byte order mark.
 
     Raises:
-        DeclarationError: it is not UTF-8, is empty, or nests deeper than Nomad's parser survives.
+        DeclarationError: it is not UTF-8, or is empty.
     """
     try:
         source = text.data.decode("utf-8-sig")
@@ -26,11 +26,15 @@ def decode_job(name: str, text: Text) -> str:
         raise DeclarationError([Fault("not-utf-8", f"the job file of '{name}' is not UTF-8", place, "save it as UTF-8")]) from error
     if not source.strip():
         raise DeclarationError([Fault("bad-job-file", f"the job file of '{name}' is empty", Place(text.path), "write the job into it")])
-    _check_depth(name, text.path, source)
     return source
 
 
-def _check_depth(name: str, file: str, source: str) -> None:
+def check_depth(name: str, file: str, source: str) -> None:
+    """See that Nomad's parser survives a job file, as it is sent.
+
+    Raises:
+        DeclarationError: it nests too deep.
+    """
     depth = 0
     for bracket in _BRACKETS.finditer(source):
         depth = depth + 1 if bracket[0] in "[{(" else max(depth - 1, 0)

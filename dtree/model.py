@@ -61,7 +61,13 @@ class Edge:
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """A job's entry in the dependency file, defaults applied; None where the file is silent."""
+    """A job's entry in the dependency file, defaults applied; None where the file is silent.
+
+    Attributes:
+        template: its job file is rendered; False: it goes to Nomad as it is.
+        version: its own, a literal or a source such as `git:short`; that of the defaults stays in `Declaration.defaults`.
+        variables: its own `vars`, likewise.
+    """
 
     name: str
     pre: tuple[Edge, ...] = ()
@@ -71,6 +77,9 @@ class Entry:
     retries: int = 0
     file: str | None = None
     namespace: str | None = None
+    template: bool = True
+    version: str | None = None
+    variables: Mapping[str, Any] = field(default_factory=dict)
 
 
 class Locator(Protocol):
@@ -122,6 +131,9 @@ class RenderedJob:
         text: what the store holds; becomes the Submission.
         format: `hcl2` or `json`.
         spec: what Nomad's parse endpoint made of it; sent back unchanged.
+        template_digest: SHA-256 of the text in the store, before it was rendered, as hex.
+        variables: values of its HCL2 variables, as the text of a variables file.
+        version: the artifact version that is declared for it; "" for none.
     """
 
     name: str
@@ -130,6 +142,9 @@ class RenderedJob:
     text: str = field(repr=False)
     format: Literal["hcl2", "json"]
     spec: Spec = field(repr=False)
+    template_digest: str = ""
+    variables: str = field(default="", repr=False)
+    version: str = ""
 
     @property
     def type(self) -> str:

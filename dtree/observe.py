@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 from collections.abc import Callable, Iterable, Mapping
+from dataclasses import replace
 from typing import Any, Final, TypeVar
 
 from dtree.access.at_once import do_all
 from dtree.access.refusals import diagnostics
 from dtree.errors import DeclarationError, Fault, Invalid, Place
 from dtree.health import has_failed
-from dtree.job_text import decode_job
 from dtree.model import DEFAULT_NAMESPACE, Entry, JobRef, JobSnapshot, RenderedJob, Spec
 from dtree.plan import ObservedJob
 from dtree.ports import Cluster
-from dtree.store import Text
+from dtree.values import JobText
 
 _AT_ONCE: Final = 8
 _HINT: Final = "mend the job file"
@@ -28,14 +29,11 @@ _HINTS: Final = (
 )
 """By words in what Nomad says."""
 
-_TEMPLATE: Final = "[[ "
-_TEMPLATE_HINT: Final = "templates ([[ ]]) are not supported yet"
-
 Result = TypeVar("Result")
 
 
 def parse_jobs(
-    texts: Mapping[str, Text], entries: Mapping[str, Entry], cluster: Cluster, *, namespace: str
+    texts: Mapping[str, JobText], entries: Mapping[str, Entry], cluster: Cluster, *, namespace: str
 ) -> tuple[dict[str, RenderedJob], dict[str, tuple[Fault, ...]]]:
     """Have Nomad parse all job files.
 
@@ -108,18 +106,28 @@ def refusals(job: RenderedJob, error: Invalid) -> list[Fault]:
     return [Fault("job-invalid", f"Nomad refuses job '{job.name}': {one}", Place(job.file), _hint(one, error.hint)) for one in reasons]
 
 
-def _parse(name: str, text: Text, namespace: str, cluster: Cluster) -> RenderedJob:
-    source = decode_job(name, text)
+def _parse(name: str, text: JobText, namespace: str, cluster: Cluster) -> RenderedJob:
+    source = text.source
     spec = _api_json(source)
     is_json = spec is not None
     if spec is None:
         try:
-            spec = cluster.parse(source, file=text.path, namespace=namespace)
+            spec = cluster.parse(source, file=text.file, namespace=namespace, variables=text.variables)
         except Invalid as error:
-            raise DeclarationError(_parse_faults(name, text.path, source, error)) from error
-    _check_names(name, text.path, spec)
+            raise DeclarationError(_parse_faults(name, text, error)) from error
+    _check_names(name, text.file, spec)
     ref = JobRef(spec.get("Namespace") or namespace, spec["ID"], spec.get("Region") or "")
-    return RenderedJob(name=name, ref=ref, file=text.path, text=source, format="json" if is_json else "hcl2", spec=spec)
+    return RenderedJob(
+        name=name,
+        ref=ref,
+        file=text.file,
+        text=source,
+        format="json" if is_json else "hcl2",
+        spec=spec,
+        template_digest=hashlib.sha256(text.template).hexdigest(),
+        variables=text.variables,
+        version=text.version,
+    )
 
 
 def _api_json(source: str) -> Spec | None:
@@ -149,17 +157,17 @@ def _check_names(name: str, file: str, spec: Spec) -> None:
         raise DeclarationError([Fault("bad-job-file", problem, Place(file, key="TaskGroups"), hint)])
 
 
-def _parse_faults(name: str, file: str, source: str, error: Invalid) -> list[Fault]:
-    refused = f"Nomad cannot parse the job file of '{name}'"
-    lines = ["", *source.split("\n")]
+def _parse_faults(name: str, text: JobText, error: Invalid) -> list[Fault]:
+    is_as_stored = text.source.encode() == text.template
+    rendered = "" if is_as_stored else f", as it is rendered (`nomad-dtree render {name}` shows the line)"
     return [
         Fault(
             "bad-job-file",
-            f"{refused}: {one.text}",
-            Place(file, one.line, one.column),
-            _hint(one.text, _TEMPLATE_HINT if _TEMPLATE in "".join(lines[one.line : one.line + 1] if one.line else lines) else ""),
+            f"Nomad cannot parse the job file of '{name}'{rendered}: {one.text}",
+            Place(text.file, one.line, one.column),
+            _hint(one.text),
         )
-        for one in diagnostics(error.problem, file=file)
+        for one in diagnostics(error.problem, file=text.file)
     ]
 
 
@@ -204,7 +212,7 @@ def _keep_counts(job: RenderedJob, counts: Mapping[str, int]) -> RenderedJob:
     kept = [{**group, "Count": counts[group["Name"]]} if group["Name"] in counts and _scales(group) else group for group in groups]
     if list(groups) == kept:
         return job
-    return RenderedJob(job.name, job.ref, job.file, job.text, job.format, {**job.spec, "TaskGroups": kept})
+    return replace(job, spec={**job.spec, "TaskGroups": kept})
 
 
 def _scales(group: Mapping[str, Any]) -> bool:

@@ -2,18 +2,21 @@
 
     store snapshot --read--> Sources        the dependency file, its graph, and where job texts come from     (reads the store)
     Sources --goals, select--> names        the jobs that this is about                                      (pure)
-    names --parse_jobs--> RenderedJob       each job file as Nomad parses it                                 (reads store and Nomad)
+    names --render_jobs--> JobText          each job file, its template filled in                            (reads the store)
+    JobText --parse_jobs--> RenderedJob     the same as Nomad parses it                                      (reads Nomad)
     RenderedJob --observe_jobs--> Observed  what Nomad has of it, and what registering it would do           (reads Nomad)
     Observed --decide.make_*--> Plan        every decision; `nomad-dtree plan` ends here                     (pure)
     Plan --carry_out--> RunRecord           the only stage that changes Nomad; news leave it as events
 
-The first two stages need no Nomad and are `dtree.sources`. `plan` and `run` share everything but the last call, so they cannot drift apart.
+The first three stages need no Nomad; they are `dtree.sources` and `dtree.rendering`. `plan` and `run` share everything but the last call,
+so they cannot drift apart.
 """
 
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
+from typing import Final
 
 from dtree import decide, diagnose, graph
 from dtree.errors import DeclarationError, Fault, Invalid
@@ -21,20 +24,26 @@ from dtree.evidence import Awaited, as_found, current_allocations, living
 from dtree.executor import Interrupts, Limits, carry_out
 from dtree.health import Broken, Ready, Waiting, impossible, judge
 from dtree.model import CheckResult, Condition, JobSnapshot, RenderedJob
-from dtree.observe import missing_namespaces, observe_jobs, parse_jobs, read_stored, refusals
-from dtree.plan import Intent, Plan, Step
+from dtree.observe import missing_namespaces, observe_jobs, parse_jobs, read_notes, read_stored, refusals
+from dtree.plan import Intent, ObservedJob, Plan, Step
 from dtree.ports import Cluster
+from dtree.provenance import Source, read_note, still_runs
 from dtree.record import Health, StatusRow
-from dtree.sources import Sources, check, goals, job_texts, read
+from dtree.rendering import render_jobs
+from dtree.sources import Sources, goals, job_texts, read
+from dtree.values import Inputs
 
-__all__ = ["Interrupts", "Limits", "Sources", "carry_out", "check", "goals", "prepare", "read", "status", "validate"]
+__all__ = ["Interrupts", "Limits", "Sources", "carry_out", "goals", "prepare", "read", "status", "validate"]
+
+_NONE: Final = Inputs()
 
 
-def prepare(sources: Sources, cluster: Cluster, intent: Intent, *, namespace: str) -> Plan:
+def prepare(sources: Sources, cluster: Cluster, intent: Intent, *, namespace: str, inputs: Inputs = _NONE) -> Plan:
     """Decide what the intent takes.
 
     Args:
         namespace: for jobs where neither the file nor the entry says; "" for Nomad's default.
+        inputs: what templates are given.
 
     Raises:
         DtreeError: anything wrong in the files, or Nomad that cannot be asked. Nothing was changed.
@@ -43,16 +52,20 @@ def prepare(sources: Sources, cluster: Cluster, intent: Intent, *, namespace: st
     """
     if intent.verb == "run":
         names: Collection[str] = graph.select(sources.graph, intent.goals)
-        jobs, observed = observe_jobs(_parsed(sources, names, cluster, namespace), cluster)
-        steps = decide.make_run(sources.graph, names, jobs, observed, intent)
+        jobs, observed = observe_jobs(_parsed(sources, names, cluster, namespace, inputs), cluster)
+        registered = {name: seen for name, seen in observed.items() if seen.snapshot.job is not None}
+        observed |= read_notes(jobs, registered, cluster, stack=sources.declaration.stack)
+        steps = decide.make_run(sources.graph, names, jobs, observed, intent, source=_source(sources))
         _check_conditions(sources, steps)
     else:
         names = decide.stop_set(sources.graph, intent)
         users = {user for name in names for user in sources.graph.dependents[name]}
-        jobs, unread = _parsed_or_not(sources, {*names, *users}, cluster, namespace)
+        jobs, unread = _parsed_or_not(sources, {*names, *users}, cluster, namespace, inputs)
         observed = read_stored(jobs, cluster, children=True)
         if faults := missing_namespaces(jobs, observed, cluster):
             raise DeclarationError(list(faults.values()))
+        if intent.purge:
+            observed = read_notes(jobs, observed, cluster, stack=sources.declaration.stack)
         steps = decide.make_stop(sources.graph, names, jobs, observed, intent, unread=unread)
     return Plan(
         verb=intent.verb,
@@ -65,7 +78,7 @@ def prepare(sources: Sources, cluster: Cluster, intent: Intent, *, namespace: st
     )
 
 
-def validate(sources: Sources, cluster: Cluster, *, namespace: str) -> tuple[str, ...]:
+def validate(sources: Sources, cluster: Cluster, *, namespace: str, inputs: Inputs = _NONE) -> tuple[str, ...]:
     """Have Nomad parse and validate every job; return its warnings.
 
     Raises:
@@ -73,7 +86,7 @@ def validate(sources: Sources, cluster: Cluster, *, namespace: str) -> tuple[str
 
     Effects: reads the store and Nomad.
     """
-    jobs = _parsed(sources, sources.graph.entries, cluster, namespace)
+    jobs = _parsed(sources, sources.graph.entries, cluster, namespace, inputs)
     faults: list[Fault] = []
     warnings: list[str] = []
     for name, job in jobs.items():
@@ -89,14 +102,14 @@ def validate(sources: Sources, cluster: Cluster, *, namespace: str) -> tuple[str
     return tuple(warnings)
 
 
-def status(sources: Sources, cluster: Cluster, names: Sequence[str], *, namespace: str) -> tuple[StatusRow, ...]:
+def status(sources: Sources, cluster: Cluster, names: Sequence[str], *, namespace: str, inputs: Inputs = _NONE) -> tuple[StatusRow, ...]:
     """Say how the jobs of the tree below `names` do, each before what it needs.
 
     Effects: reads the store and Nomad.
     """
     chosen = graph.select(sources.graph, names)
-    jobs, unread = _parsed_or_not(sources, chosen, cluster, namespace)
-    observed = read_stored(jobs, cluster, children=False)
+    jobs, unread = _parsed_or_not(sources, chosen, cluster, namespace, inputs)
+    observed = read_notes(jobs, read_stored(jobs, cluster, children=False), cluster, stack=sources.declaration.stack)
     homeless = missing_namespaces(jobs, observed, cluster)
     ordered = reversed(graph.order(sources.graph, chosen))
 
@@ -104,7 +117,7 @@ def status(sources: Sources, cluster: Cluster, names: Sequence[str], *, namespac
         needs = sources.graph.needs[name]
         if name in unread:
             return _unread_row(name, needs, unread[name])
-        found = _status_row(needs, jobs[name], observed[name].snapshot, cluster)
+        found = _status_row(needs, jobs[name], observed[name], cluster)
         return replace(found, reason=homeless[name].problem) if name in homeless else found
 
     return tuple(map(row, ordered))
@@ -130,11 +143,11 @@ def _says_condition(sources: Sources, name: str) -> tuple[str | int, ...]:
     return next(((*edge.path, "wait_cond") for edge in edges), ("dependencies", name, "wait_cond"))
 
 
-def _status_row(needs: tuple[str, ...], job: RenderedJob, snapshot: JobSnapshot, cluster: Cluster) -> StatusRow:
+def _status_row(needs: tuple[str, ...], job: RenderedJob, seen: ObservedJob, cluster: Cluster) -> StatusRow:
     row = StatusRow(job.name, job.ref.id, job.ref.namespace, job.type, needs, "", "Missing", None, 0, 0)
-    state = snapshot.job
+    snapshot, state, provenance = seen.snapshot, seen.snapshot.job, read_note(seen.note)
     if state is None:
-        return row
+        return replace(row, provenance=provenance)
     awaited = as_found(state, Condition())
     standing = living(snapshot) if state.stopped else current_allocations(snapshot, awaited)
     current = [one for one in standing if one.client == "running"]
@@ -150,7 +163,15 @@ def _status_row(needs: tuple[str, ...], job: RenderedJob, snapshot: JobSnapshot,
         desired=0 if state.stopped or state.is_parent else sum(group.count for group in state.groups),
         addresses=tuple(sorted(found, key=lambda address: (address.label, address.host, address.port))),
         reason=reason,
+        provenance=provenance,
+        changed_since=provenance is not None and provenance.registered is not None and not still_runs(provenance.registered, state),
     )
+
+
+def _source(sources: Sources) -> Source:
+    """Say which state of the store this is."""
+    snapshot = sources.snapshot
+    return Source(sources.declaration.stack, sources.store, snapshot.revision.id)
 
 
 def _health_of(snapshot: JobSnapshot, awaited: Awaited, checks: Mapping[str, Sequence[CheckResult]]) -> tuple[Health, str]:
@@ -175,24 +196,25 @@ def _unread_row(name: str, needs: tuple[str, ...], fault: Fault) -> StatusRow:
     return StatusRow(name, "", "", "", needs, "", "Unknown", None, 0, 0, reason=fault.sentence)
 
 
-def _parsed(sources: Sources, names: Collection[str], cluster: Cluster, namespace: str) -> dict[str, RenderedJob]:
-    jobs, faults = _parse_all(sources, names, cluster, namespace)
+def _parsed(sources: Sources, names: Collection[str], cluster: Cluster, namespace: str, inputs: Inputs) -> dict[str, RenderedJob]:
+    jobs, faults = _parse_all(sources, names, cluster, namespace, inputs)
     if faults:
         raise DeclarationError(list(dict.fromkeys(fault for name in sorted(faults) for fault in faults[name])))
     return jobs
 
 
 def _parsed_or_not(
-    sources: Sources, names: Collection[str], cluster: Cluster, namespace: str
+    sources: Sources, names: Collection[str], cluster: Cluster, namespace: str, inputs: Inputs
 ) -> tuple[dict[str, RenderedJob], dict[str, Fault]]:
     """Return the jobs, and of those whose file is no good the first fault: a broken file may not stand in the way of a stop or a look."""
-    jobs, faults = _parse_all(sources, names, cluster, namespace)
+    jobs, faults = _parse_all(sources, names, cluster, namespace, inputs)
     return jobs, {name: wrong[0] for name, wrong in faults.items()}
 
 
 def _parse_all(
-    sources: Sources, names: Collection[str], cluster: Cluster, namespace: str
+    sources: Sources, names: Collection[str], cluster: Cluster, namespace: str, inputs: Inputs
 ) -> tuple[dict[str, RenderedJob], dict[str, tuple[Fault, ...]]]:
-    texts, missing = job_texts(sources, names)
+    files, missing = job_texts(sources, names)
+    texts, wrong = render_jobs(sources, files, inputs)
     jobs, refused = parse_jobs(texts, sources.graph.entries, cluster, namespace=namespace)
-    return jobs, {**missing, **refused}
+    return jobs, {**missing, **wrong, **refused}

@@ -51,8 +51,8 @@ class Cluster(Protocol):
     def address(self) -> str:
         """Where it is reached, as it may be shown: without passwords."""
 
-    def parse(self, text: str, *, file: str, namespace: str) -> Spec:
-        """Parse HCL2 or JSON; reads Nomad. `namespace` is only where the token's rights are looked up."""
+    def parse(self, text: str, *, file: str, namespace: str, variables: str) -> Spec:
+        """Parse HCL2 or JSON, with values of its variables; reads Nomad. `namespace` is only where the token's rights are looked up."""
 
     def validate(self, job: RenderedJob) -> str:
         """Ask Nomad to validate; returns its warnings, raises Invalid with its errors."""

@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 from dtree import depfile, graph
 from dtree.errors import DeclarationError, Fault, StoreError, StoreUnreachable, UsageError
 from dtree.graph import DependencyGraph
-from dtree.job_text import decode_job
+from dtree.job_text import check_depth, decode_job
 from dtree.model import Declaration
 from dtree.store import Snapshot, Text
 
@@ -53,7 +53,7 @@ def read(snapshot: Snapshot, *, store: str, asked: Collection[str] = ()) -> Sour
     declaration = _parse(text, snapshot)
     names = snapshot.job_names()
     built = graph.build(declaration, names)
-    alone = {name: replace(declaration.defaults, name=name) for name in asked if name not in built.entries and name in names}
+    alone = {name: replace(declaration.defaults, name=name, variables={}, version=None) for name in asked if name not in built.entries and name in names}
     if alone:
         declaration = replace(declaration, entries={**declaration.entries, **alone})
         built = graph.build(declaration, names)
@@ -89,7 +89,7 @@ def check(snapshot: Snapshot, *, store: str) -> Sources:
     texts, faults = job_texts(sources, sources.graph.entries)
     for name, text in texts.items():
         try:
-            decode_job(name, text)
+            check_depth(name, text.path, decode_job(name, text))
         except DeclarationError as error:
             faults[name] = error.faults
     if faults:

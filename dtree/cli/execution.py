@@ -48,7 +48,7 @@ def execute(
         sources = pipeline.read(snapshot, store=invocation.store_name, asked=asked)
         goals = pipeline.goals(sources, asked, everything=not asked)
         cluster = invocation.cluster
-        plan = pipeline.prepare(sources, cluster, intent(goals), namespace=invocation.namespace)
+        plan = pipeline.prepare(sources, cluster, intent(goals), namespace=invocation.namespace, inputs=invocation.inputs)
     stream = sys.stdout if showing.json else sys.stderr
     view = progress(stream, quiet=showing.quiet, verbose=showing.verbose, json=showing.json, environ=invocation.environ, now=clock.unix_s)
     listener = _Listener(view)

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from dtree.clock import SystemClock
     from dtree.cluster import NomadCluster
     from dtree.store import Snapshot, Store
+    from dtree.values import Inputs
     from dtree.views.style import Look
 
 
@@ -103,6 +104,13 @@ class Invocation:
             tls_server_name=self.setting("tls_server_name") or "",
             skip_verify=bool(self.setting("tls_skip_verify")),
         )
+
+    @cached_property
+    def inputs(self) -> Inputs:
+        """What templates are given beside what the store holds."""
+        from dtree.values import Inputs
+
+        return Inputs(environment=self.surroundings.environment)
 
     @cached_property
     def clock(self) -> SystemClock:

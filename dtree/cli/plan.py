@@ -73,7 +73,7 @@ class _Planner:
         sources = pipeline.read(self._snapshot, store=invocation.store_name, asked=self._asked)
         goals = pipeline.goals(sources, self._asked, everything=self._everything)
         intent = Intent("run", goals, wait_ready=invocation.setting("wait") == "ready", force=self._force)
-        made = pipeline.prepare(sources, invocation.cluster, intent, namespace=invocation.namespace)
+        made = pipeline.prepare(sources, invocation.cluster, intent, namespace=invocation.namespace, inputs=invocation.inputs)
         self._failed = False
         return made
 

@@ -40,7 +40,7 @@ def status(
         goals = pipeline.goals(sources, names, everything=everything or not names)
 
         def look() -> tuple[StatusRow, ...]:
-            return pipeline.status(sources, cluster, goals, namespace=invocation.namespace)
+            return pipeline.status(sources, cluster, goals, namespace=invocation.namespace, inputs=invocation.inputs)
 
         rows = look()
         if watch:

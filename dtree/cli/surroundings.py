@@ -18,6 +18,7 @@ class Surroundings:
     Attributes:
         argv: the command line, without the program.
         stores: by the setting or argument that names them (its identifier), in the order given.
+        environment: name of the environment of nomad-dtree.toml that was chosen; "" for none.
     """
 
     argv: tuple[str, ...]
@@ -25,6 +26,7 @@ class Surroundings:
     cwd: Path
     configuration: config.Configuration = field(default_factory=config.Configuration)
     stores: Mapping[str, tuple[ChosenStore, ...]] = field(default_factory=dict)
+    environment: str = ""
 
     @property
     def chosen(self) -> tuple[ChosenStore, ...]:
@@ -69,7 +71,7 @@ def look_around(
         identifier: choose((names,) if isinstance(names, str) else names, configuration, reserved=reserved)
         for identifier, names in {**asked, **(arguments or {})}.items()
     }
-    around = Surroundings(tuple(argv), environ, cwd, configuration, stores)
+    around = Surroundings(tuple(argv), environ, cwd, configuration, stores, environment or "")
     _check_other_tables(configuration, {store.name for store in around.chosen}, reserved)
     refuse_clashes(around.chosen)
     return around

@@ -20,15 +20,15 @@ def validate(invocation: Invocation, *, ask_nomad: AskNomad = False, output: Out
 
     Needs no Nomad; what stands in the job files is only checked with --nomad.
     """
-    from dtree.sources import check
+    from dtree.rendering import check
 
     warnings: tuple[str, ...] = ()
     with invocation.snapshot() as snapshot:
-        sources = check(snapshot, store=invocation.store_name)
+        sources = check(snapshot, store=invocation.store_name, inputs=invocation.inputs)
         if ask_nomad:
             from dtree import pipeline
 
-            warnings = pipeline.validate(sources, invocation.cluster, namespace=invocation.namespace)
+            warnings = pipeline.validate(sources, invocation.cluster, namespace=invocation.namespace, inputs=invocation.inputs)
         count = len(sources.graph.entries)
     if output == "json":
         invocation.print(json.dumps({"schema": 1, "valid": True, "jobs": count, "warnings": list(warnings)}))

@@ -46,15 +46,17 @@ class NomadCluster:
         """Its URL, as it may be shown."""
         return self._client.connection.shown
 
-    def parse(self, text: str, *, file: str, namespace: str) -> Spec:
+    def parse(self, text: str, *, file: str, namespace: str, variables: str) -> Spec:
         """Parse HCL2 or JSON. Effects: reads Nomad.
+
+        Args:
+            variables: values of the HCL2 variables that it declares, as the text of a variables file.
 
         Raises:
             Invalid: the text is no job; the message keeps Nomad's line and column.
         """
-        spec: Spec = self._client.call(
-            "post", "jobs", "parse", params=_named("", namespace), body={"JobHCL": text}, doing=f"parsing {file}", kind=dict
-        )
+        body = {"JobHCL": text, "Variables": variables}
+        spec: Spec = self._client.call("post", "jobs", "parse", params=_named("", namespace), body=body, doing=f"parsing {file}", kind=dict)
         return spec
 
     def validate(self, job: RenderedJob) -> str:

@@ -45,7 +45,7 @@ def parse(file: str, data: bytes, *, title: str) -> Declaration:
         stack=fields.get("stack") or title,
         entries=entries,
         locator=document,
-        defaults=_make_entry("", {}, defaults),
+        defaults=_make_entry("", defaults, {}),
     )
     if document.faults or findings.items:
         partial = _make_partial(declaration, fields.get(DEPENDENCIES) or {}, document, findings)
@@ -118,6 +118,9 @@ def _make_entry(name: str, own: Fields, defaults: Fields) -> Entry:
         retries=given.get("retries") or 0,
         file=given.get("file"),
         namespace=given.get("namespace"),
+        template=given.get("template") is not False,
+        version=_make_version(own.get("version")),
+        variables=own.get("vars") or {},
     )
 
 
@@ -129,6 +132,13 @@ def _make_edges(given: Value, at: Path) -> tuple[Edge, ...]:
         if fields.get("job"):
             edges.append(Edge(fields["job"], path, _make_condition(fields.get("wait_cond"))))
     return tuple(edges)
+
+
+def _make_version(given: Value) -> str | None:
+    """Return a version as text: the map {git: short} is the source `git:short`."""
+    if isinstance(given, dict):
+        return next((f"{kind}:{what}" for kind, what in given.items()), None)
+    return given if isinstance(given, str) else None
 
 
 def _make_condition(given: Value) -> Condition | None:

@@ -171,9 +171,9 @@ _ENTRY_KEYS: Final = {
         is_supported=False,
     ),
     "file": Key(Name("a path in the store"), "Path of its job file in the store; default: the file of its name."),
-    "template": Key(Flag(), "false: the job file is passed as it is; default true.", is_supported=False),
-    "version": Key(_VERSION, "Artifact version given to the job's template.", is_supported=False),
-    "vars": Key(MapOf(Anything()), "Values for the job's template and its HCL2 variables.", is_supported=False),
+    "template": Key(Flag(), "false: the job file is passed as it is; default true."),
+    "version": Key(_VERSION, "Artifact version given to the job's template."),
+    "vars": Key(MapOf(Anything()), "Values for the job's template and its HCL2 variables."),
     "namespace": Key(_NAMESPACE, "Namespace of the job, where its file does not say."),
     "region": Key(_NAME, "Region of the job, where its file does not say.", is_supported=False),
     "dispatch": Key(

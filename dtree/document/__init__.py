@@ -11,9 +11,10 @@ from typing import Final, Literal
 
 from dtree.document import json_syntax, yaml_syntax
 from dtree.document.nodes import BROKEN, MAX_DEPTH, MAX_VALUES, Broken, Composer, Lines, Node, Path, ReadError, Value, quote
+from dtree.document.yaml_syntax import dump as dump_yaml
 from dtree.errors import Fault, Place
 
-__all__ = ["BROKEN", "MAX_BYTES", "MAX_DEPTH", "MAX_VALUES", "Broken", "Document", "Path", "Value", "dotted", "quote", "read"]
+__all__ = ["BROKEN", "MAX_BYTES", "MAX_DEPTH", "MAX_VALUES", "Broken", "Document", "Path", "Value", "dotted", "dump_yaml", "quote", "read"]
 
 MAX_BYTES: Final = 16 * 1024 * 1024
 

@@ -58,13 +58,13 @@ class ClusterContract(ABC):
 
     def test_a_parsed_file_is_the_job_that_it_names(self) -> None:
         text = 'job "web" {\n type = "batch"\n group "main" {\n task "work" {\n driver = "mock_driver"\n }\n }\n}\n'
-        spec = self.cluster.parse(text, file="web.nomad", namespace="")
+        spec = self.cluster.parse(text, file="web.nomad", namespace="", variables="")
         assert (spec["ID"], spec["Type"]) == ("web", "batch")
         assert [group["Name"] for group in spec["TaskGroups"]] == ["main"]
 
     def test_a_file_without_a_job_is_refused(self) -> None:
         with pytest.raises(Invalid):
-            self.cluster.parse('group "main" {}\n', file="web.nomad", namespace="")
+            self.cluster.parse('group "main" {}\n', file="web.nomad", namespace="", variables="")
 
     def test_a_sound_job_is_valid(self) -> None:
         assert self.cluster.validate(self.service("web")) == ""

@@ -10,7 +10,7 @@ from dtree.errors import DtreeError
 from tests.docs.pages import ROOT
 
 _BUG: Final = "bug"
-_MAKERS: Final = ("Fault", "Finding", "add", "flaw", "stop")
+_MAKERS: Final = ("Fault", "Finding", "TemplateFault", "Unanswered", "add", "flaw", "stop")
 """Functions whose first argument is a code; other methods of these names are not handed a literal."""
 
 

@@ -132,7 +132,7 @@ class FakeCluster:
 
     # -- ports.Cluster ------------------------------------------------------------------------------------------------
 
-    def parse(self, text: str, *, file: str, namespace: str) -> Spec:  # noqa: ARG002 - as the port has it
+    def parse(self, text: str, *, file: str, namespace: str, variables: str = "") -> Spec:  # noqa: ARG002 - as the port has it
         self._answer("parse", file)
         if file in self.parsed:
             return self.parsed[file]

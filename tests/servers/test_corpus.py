@@ -24,7 +24,7 @@ from dtree.errors import ClusterError
 from dtree.model import Entry, JobRef, RenderedJob
 from dtree.observe import parse_jobs
 from dtree.ports import Registered
-from dtree.store import Text
+from dtree.values import JobText
 from tests.servers.eventually import eventually
 from tests.servers.job_blocks import blocks_of, specification
 
@@ -160,7 +160,7 @@ def recorder(agent: Agent) -> Iterator[Recorder]:
 def case(request: pytest.FixtureRequest, agent: Agent, api: Api, recorder: Recorder) -> Iterator[Case]:
     path: Path = request.param
     cluster = NomadCluster(Connection(recorder.address), HastyClock())
-    text = Text(f"jobs/{path.name}", path.read_bytes())
+    text = JobText(f"jobs/{path.name}", path.read_text(), path.read_bytes())
     jobs, _ = parse_jobs({"it": text}, {"it": Entry("it")}, cluster, namespace=OURS)
     job = jobs["it"]
     raw = api_json_of(path, agent.address)

@@ -11,7 +11,7 @@ import pytest
 from dtree.errors import DeclarationError, Invalid, Place
 from dtree.model import Entry, JobRef, RenderedJob
 from dtree.observe import look_again, observe_jobs, parse_jobs, read_stored
-from dtree.store import Text
+from dtree.values import JobText
 from tests.fakes.clock import FakeClock
 from tests.fakes.cluster import FakeCluster
 from tests.fakes.jobs import job_file, job_spec, rendered, rendered_from
@@ -22,22 +22,22 @@ def cluster() -> FakeCluster:
     return FakeCluster(FakeClock())
 
 
-def texts(files: Mapping[str, str | bytes]) -> dict[str, Text]:
-    return {name: Text(f"jobs/{name}.nomad", data.encode() if isinstance(data, str) else data) for name, data in files.items()}
+def texts(files: Mapping[str, str]) -> dict[str, JobText]:
+    return {name: JobText(f"jobs/{name}.nomad", data, data.encode()) for name, data in files.items()}
 
 
 def entries(files: Mapping[str, Any], **more: Entry) -> dict[str, Entry]:
     return {name: Entry(name) for name in files} | more
 
 
-def parsed(texts: Mapping[str, Text], entries: Mapping[str, Entry], cluster: FakeCluster, *, namespace: str) -> dict[str, RenderedJob]:
+def parsed(texts: Mapping[str, JobText], entries: Mapping[str, Entry], cluster: FakeCluster, *, namespace: str) -> dict[str, RenderedJob]:
     jobs, faults = parse_jobs(texts, entries, cluster, namespace=namespace)
     if faults:
         raise DeclarationError([fault for wrong in faults.values() for fault in wrong])
     return jobs
 
 
-def faults_of(files: Mapping[str, str | bytes]) -> list[tuple[str, str]]:
+def faults_of(files: Mapping[str, str]) -> list[tuple[str, str]]:
     with pytest.raises(DeclarationError) as caught:
         parsed(texts(files), entries(files), cluster(), namespace="")
     return [(fault.code, fault.problem) for fault in caught.value.faults]
@@ -57,7 +57,7 @@ def test_an_hcl_job_file_is_what_nomad_parses_it_to() -> None:
 
 def test_a_job_file_in_the_apis_own_json_needs_no_parsing_and_loses_no_field() -> None:
     spec = job_spec("api", Meta={"a": "b"}, SomethingNew={"x": [1, None]})
-    for text in (json.dumps(spec), json.dumps({"Job": spec}), "\ufeff" + json.dumps(spec)):
+    for text in (json.dumps(spec), json.dumps({"Job": spec})):
         nomad = cluster()
         job = parsed(texts({"api": text}), entries({"api": ""}), nomad, namespace="")["api"]
         assert (job.spec, job.format) == (spec, "json")
@@ -86,17 +86,10 @@ def test_the_region_is_the_files() -> None:
     assert parsed(texts(files), entries(files), cluster(), namespace="")["api"].ref == JobRef("default", "api", "eu")
 
 
-def test_a_job_file_that_is_not_utf_8_is_told_with_its_line() -> None:
-    with pytest.raises(DeclarationError) as caught:
-        parsed(texts({"api": b'job "api" {\n  # caf\xe9\n}'}), entries({"api": ""}), cluster(), namespace="")
-    (fault,) = caught.value.faults
-    assert (fault.code, fault.place) == ("not-utf-8", Place("jobs/api.nomad", 2, 1))
-
-
 def test_all_job_files_faults_come_at_once_by_name() -> None:
-    found = faults_of({"d": b"\xff", "a": "nothing here", "c": job_file(""), "b": job_file("fine"), "e": ""})
-    assert [code for code, _ in found] == ["bad-job-file", "bad-job-file", "not-utf-8", "bad-job-file"]
-    assert [problem.split("'")[1] for _, problem in found] == ["a", "c", "d", "e"]
+    found = faults_of({"d": "nor here", "a": "nothing here", "c": job_file(""), "b": job_file("fine")})
+    assert [code for code, _ in found] == ["bad-job-file"] * 3
+    assert [problem.split("'")[1] for _, problem in found] == ["a", "c", "d"]
 
 
 def test_what_nomad_cannot_parse_is_told_with_line_and_column() -> None:
@@ -117,10 +110,10 @@ def test_two_names_with_one_id_are_a_fault_of_both() -> None:
 
 
 def test_the_jobs_that_can_be_parsed_come_beside_what_is_wrong_with_the_others() -> None:
-    files: dict[str, str | bytes] = {"web": "nothing here", "api": job_file("api"), "db": b"\xff"}
+    files = {"web": "nothing here", "api": job_file("api"), "db": job_file("")}
     jobs, faults = parse_jobs(texts(files), entries(files), cluster(), namespace="")
     assert list(jobs) == ["api"]
-    assert {name: [fault.code for fault in wrong] for name, wrong in faults.items()} == {"db": ["not-utf-8"], "web": ["bad-job-file"]}
+    assert {name: [fault.code for fault in wrong] for name, wrong in faults.items()} == {"db": ["bad-job-file"], "web": ["bad-job-file"]}
 
 
 def test_one_id_in_two_namespaces_is_two_jobs() -> None:
@@ -142,10 +135,6 @@ def test_the_jobs_come_sorted_by_name() -> None:
 def test_json_of_the_wrong_kind_is_a_fault_and_no_crash(changes: dict[str, Any]) -> None:
     ((code, _),) = faults_of({"api": json.dumps({**job_spec("api"), **changes})})
     assert code == "bad-job-file"
-
-
-def test_a_job_file_of_many_brackets_is_kept_from_nomad() -> None:
-    assert [code for code, _ in faults_of({"api": "[" * 501})] == ["too-deep"]
 
 
 # -- what nomad has ----------------------------------------------------------------------------------------------------
@@ -237,16 +226,10 @@ def test_reading_what_is_stored_asks_for_no_plan_and_for_children_only_when_told
     assert nomad.called("children") == ["nightly"]
 
 
-@pytest.mark.parametrize(
-    ("source", "hint"),
-    [
-        ('job "api" {\n  count = [[ .count ]]\n}', "templates ([[ ]]) are not supported yet"),
-        ('job "api" {\n  count = \n}\n# [[ no more', "mend the job file"),
-    ],
-)
-def test_a_template_that_nomad_cannot_parse_is_named_as_one(source: str, hint: str) -> None:
+def test_what_nomad_says_of_a_rendered_file_is_told_as_that_because_its_lines_are_not_those_of_the_template() -> None:
     cluster = FakeCluster(FakeClock())
     cluster.refuse("parse", "jobs/api.nomad", Invalid("input.hcl:2,11-14: Invalid expression; Expected the start of an expression."))
+    rendered = JobText("jobs/api.nomad", 'job "api" {\n  count = \n}', b'job "api" {\n  count = [[ count ]]\n}')
     with pytest.raises(DeclarationError) as caught:
-        parsed({"api": Text("jobs/api.nomad", source.encode())}, {"api": Entry("api")}, cluster, namespace="")
-    assert [fault.hint for fault in caught.value.faults] == [hint]
+        parsed({"api": rendered}, {"api": Entry("api")}, cluster, namespace="")
+    assert "as it is rendered (`nomad-dtree render api` shows the line)" in caught.value.faults[0].problem
