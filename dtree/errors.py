@@ -9,6 +9,7 @@
     │   ├── StoreUnreachable       it cannot be asked at all
     │   ├── StoreFileMissing       it has no such file
     │   └── StoreChanged           it was changed since it was read, so nothing was written
+    ├── NotAnswered                a server of artifacts does not say whether it has one
     ├── DemoError                  a throw-away Nomad cannot be found, built or started
     └── ClusterError               Nomad cannot be reached or will not do it
         ├── Unreachable            no answer (refused, timed out, name unknown, TLS)
@@ -23,8 +24,8 @@ An error is built from values and writes its own text: a kebab-case code, what i
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
 from difflib import get_close_matches
 from typing import ClassVar
 
@@ -118,6 +119,10 @@ class DtreeError(Exception):
         """The same error as faults: one, or as many as a file has."""
         return (Fault(self.error_code, self.problem, self.place, self.hint),)
 
+    def reword_hints(self, reword: Callable[[str], str]) -> None:
+        """Put its hint, or those of its faults, into other words."""
+        self.hint = reword(self.hint)
+
     def __str__(self) -> str:
         lines = [f"error[{self.error_code}]: {self.problem}"]
         if self.place is not None:
@@ -179,6 +184,10 @@ class DeclarationError(DtreeError):
         """All of them, in the order of the file."""
         return self._faults
 
+    def reword_hints(self, reword: Callable[[str], str]) -> None:
+        """Put the hints of its faults into other words."""
+        self._faults = tuple(replace(fault, hint=reword(fault.hint)) for fault in self._faults)
+
     def __str__(self) -> str:
         return "\n".join(str(fault) for fault in self._faults)
 
@@ -217,6 +226,12 @@ class StoreChanged(StoreError):
     """What was to be written to a store was made from a state that it is not in any more."""
 
     code = "store-changed"
+
+
+class NotAnswered(DtreeError):
+    """A server of artifacts, or a registry of images, does not say whether it has one: it cannot be reached, or wants a login."""
+
+    code = "artifact-not-answered"
 
 
 class DemoError(DtreeError):

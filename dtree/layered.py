@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import Final
 
 from dtree.errors import Fault, StoreError, StoreFileMissing
 from dtree.ports import Clock, Inbox
-from dtree.store import Revision, Snapshot, Text, job_name
+from dtree.store import Commit, Revision, Snapshot, Text, job_name
 
 _GRACE_S: Final = 2.0
 """A store that cannot tell answers when all its time is over: its answer must still be heard."""
@@ -80,6 +81,22 @@ class LayeredSnapshot(Snapshot):
         revisions = [layer.snapshot.revision for layer in self._layers]
         return Revision(" + ".join(revision.id for revision in revisions), " + ".join(map(str, revisions)))
 
+    @property
+    def commit(self) -> Commit | None:
+        """That of the first store that has one, the base first."""
+        owner = self._versioned
+        return owner.snapshot.commit if owner else None
+
+    def tag(self) -> str:
+        """Return the tag of that commit."""
+        owner = self._versioned
+        return owner.snapshot.tag() if owner else ""
+
+    def describe(self) -> str:
+        """Describe that commit."""
+        owner = self._versioned
+        return owner.snapshot.describe() if owner else ""
+
     def depfile(self) -> Text:
         """Return the dependency file of the last store that has one."""
         return self._last(lambda snapshot: snapshot.depfile())
@@ -102,6 +119,11 @@ class LayeredSnapshot(Snapshot):
     def read(self, path: str) -> Text:
         """Return any other file, of the last store that has it."""
         return self._last(lambda snapshot: snapshot.read(path))
+
+    def present(self, paths: Sequence[str]) -> tuple[str, ...]:
+        """Return those of `paths` that one of the stores has."""
+        there = {path for layer in self._layers for path in layer.snapshot.present(paths)}
+        return tuple(path for path in paths if path in there)
 
     def find_jobs(self, names: Iterable[str]) -> tuple[Mapping[str, str], tuple[Fault, ...]]:
         """Find the path of each job's file; of a job with more than one, say in which store."""
@@ -134,6 +156,10 @@ class LayeredSnapshot(Snapshot):
     def close(self) -> None:
         """Close all layers, the last one first."""
         self._held.close()
+
+    @cached_property
+    def _versioned(self) -> Layer | None:
+        return next((layer for layer in self._layers if layer.snapshot.commit is not None), None)
 
     def _owners(self) -> dict[str, Layer]:
         """Return which layer each job file that counts is from, by path."""

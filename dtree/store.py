@@ -21,7 +21,6 @@ prints them. `dtree.testing.StoreContract` is a test class for plugin authors: s
 
 from __future__ import annotations
 
-import posixpath
 import re
 import time
 from abc import ABC, abstractmethod
@@ -40,6 +39,7 @@ __all__ = [
     "JOB_SUFFIXES",
     "STORE_API",
     "Changes",
+    "Commit",
     "Option",
     "Revision",
     "Snapshot",
@@ -57,6 +57,8 @@ STORE_API: Final = 1
 
 JOB_SUFFIXES: Final = ("", ".nomad", ".nomad.hcl", ".hcl", ".json", ".nomad.j2")
 """How the file of job `api` may be called: `api`, `api.nomad`, ... Two that exist are a fault."""
+
+_LONGEST_FIRST: Final = tuple(sorted(filter(None, JOB_SUFFIXES), key=len, reverse=True))
 
 OptionType = Literal["str", "int", "float", "bool", "path"]
 
@@ -164,6 +166,23 @@ class Revision:
 
 
 @dataclass(frozen=True, slots=True)
+class Commit:
+    """The commit of a version control system that a snapshot shows.
+
+    Attributes:
+        id: full.
+        date: when it was committed, as `2026-03-01T12:00:00Z`; "" where that is not known.
+        ref: what it was asked for by: a tag, a branch, `HEAD`.
+        is_dirty: what is read may be something else than the commit holds, because files were changed since.
+    """
+
+    id: str
+    date: str = ""
+    ref: str = "HEAD"
+    is_dirty: bool = False
+
+
+@dataclass(frozen=True, slots=True)
 class Changes:
     """What to write to a store; what is not named stays as it is.
 
@@ -181,9 +200,10 @@ class Changes:
 class Snapshot(ABC):
     """One consistent view of a store: every call answers from the same state, however long a run takes.
 
-    A plugin writes four methods and one property; one that can be written to also `write`; one that can tell when it changes
-    `wait_for_change`. Names, suffixes and ambiguous files are handled here, once for all stores. Paths are
-    relative to the root of the store, with `/`. What is opened is closed: `with store.snapshot() as snapshot: ...`.
+    A plugin writes four methods and one property; one that can be written to also `write`, and `check_changes` where it has limits; one
+    that can tell when it changes `wait_for_change`; one under version control `commit`, `tag` and `describe`. Names, suffixes and ambiguous
+    files are handled here, once for all stores. Paths are relative to the root of the store, with `/`. What is opened is closed:
+    `with store.snapshot() as snapshot: ...`.
     """
 
     @abstractmethod
@@ -250,6 +270,61 @@ class Snapshot(ABC):
         """
         return ""
 
+    @property
+    def folder(self) -> Path | None:
+        """Folder of this machine that paths in the store's files start from, where they lead out of it; None where they may not.
+
+        >>> snapshot.folder
+        PosixPath('/home/me/shop')
+        """
+        return None
+
+    @property
+    def commit(self) -> Commit | None:
+        """The commit that this shows, for `[[ commit ]]` and versions such as `git:short`; None where a store knows of none.
+
+        >>> snapshot.commit
+        Commit(id='9fceb02d0ae598e95dc970b74767f19372d61af8', date='2026-03-01T12:00:00Z', ref='v1.2', is_dirty=False)
+
+        Raises:
+            StoreError: it cannot be found out.
+        """
+        return None
+
+    def tag(self) -> str:
+        """Return the name of the commit's tag: the one that was asked for, else of several that of the highest version; "" for none.
+
+        >>> snapshot.tag()
+        'v1.2'
+
+        Raises:
+            StoreError: it cannot be found out.
+        """
+        return ""
+
+    def describe(self) -> str:
+        """Name the commit after the last tag before it, as `git describe --tags --always` does; "" where a store cannot.
+
+        >>> snapshot.describe()
+        'v1.2-3-g9fceb02'
+
+        Raises:
+            StoreError: it cannot be found out, for example because a part of the history is missing.
+        """
+        return ""
+
+    def check_changes(self, changes: Changes) -> None:  # noqa: B027 - most stores have no limits
+        """Refuse what `write` would refuse whatever happens meanwhile: a file that is too large, a path that leads out. Writes nothing.
+
+        It is asked before anybody is asked whether to write, and where nothing is to be written at all.
+
+        >>> snapshot.check_changes(Changes(jobs={'api.nomad': bytes(1_000_000)}))
+        StoreError: 'shop/jobs/api.nomad' would have 1,000,000 bytes, of which Consul takes 524,288; nothing was written
+
+        Raises:
+            StoreError: as `write` would raise.
+        """
+
     def write(self, changes: Changes) -> str:  # noqa: ARG002 - for those that can
         """Write to the store, if it still holds what this snapshot shows.
 
@@ -288,6 +363,24 @@ class Snapshot(ABC):
         """
         time.sleep(timeout_s)
         return True
+
+    def present(self, paths: Sequence[str]) -> tuple[str, ...]:
+        """Return those of `paths` that are files of the store, in their order. A store may know that faster than by reading them.
+
+        >>> snapshot.present(['versions.yaml', 'versions.json'])
+        ('versions.yaml',)
+
+        Args:
+            paths: from the root.
+        """
+        found = []
+        for path in paths:
+            try:
+                self.read(path)
+            except StoreFileMissing:
+                continue
+            found.append(path)
+        return tuple(found)
 
     def job_names(self) -> tuple[str, ...]:
         """Return the names of all jobs that have a file, sorted: paths without the suffix.
@@ -409,9 +502,8 @@ def job_name(path: str) -> str:
     >>> job_name('batch/nightly.nomad.hcl')
     'batch/nightly'
     """
-    folder, file = posixpath.split(path)
-    for suffix in sorted(JOB_SUFFIXES, key=len, reverse=True):
-        if suffix and file.endswith(suffix) and file != suffix:
-            file = file.removesuffix(suffix)
-            break
-    return posixpath.join(folder, file)
+    file = path.rpartition("/")[2]
+    for suffix in _LONGEST_FIRST:
+        if file.endswith(suffix) and file != suffix:
+            return path.removesuffix(suffix)
+    return path

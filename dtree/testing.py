@@ -113,6 +113,15 @@ class StoreContract(ABC):
     def test_a_job_file_is_the_same_read_alone_or_with_all(self) -> None:
         self._see(reads_its_jobs)
 
+    def test_it_says_which_of_some_files_it_has(self) -> None:
+        asked = ["versions.yaml", "config/nginx.conf", "no-such-folder/versions.yaml", "dependency.json"]
+        assert list(self._snapshot(FILES).present(asked)) == ["config/nginx.conf", "dependency.json"]
+
+    def test_what_it_says_of_its_commit_goes_together(self) -> None:
+        snapshot = self._snapshot(FILES)
+        assert snapshot.commit is None or (snapshot.commit.id and snapshot.commit.ref)
+        assert snapshot.commit is not None or not (snapshot.tag() or snapshot.describe())
+
     def test_jobs_are_found_by_name_whatever_their_suffix(self) -> None:
         texts = self._snapshot(FILES).jobs(["nginx", "api", "batch/nightly report", "r\xe9sum\xe9"])
         assert [text.data for text in texts.values()] == [FILES[f"jobs/{file}"] for file in sorted(_job_files(), key=_stem)]
@@ -251,6 +260,12 @@ class WritableStoreContract(StoreContract):
         assert [text.data for text in after.read_jobs(["api.nomad", "deep/er/n\xe4w one.hcl"]).values()] == [b"\x00new\xff", b""]
         assert after.read("config/nginx.conf").data == b"other"
         assert after.read("more/x.txt").data == b"x"
+
+    def test_changes_that_are_looked_at_are_not_made(self) -> None:
+        store = self.store(FILES)
+        store.snapshot().check_changes(Changes(b"{}", {"new.nomad": b"", "api.nomad": None}, {"config/nginx.conf": b"other"}))
+        assert store.snapshot().depfile().data == DEPFILE
+        assert list(store.snapshot().list_jobs()) == sorted(_job_files())
 
     def test_an_empty_store_can_be_filled(self) -> None:
         store = self.store({})

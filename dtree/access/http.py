@@ -30,19 +30,26 @@ _Trouble = _NoWay | Literal["sent-elsewhere", "slow", "not-http", "broken"]
 _CONNECTIONS: Final = 32
 
 
-def open_session(url: str, *, server_name: str = "", skip_verify: bool = False) -> Session:
+def open_session(url: str, *, server_name: str = "", skip_verify: bool = False, gives_redirects: bool = False) -> Session:
     """Return a session that sends what it was told to, where it was told to, and nothing to anybody else.
 
     Args:
         url: the server; `unix:///path` goes through that socket, whatever host a request names.
         server_name: the name to ask for and to check the certificate against, where it is not the host; "" for the host.
         skip_verify: the certificate is not checked.
+        gives_redirects: a redirect is an answer like any other; else it is an error.
     """
     import requests
     import requests.adapters
     import urllib3
 
-    session = requests.Session()
+    class PlainSession(requests.Session):
+        """Leaves a redirect to who asked; the base class would read all of its body, and prepare the next request."""
+
+        def get_redirect_target(self, resp: requests.Response) -> str | None:
+            return None if gives_redirects else super().get_redirect_target(resp)
+
+    session = PlainSession()
     # Left to itself requests looks for proxies and a netrc at every call, and would let an environment variable replace `verify`.
     session.trust_env = False
     session.proxies = _proxies(url)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -52,9 +53,14 @@ def choose(names: Sequence[str], configuration: config.Configuration, *, reserve
     if twice:
         raise UsageError(
             f"store '{twice[0]}' is named more than once",
-            hint=f'give a second one of its kind a name of its own: [stores.NAME] with type = "{twice[0]}" in {config.FILE_NAME}',
+            hint=way_to_a_second(config.named_stores(configuration).get(twice[0], twice[0])),
         )
     return tuple(_choose_one(name, configuration, reserved) for name in names)
+
+
+def way_to_a_second(kind: str) -> str:
+    """Return the hint for whoever took one store for two of its kind."""
+    return f'give a second one of its kind a name of its own: [stores.NAME] with type = "{kind}" in {config.FILE_NAME}'
 
 
 def refuse_clashes(stores: Iterable[ChosenStore]) -> None:
@@ -103,6 +109,31 @@ def refuse_unclear_options(stores: Collection[ChosenStore], given: Mapping[str, 
 def options_of_named(name: str, settings: Iterable[config.Setting]) -> tuple[config.Setting, ...]:
     """Return the options of a kind of store as those of a named one: they stand in its own table, which goes before the variables."""
     return tuple(replace(setting, key=("stores", name, setting.name), file_first=True) for setting in settings)
+
+
+def in_words_of_the_file(text: str, stores: Collection[ChosenStore], *, given: Collection[str]) -> str:
+    """Name the keys of named stores where a text names options and variables, because their tables go before those.
+
+    Where a store that goes by its kind is in use too, the text may be about that one, and stays.
+
+    Args:
+        text: a hint.
+        given: what stands on the command line, by `Setting.identifier`; that goes before the tables.
+    """
+    for kind in sorted({store.kind for store in stores}):
+        alike = [store for store in stores if store.kind == kind]
+        tables = " or ".join(f"[stores.{store.name}]" for store in alike)
+        for setting in alike[0].settings if all(store.is_named for store in alike) else ():
+            if not setting.secret and setting.identifier not in given:
+                text = f"`{setting.name}` in {tables}".join(_ways_to_give(setting).split(text))
+    return text
+
+
+def _ways_to_give(setting: config.Setting) -> re.Pattern[str]:
+    """Match the option, its variables, and both in a row: `--consul-addr or CONSUL_HTTP_ADDR`, `--consul-ca-file (CONSUL_CACERT)`."""
+    words = "|".join(map(re.escape, (f"--{setting.name}", *setting.variables)))
+    way = rf"(?<![\w-])(?:{words})(?![\w-])"
+    return re.compile(rf"{way}(?:(?:,| or|, or) {way}| \({way}\))*")
 
 
 def _choose_one(name: str, configuration: config.Configuration, reserved: Collection[str]) -> ChosenStore:

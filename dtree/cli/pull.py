@@ -23,6 +23,9 @@ def pull(
     """Copy the dependency file and its job files from one store to another: to a folder, where nothing else is said.
 
     Shows what would be added, changed and removed, and asks. What is copied has to be without fault.
+
+    The options of both stores are options of this command: `pull --from consul --help` lists them. Two stores of one kind get names, and \
+their options below these, in nomad-dtree.toml.
     """
     return carry_over(invocation, Wish(yes=yes, dry_run=dry_run, prune=prune, diff=diff, json=output == "json"))
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Final
 import typer
 
 from dtree import config
+from dtree.cli.chosen import way_to_a_second
 from dtree.cli.invocation import Invocation
 from dtree.cli.options import NOMAD_PANEL, Command, Output
 from dtree.errors import EXIT_ERROR, EXIT_OK, DeclarationError, StoreError, UsageError
@@ -50,6 +51,9 @@ def push(
     """Copy the dependency file and its job files from one store to another: from a folder, where nothing else is said.
 
     Shows what would be added, changed and removed, and asks. What is copied has to be without fault.
+
+    The options of both stores are options of this command: `push --to consul --help` lists them. Two stores of one kind get names, and \
+their options below these, in nomad-dtree.toml.
     """
     return carry_over(invocation, Wish(yes=yes, dry_run=dry_run, prune=prune, diff=diff, json=output == "json"))
 
@@ -73,6 +77,8 @@ def carry_over(invocation: Invocation, wish: Wish) -> int:
         found = compare(old, new, prune=wish.prune)
         sides = {"to": _side(invocation, _TO, target), "from": _side(invocation, _FROM, source)}
         pending = [one for one in found if one.change != "keep"]
+        changes = make_changes(found)
+        target.check_changes(changes)
         if not wish.json:
             _show(invocation, found, sides, wish)
         written = ""
@@ -80,7 +86,7 @@ def carry_over(invocation: Invocation, wish: Wish) -> int:
             if not wish.yes and not _agreed(len(pending), sides["to"].store, target.place):
                 sys.stderr.write("nothing was written\n")
                 return EXIT_ERROR
-            written = target.write(make_changes(found))
+            written = target.write(changes)
     if written:
         _check_whole(invocation)
     _tell(invocation, found, sides, wish, written)
@@ -93,7 +99,7 @@ def _refuse_what_cannot_be(invocation: Invocation, wish: Wish) -> None:
     if target in invocation.surroundings.stores[_FROM]:
         raise UsageError(
             f"'{target.name}' is both the store to read and the one to write to",
-            hint=f'name a second one of its kind: [stores.NAME] with type = "{target.kind}" in {config.FILE_NAME}',
+            hint=way_to_a_second(target.kind),
         )
     if not target.plugin.writable:
         raise StoreError(

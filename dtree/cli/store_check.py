@@ -15,7 +15,7 @@ import typer
 from dtree import config
 from dtree.cli.invocation import Invocation
 from dtree.cli.options import NOMAD_PANEL, Command, Output
-from dtree.errors import EXIT_ERROR, EXIT_OK, DtreeError
+from dtree.errors import EXIT_ERROR, EXIT_OK, DeclarationError, DtreeError
 
 if TYPE_CHECKING:
     from dtree.clock import SystemClock
@@ -40,6 +40,7 @@ class Outcome:
         result: `not run` where one before it left nothing to check.
         reason: why it failed, or was not run.
         hint: one action, where the store names one.
+        faults: what is wrong in its files, one line each.
     """
 
     check: str
@@ -47,10 +48,13 @@ class Outcome:
     result: Literal["ok", "failed", "not run"] = "ok"
     reason: str = ""
     hint: str = ""
+    faults: tuple[str, ...] = ()
 
 
 def check_store(invocation: Invocation, *, name: Name, output: Output = "text") -> int:
-    """Check that a store, with its options as they are set, keeps what every store promises. Only reads; exits with 1 where it does not.
+    """Check that a store, with its options as they are set, keeps what every store promises, and that its files are without fault.
+
+    Only reads; exits with 1 where one of it is not so.
 
     Its options are given as to every command: on the command line, as variables, in nomad-dtree.toml.
     """
@@ -92,12 +96,28 @@ def run_checks(make: Callable[[], Store], clock: SystemClock, *, patience_s: flo
     outcome = worker.do(Outcome("opening", "a snapshot of it can be opened"), open_one)
     yield outcome
     why = "" if opened else "there is no snapshot to check"
+    readable = True
     for each in CHECKS:
         why = "one before it hangs" if worker.hangs else why
         expected = Outcome(each.name, each.promise)
-        yield replace(expected, result="not run", reason=why) if why else worker.do(expected, partial(each.test, *opened[0]))
+        found = replace(expected, result="not run", reason=why) if why else worker.do(expected, partial(each.test, *opened[0]))
+        readable = readable and (found.result == "ok" or each.name not in _READING)
+        yield found
+    why = "one before it hangs" if worker.hangs else why or ("" if readable else "its files cannot be read")
+    yield replace(_CONTENTS, result="not run", reason=why) if why else worker.do(_CONTENTS, partial(_check_contents, opened[0][0]))
     if opened and not worker.hangs:
         worker.do(outcome, opened[0][1].close)
+
+
+_CONTENTS: Final = Outcome("contents", "its dependency file is without fault, and every job has one job file")
+_READING: Final = ("dependency-file", "job-list", "job-files")
+
+
+def _check_contents(store: Store) -> None:
+    from dtree.sources import check
+
+    with store.snapshot() as snapshot:
+        check(snapshot, store="")
 
 
 class _Worker:
@@ -150,6 +170,15 @@ def _failed(expected: Outcome, error: BaseException) -> Outcome:
 
     if isinstance(error, PromiseBroken):
         return replace(expected, result="failed", reason=str(error))
+    if isinstance(error, DeclarationError):
+        faults = tuple(f"{fault.code}: {fault.sentence}" for fault in error.faults)
+        return replace(
+            expected,
+            result="failed",
+            reason=error.problem,
+            hint="`nomad-dtree validate` with this store tells how to mend each",
+            faults=faults,
+        )
     if isinstance(error, DtreeError):
         said = "; ".join((error.problem, *error.notes))
         return replace(expected, result="failed", reason=f"{error.error_code}: {said}", hint=error.hint)
@@ -166,7 +195,12 @@ def _without_secrets(outcome: Outcome, invocation: Invocation) -> Outcome:
 
     around = invocation.surroundings
     hidden = secrets(around.argv, around.environ, (*config.BUILT_IN, *around.store_settings))
-    return replace(outcome, reason=redact(masked(outcome.reason), hidden), hint=redact(masked(outcome.hint), hidden))
+
+    def safe(text: str) -> str:
+        return redact(masked(text), hidden)
+
+    hint = safe(invocation.reworded(outcome.hint))
+    return replace(outcome, reason=safe(outcome.reason), hint=hint, faults=tuple(map(safe, outcome.faults)))
 
 
 def _line(outcome: Outcome, look: Look) -> str:
@@ -175,6 +209,7 @@ def _line(outcome: Outcome, look: Look) -> str:
     role: Any = {"ok": "good", "failed": "bad"}.get(outcome.result, "dim")
     state = look.paint(outcome.result.ljust(_STATE_WIDTH), role)
     more = [clean(outcome.reason)] if outcome.result == "failed" else []  # why others were not run stands above them
+    more += map(clean, outcome.faults)
     more += [f"hint: {clean(outcome.hint)}"] if outcome.hint else []
     return "\n".join([f"{state}  {outcome.promise}", *(f"{' ' * _STATE_WIDTH}  {line}" for line in more)])
 

@@ -7,10 +7,11 @@ from typing import Annotated, Final
 import typer
 
 from dtree import config
+from dtree.cli.chosen import way_to_a_second
 from dtree.cli.invocation import Invocation
 from dtree.cli.options import NOMAD_PANEL, Command, Output
 from dtree.cli.push import Diff
-from dtree.errors import EXIT_CHANGES_PENDING, EXIT_OK
+from dtree.errors import EXIT_CHANGES_PENDING, EXIT_OK, UsageError
 
 First = Annotated[str, typer.Argument(metavar="A", help="A store, by kind or by its name in nomad-dtree.toml.")]
 Second = Annotated[str, typer.Argument(metavar="B", help="The store to compare it with.")]
@@ -18,6 +19,9 @@ Second = Annotated[str, typer.Argument(metavar="B", help="The store to compare i
 
 def diff_stores(invocation: Invocation, *, first: First, second: Second, diff: Diff = False, output: Output = "text") -> int:
     """Show in which files two stores differ: what would make A into B. Exits with 2 where they do."""
+    if first == second:
+        (store,) = invocation.surroundings.stores["first"]
+        raise UsageError(f"'{first}' is both of the stores to compare", hint=way_to_a_second(store.kind))
     from dtree.transfer import compare, read_contents
     from dtree.views.transfer_text import Side, difference_text
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Annotated, Any, Final
 
 import typer
@@ -43,20 +44,24 @@ def list_stores(invocation: Invocation, *, output: Output = "text") -> int:
 
 
 def show_store(invocation: Invocation, *, name: Name, output: Output = "text") -> int:
-    """Show what a store is, and its options: as option, environment variable and key of nomad-dtree.toml."""
+    """Show what a store is, and its options: as option, environment variable and key of nomad-dtree.toml, and what they are set to."""
     from dtree import store_loader
 
-    named = config.named_stores(_configuration(invocation))
+    configuration = _configuration(invocation)
+    named = config.named_stores(configuration)
     kind = named.get(name, name)
     store = store_loader.load(kind, reserved=RESERVED, named=named)
     settings = store_loader.settings(kind, store)
     if name in named:
         settings = options_of_named(name, settings)
+    around = invocation.surroundings
+    values = config.resolve([replace(setting, required=False) for setting in settings], {}, around.environ, configuration, around.cwd)
+    known = [(setting, values[setting.identifier]) for setting in settings]
     if output == "json":
-        form = {"schema": 1, "name": name, "summary": store.summary, "options": [_form(setting) for setting in settings]}
+        form = {"schema": 1, "name": name, "summary": store.summary, "options": [_form(*one) for one in known]}
         invocation.print(json.dumps(form, indent=2))
     else:
-        invocation.print("\n\n".join([f"{name}: {store.summary}", *(_text(setting) for setting in settings)]))
+        invocation.print("\n\n".join([f"{name}: {store.summary}", *(_text(*one) for one in known)]))
     return 0
 
 
@@ -77,18 +82,24 @@ def _configuration(invocation: Invocation) -> config.Configuration:
     return config.load(invocation.surroundings.cwd, invocation.setting(config.ENVIRONMENT.identifier))
 
 
-def _text(setting: config.Setting) -> str:
-    lines = (
+def _text(setting: config.Setting, value: config.Value) -> str:
+    from dtree.views.text import clean
+
+    lines = [
         f"  --{setting.name} {setting.type.upper()}",
         f"      {setting.help}",
         f"      variable  {', '.join(setting.variables)}",
         f"      key       {_key(setting) or 'none: it is secret'}",
         f"      default   {'none, it is required' if setting.required else 'none' if setting.default is None else setting.default}",
-    )
+    ]
+    if value.source != "default":
+        shown = "not shown, it is secret" if setting.secret else clean(str(_shown(setting, value)))
+        where = f"{value.origin} in {config.FILE_NAME}" if value.source == "file" else value.origin
+        lines.append(f"      value     {shown} (from {where})")
     return "\n".join(lines)
 
 
-def _form(setting: config.Setting) -> Mapping[str, Any]:
+def _form(setting: config.Setting, value: config.Value) -> Mapping[str, Any]:
     return {
         "option": f"--{setting.name}",
         "type": setting.type,
@@ -98,7 +109,21 @@ def _form(setting: config.Setting) -> Mapping[str, Any]:
         "default": setting.default,
         "required": setting.required,
         "secret": setting.secret,
+        "value": _shown(setting, value),
+        "source": value.source,
+        "origin": value.origin,
     }
+
+
+def _shown(setting: config.Setting, value: config.Value) -> Any:  # noqa: ANN401 - a value of JSON
+    """Return a value without what is secret in it."""
+    from dtree.access.addresses import masked
+    from dtree.cli.failure import redact, secrets
+
+    if setting.secret or value.value is None:
+        return None
+    text = str(value.value)
+    return redact(masked(text), secrets((text,), {}, ())) if setting.type in ("str", "path") else value.value
 
 
 def _key(setting: config.Setting) -> str | None:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Final, Generic, NoReturn, TypeVar
 from dtree.cli.failure import report
 from dtree.cli.invocation import Invocation
 from dtree.errors import DtreeError, Unavailable, Unreachable
-from dtree.views.text import write
+from dtree.views.text import count, write
 
 if TYPE_CHECKING:
     from dtree.views.style import Look
@@ -62,6 +62,8 @@ def watch(invocation: Invocation, first: Seen | DtreeError, watched: Watched[See
     show = _Screen(invocation, watched) if on_screen else _Pages(invocation, watched, json=json)
     seen, trouble = first, ""
     while True:
+        if isinstance(seen, DtreeError):
+            seen.reword_hints(invocation.reworded)
         show(seen, trouble)
         watched.wait(BETWEEN_LOOKS_S)
         try:
@@ -106,7 +108,7 @@ class _Pages(Generic[Seen]):
             write(sys.stderr, trouble + "\n")
         text = self._text(seen)
         if text != self._shown and isinstance(seen, DtreeError):
-            report(seen, self._invocation.environ, json=self._json)
+            report(seen, self._invocation.environ, json=self._json, hidden=self._invocation.surroundings.secrets)
         elif text != self._shown:
             self._invocation.print(f"\n{text}" if self._shown and not self._json else text)
         self._shown, self._told = text, trouble
@@ -120,4 +122,7 @@ class _Pages(Generic[Seen]):
 def _error_picture(error: DtreeError, width: int, height: int, look: Look) -> list[str]:
     from dtree.views.error_text import error_text
 
-    return [look.fit(line, width - 1) for line in error_text(error).splitlines()[: height - 1]]
+    lines = error_text(error, width=width - 1, whole_words=False).splitlines()
+    hidden = len(lines) - height + 2 if len(lines) > height - 1 else 0
+    more = [f"{look.mark('ellipsis')} and {count(hidden, 'line')} more"] if hidden else []
+    return [*lines[: len(lines) - hidden], *more]

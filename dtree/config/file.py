@@ -3,19 +3,22 @@
 from __future__ import annotations
 
 import os.path
-import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
 from typing import Any, Final
 
+from dtree import toml
 from dtree.config.settings import BUILT_IN, FILE_NAME, Key, Setting
 from dtree.config.values import convert_toml
 from dtree.errors import ConfigError, Place, did_you_mean
 
 TYPE: Final = "type"
 """Key that makes a table of `[stores]` a named store: which kind of store it is."""
+
+VARIABLES: Final = "vars"
+"""Name of the table that holds values for templates."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,13 +28,18 @@ class Configuration:
     Attributes:
         file: where it was found.
         tables: what is asked, in this order: the named environment's part, then the top level; each with its own path of keys.
-        environments: names of all that there are.
+        environments: the parts of all that there are, by name.
     """
 
     file: Path | None = None
     text: str = field(default="", repr=False)
     tables: tuple[tuple[Key, Mapping[str, Any]], ...] = ()
-    environments: tuple[str, ...] = ()
+    environments: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+
+    def of(self, environment: str) -> Configuration:
+        """Return the same as it is for one of its environments."""
+        top = self.tables[-1]
+        return replace(self, tables=((("env", environment), self.environments[environment]), top))
 
     def find(self, key: Key) -> tuple[Key, Any] | None:
         """Return the full path of keys and the value of `key`, or None."""
@@ -45,7 +53,7 @@ class Configuration:
 
     def place(self, key: Key) -> Place:
         """Return where `key` stands."""
-        line, column = _position(self.text, key)
+        line, column = toml.position(self.text, key)
         return Place(str(self.file), line, column, ".".join(key))
 
     def convert(self, setting: Setting, key: Key, value: object) -> Any:  # noqa: ANN401 - as the setting says
@@ -74,20 +82,20 @@ def load(cwd: Path, environment: str | None = None) -> Configuration:
             hint=f"write one with [env.{environment}], or leave --env and NOMAD_DTREE_ENV out",
         )
     text = _read(file)
-    data = _parse(file, text)
+    data = toml.parse(str(file), text)
     environments = data.pop("env", {})
-    whole = Configuration(file, text, (((), data),))
+    whole = Configuration(file, text, (((), data),), environments)
     errors = [*_table_errors(whole, (), data), *_environment_errors(whole, environments)]
     if errors:
         raise ConfigError.joined(sorted(errors, key=_line))
     if environment is None:
-        return replace(whole, environments=tuple(environments))
+        return whole
     if environment not in environments:
         raise ConfigError(
             f"there is no environment '{environment}' in {file}",
             hint=did_you_mean(environment, list(environments)) or f"add [env.{environment}]",
         )
-    return Configuration(file, text, ((("env", environment), environments[environment]), ((), data)), tuple(environments))
+    return whole.of(environment)
 
 
 def named_stores(configuration: Configuration) -> dict[str, str]:
@@ -127,18 +135,6 @@ def _read(file: Path) -> str:
         raise ConfigError(f"the file cannot be read: {error.strerror}", place=Place(str(file))) from error
 
 
-def _parse(file: Path, text: str) -> dict[str, Any]:
-    import tomllib
-
-    try:
-        return tomllib.loads(text)
-    except (ValueError, RecursionError) as error:
-        message, _, tail = str(error).partition(" (at ")
-        numbers = [int(number) for number in re.findall(r"\d+", tail)][:2]
-        line, column = numbers if len(numbers) == len(("line", "column")) else (None, None)
-        raise ConfigError(f"not valid TOML: {message[:1].lower()}{message[1:]}", place=Place(str(file), line, column)) from error
-
-
 def _environment_errors(configuration: Configuration, environments: object) -> Iterator[ConfigError]:
     if not isinstance(environments, dict):
         yield ConfigError("`env` must be a table", place=configuration.place(("env",)), hint="write [env.staging]")
@@ -156,6 +152,8 @@ def _table_errors(configuration: Configuration, prefix: Key, table: object) -> I
         key = (*prefix, name)
         if name == "stores":
             yield from _stores_errors(configuration, key, value)
+        elif name == VARIABLES:
+            yield from _variables_errors(configuration, key, value)
         elif name == "nomad" and isinstance(value, dict):
             for inner in value:
                 yield from _errors_of(partial(_check_key, configuration, (*prefix, name), inner, value[inner]))
@@ -183,7 +181,7 @@ def _check_key(configuration: Configuration, table: Key, name: str, value: objec
         return
     known = [key[-1] for key in _SETTINGS if key[:-1] == below]
     if not below:
-        known += ["nomad", "stores", *(() if table else ("env",))]
+        known += ["nomad", "stores", VARIABLES, *(() if table else ("env",))]
     _refuse_unknown(configuration, (*table, name), known, _elsewhere(name, below))
     raise ConfigError(f"`{'.'.join((*table, name))}` must be a table", place=place)
 
@@ -208,6 +206,21 @@ def _stores_errors(configuration: Configuration, prefix: Key, tables: object) ->
             yield ConfigError(f"`{'.'.join(key)}` must be a string", place=configuration.place(key), hint=hint)
 
 
+def _variables_errors(configuration: Configuration, prefix: Key, table: object) -> Iterator[ConfigError]:
+    from dtree.values import why_no_name
+
+    if not isinstance(table, dict):
+        yield ConfigError(f"`{'.'.join(prefix)}` must be a table", place=configuration.place(prefix), hint=f"write [{'.'.join(prefix)}]")
+        return
+    for name, value in table.items():
+        key = (*prefix, name)
+        wrong = why_no_name(name)
+        if wrong is not None:
+            yield ConfigError(wrong[0], place=configuration.place(key), hint=wrong[1])
+        elif problem := toml.why_not_json(value, key):
+            yield ConfigError(problem, place=configuration.place(key), hint="put it in quotes")
+
+
 def _refuse_unknown(configuration: Configuration, key: Key, known: Iterable[str], elsewhere: str = "") -> None:
     names = sorted(set(known))
     if key[-1] not in names:
@@ -220,23 +233,3 @@ def _line(error: ConfigError) -> int:
 
 
 _SETTINGS: Final[Mapping[Key, Setting]] = {setting.key: setting for setting in BUILT_IN if setting.key}
-_HEADER: Final = re.compile(r"\s*\[\[?([^\]]+)\]")
-_KEY: Final = re.compile(r"""\s*((?:[\w-]+|"[^"]*"|'[^']*')(?:\s*\.\s*(?:[\w-]+|"[^"]*"|'[^']*'))*)\s*=""")
-
-
-def _position(text: str, key: Key) -> tuple[int | None, int | None]:
-    """Find the line of a key, which tomllib does not tell; (None, None) where it is written in a way that this simple look misses."""
-    table: Key = ()
-    for number, line in enumerate(text.splitlines(), start=1):
-        header = _HEADER.match(line)
-        if header:
-            table = _parts(header[1])
-        written = _KEY.match(line)
-        here = (*table, *_parts(written[1])) if written else table if header else ()
-        if here[: len(key)] == key:
-            return number, len(line) - len(line.lstrip()) + 1
-    return None, None
-
-
-def _parts(dotted: str) -> Key:
-    return tuple(part.strip().strip("\"'") for part in dotted.split("."))

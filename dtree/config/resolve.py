@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any, Final, Literal
 
 from dtree.config.file import Configuration
-from dtree.config.settings import FILE_NAME, Setting
+from dtree.config.settings import FILE_NAME, Key, Setting
 from dtree.config.values import convert
 from dtree.errors import ConfigError, UsageError
 
@@ -20,10 +20,15 @@ RANK: Final[Mapping[Source, int]] = {"default": 0, "file": 1, "variable": 2, "op
 
 @dataclass(frozen=True, slots=True)
 class Value:
-    """A value and where it came from."""
+    """A value and where it came from.
+
+    Attributes:
+        origin: the option, the name of the variable, or the path of keys in the file; "" for the default.
+    """
 
     value: Any = field(repr=False)
     source: Source
+    origin: str = ""
 
 
 def resolve(
@@ -52,17 +57,28 @@ def resolve(
 def _resolve_one(setting: Setting, given: Mapping[str, Any], environ: Mapping[str, str], configuration: Configuration, cwd: Path) -> Value:
     value = given.get(setting.identifier)
     if value is not None:
-        return Value(convert(setting, value, cwd, UsageError(f"--{setting.name}")), "option")
+        return Value(convert(setting, value, cwd, UsageError(f"--{setting.name}")), "option", f"--{setting.name}")
     found = configuration.find(setting.key)
     if found is not None and setting.file_first:
-        return Value(configuration.convert(setting, *found), "file")
+        return _of_file(setting, configuration, *found)
     for variable in setting.variables:
         if environ.get(variable):
-            return Value(convert(setting, environ[variable], cwd, ConfigError(f"environment variable {variable}")), "variable")
+            return Value(convert(setting, environ[variable], cwd, ConfigError(f"environment variable {variable}")), "variable", variable)
     if found is not None:
-        return Value(configuration.convert(setting, *found), "file")
+        return _of_file(setting, configuration, *found)
+    if setting.required and setting.file_first and not setting.secret:
+        *table, key = setting.key
+        raise UsageError(f"--{setting.name} is needed", hint=f"write `{key}` into [{'.'.join(table)}] of {FILE_NAME}")
     if setting.required:
-        ways = [f"--{setting.name}", *setting.variables, *([f"`{'.'.join(setting.key)}` in {FILE_NAME}"] if setting.key else [])]
+        ways = [
+            f"--{setting.name}",
+            *setting.variables,
+            *([f"`{'.'.join(setting.key)}` in {FILE_NAME}"] if setting.key and not setting.secret else []),
+        ]
         raise UsageError(f"--{setting.name} is needed", hint=f"give {' or '.join(ways)}")
     default = setting.default
     return Value(None if default is None else convert(setting, default, cwd, UsageError(f"default of --{setting.name}")), "default")
+
+
+def _of_file(setting: Setting, configuration: Configuration, key: Key, value: object) -> Value:
+    return Value(configuration.convert(setting, key, value), "file", ".".join(key))

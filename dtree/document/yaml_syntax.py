@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 import re
+from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any, Final
 
 from dtree.document.nodes import BROKEN, Composer, Lines, Value, quote
@@ -41,6 +42,29 @@ def dump(value: Any) -> str:  # noqa: ANN401 - what JSON can hold
 
     text: str = yaml.dump(value, Dumper=yaml.SafeDumper, sort_keys=False, allow_unicode=True, default_flow_style=False, width=1 << 20)
     return text.removesuffix("...\n")
+
+
+def spans(text: str) -> Iterator[tuple[str, tuple[int, int]]]:
+    """Yield the keys of the map at the top whose values are no maps or lists, each with where its value begins and ends.
+
+    Args:
+        text: YAML without a fault.
+    """
+    import yaml
+
+    depth = 0
+    key: str | None = None
+    events: Any = yaml.parse(text, Loader=yaml.BaseLoader)
+    for event in events:
+        kind = type(event)
+        depth -= issubclass(kind, yaml.CollectionEndEvent)
+        if depth == 1 and kind is yaml.ScalarEvent:
+            if key is not None:
+                yield key, (event.start_mark.index, event.end_mark.index)
+            key = event.value if key is None else None
+        elif depth == 1 and issubclass(kind, yaml.NodeEvent | yaml.CollectionEndEvent):
+            key = None
+        depth += issubclass(kind, yaml.CollectionStartEvent)
 
 
 def _feed(text: str, loader: Any, composer: Composer) -> None:  # noqa: ANN401 - one of PyYAML's two

@@ -2,24 +2,42 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from functools import partial
+
 from dtree.errors import DtreeError, Fault
-from dtree.views.style import PLAIN, Look
-from dtree.views.text import clean
+from dtree.views.style import PLAIN, Look, Role
+from dtree.views.text import clean, wrap
 
 
-def error_text(error: DtreeError, look: Look = PLAIN) -> str:
+def error_text(error: DtreeError, look: Look = PLAIN, *, width: int | None = None, whole_words: bool = True) -> str:
     """Write an error, or all faults of a file one after another: code, what is wrong, where, and the hint.
 
     In plain text this is `str(error)`, but safe to print whatever the file held.
+
+    Args:
+        error: the error.
+        look: colours.
+        width: columns of the terminal, where lines are broken at blanks; None: nowhere.
+        whole_words: as in `wrap`.
     """
-    return "\n".join(_fault_text(fault, error.notes, look) for fault in error.faults)
+    broken = partial(_broken, look=look, width=width, whole_words=whole_words)
+    return "\n".join(line for fault in error.faults for part in _parts(fault, error.notes) for line in broken(*part))
 
 
-def _fault_text(fault: Fault, notes: tuple[str, ...], look: Look) -> str:
-    lines = [f"{look.paint(f'error[{clean(fault.code)}]:', 'bad')} {look.paint(clean(fault.problem), 'strong')}"]
+def _parts(fault: Fault, notes: tuple[str, ...]) -> Iterator[tuple[str, Role, str, Role]]:
+    """Yield the lines of a fault: what each begins with, in which colour, and the rest."""
+    yield f"error[{clean(fault.code)}]:", "bad", f" {clean(fault.problem)}", "strong"
     if fault.place is not None:
-        lines.append(f"  {look.paint('-->', 'dim')} {clean(str(fault.place))}")
-    lines.extend(f"  {clean(line)}" for note in notes for line in note.splitlines() or [""])
+        yield "  -->", "dim", f" {clean(str(fault.place))}", ""
+    for note in notes:
+        yield from (("", "", f"  {clean(line)}", "") for line in note.splitlines() or [""])
     if fault.hint:
-        lines.append(f"  {look.paint('hint:', 'busy')} {clean(fault.hint)}")
-    return "\n".join(lines)
+        yield "  hint:", "busy", f" {clean(fault.hint)}", ""
+
+
+def _broken(lead: str, lead_role: Role, text: str, role: Role, *, look: Look, width: int | None, whole_words: bool) -> Iterator[str]:
+    first, *others = wrap(lead + text, width, indent="    ", whole_words=whole_words)
+    rest = first.removeprefix(lead)
+    yield look.paint(lead, lead_role) + rest[:1] + look.paint(rest[1:], role) if rest != first else first
+    yield from (f"    {look.paint(line[4:], role)}" for line in others)

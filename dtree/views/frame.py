@@ -10,8 +10,8 @@ from dtree.events import RunStarted
 from dtree.record import RunRecord, State, StepRecord
 from dtree.views.outline import OutlineRow, outline, without_references
 from dtree.views.style import Cell, Look, Role, columns
-from dtree.views.text import cells, clean, duration, join_names, short_revision
-from dtree.views.words import address_lines, change_words, identity, state_role, state_word
+from dtree.views.text import cells, clean, duration, join_names
+from dtree.views.words import address_lines, change_words, identity, origin, state_role, state_word
 
 _MARKS: Final[Mapping[State, str]] = {
     "ready": "ready",
@@ -107,8 +107,7 @@ def final_lines(record: RunRecord, tree: Sequence[OutlineRow], *, now_s: float, 
 
 def _head(record: RunRecord) -> str:
     doing = "Stopping" if record.verb == "stop" else "Running"
-    origin = f"stack {clean(record.stack)}, {clean(record.store)} {short_revision(record.revision)}"
-    return f"{doing} {join_names(record.goals, most=4)} on {clean(record.address)} ({origin})"
+    return f"{doing} {join_names(record.goals, most=4)} on {clean(record.address)} ({origin(record)})"
 
 
 def _foot(record: RunRecord, now_s: float) -> str:

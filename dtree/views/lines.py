@@ -13,6 +13,7 @@ from dtree.events import (
     RunFinished,
     RunInterrupted,
     RunStarted,
+    RunWarned,
     StepFailed,
     StepKept,
     StepLost,
@@ -26,8 +27,8 @@ from dtree.plan import UNCHANGED
 from dtree.record import Recorder, StepRecord
 from dtree.views.style import PLAIN, Look, Role
 from dtree.views.summary import summary_text
-from dtree.views.text import cells, clean, count, duration, join_names, short_revision, write
-from dtree.views.words import address_lines, identity, state_role, state_word
+from dtree.views.text import cells, clean, duration, write
+from dtree.views.words import address_lines, head_line, identity, state_role, state_word
 
 Verbosity = Literal["quiet", "normal", "verbose"]
 
@@ -102,6 +103,8 @@ class Lines:
             case RunInterrupted(signal=signal):
                 told = "nothing more is begun; once more to leave at once"
                 return f"{stamp} {self._look.paint(f'interrupted by {clean(signal)}:', 'bad')} {told}"
+            case RunWarned(problem=problem):
+                return f"{stamp} {self._look.paint('warning:', 'busy')} {clean(problem)}"
             case RunFinished():
                 return stamp
             case _:
@@ -113,11 +116,7 @@ class Lines:
 
     def _head(self, event: RunStarted) -> str:
         day = datetime.fromtimestamp(event.time_s, self._zone or _local(event.time_s))
-        return (
-            f"{event.verb} {join_names(event.goals)}: {count(len(event.steps), 'step')}, stack {clean(event.stack)}, "
-            f"{clean(event.store)} {short_revision(event.revision)}, "
-            f"{clean(event.address)}, {day:%Y-%m-%d %z}"
-        )
+        return f"{head_line(event.verb, event, event.address)}, {day:%Y-%m-%d %z}"
 
     def _summarize(self, recorder: Recorder) -> None:
         self._recorder = None

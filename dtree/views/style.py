@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
@@ -73,6 +74,18 @@ def look_at(stream: TextIO, environ: Mapping[str, str]) -> Look:
 def is_terminal(stream: TextIO, environ: Mapping[str, str]) -> bool:
     """Tell whether the stream is a terminal that understands cursor movement."""
     return stream.isatty() and environ.get("TERM", "") not in ("dumb", "unknown")
+
+
+def width_of(stream: TextIO, environ: Mapping[str, str]) -> int | None:
+    """Return how many columns a stream has, COLUMNS before what the terminal says; None for one that is no terminal."""
+    if not is_terminal(stream, environ):
+        return None
+    if environ.get("COLUMNS", "").isdecimal():
+        return int(environ["COLUMNS"]) or None
+    try:
+        return os.get_terminal_size(stream.fileno()).columns or None
+    except (OSError, ValueError):  # it only says that it is one
+        return None
 
 
 def columns(

@@ -13,6 +13,9 @@ _ESCAPES: Final = re.compile(
     r"|\x1b[PX^_][^\x1b]*(?:\x1b\\)?"  # DCS, SOS, PM, APC
     r"|\x1b[ -/]*[0-~]"  # the two-character ones
 )
+_BLANKS_AND_WORD: Final = re.compile(r" *[^ ]+")
+_WIDEST: Final = 2
+"""Columns of the widest character."""
 _DIGEST: Final = re.compile(r"\b(?:sha256:)?([0-9a-f]{12})[0-9a-f]*\b")
 
 
@@ -40,14 +43,35 @@ def fit(text: str, width: int, *, ellipsis: str = "…") -> str:
     if cells(text) <= width:
         return text
     room = width - cells(ellipsis)
-    if room <= 0:
-        return ellipsis[: max(width, 0)]
-    used = 0
-    for position, char in enumerate(text):
-        used += _cell_count(char)
-        if used > room:
-            return text[:position] + ellipsis
-    return text
+    return text[: _end_of(text, room)] + ellipsis if room > 0 else ellipsis[: max(width, 0)]
+
+
+def wrap(text: str, width: int | None, *, indent: str = "", whole_words: bool = False) -> list[str]:
+    """Break the text at blanks into lines of at most `width` columns.
+
+    Args:
+        text: one line.
+        width: columns; None: no line is broken.
+        indent: what the further lines begin with.
+        whole_words: a word too long for a line overflows, so that a path can be copied; else it is broken too.
+    """
+    if width is None or cells(text) <= width:
+        return [text]
+    if width < len(indent) + _WIDEST:
+        indent = ""
+    lines, line = [], ""
+    for word in _BLANKS_AND_WORD.findall(text):
+        bare = word.lstrip(" ")
+        if line.strip() and cells(line + word) > width >= cells(indent + bare):
+            lines.append(line)
+            line = indent + bare
+        else:
+            line += word  # one that is too long for any line begins where it stands
+        while not whole_words and cells(line) > width:
+            end = max(_end_of(line, width), 1)
+            lines.append(line[:end])
+            line = indent + line[end:]
+    return [*lines, line]
 
 
 def duration(span_s: float, *, whole: bool = False) -> str:
@@ -93,6 +117,16 @@ def write(stream: TextIO, text: str) -> None:
     encoding = getattr(stream, "encoding", None) or "utf-8"
     stream.write(text.encode(encoding, "backslashreplace").decode(encoding))
     stream.flush()
+
+
+def _end_of(text: str, width: int) -> int:
+    """Return how many characters of the text fit `width` columns."""
+    used = 0
+    for position, char in enumerate(text):
+        used += _cell_count(char)
+        if used > width:
+            return position
+    return len(text)
 
 
 def _visible(char: str) -> str:

@@ -1,4 +1,4 @@
-"""One word per change and per state, the same in every view."""
+"""One word per change and per state, and one line that says what a plan or a run is of: the same in every view."""
 
 from __future__ import annotations
 
@@ -6,10 +6,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final
 
+from dtree.events import RunStarted
 from dtree.model import DEFAULT_NAMESPACE, Address
-from dtree.record import StepRecord
+from dtree.plan import Plan
+from dtree.record import RunRecord, StepRecord
 from dtree.views.style import Role
-from dtree.views.text import clean
+from dtree.views.text import clean, count, join_names, short_revision
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,6 +92,17 @@ def state_role(step: StepRecord) -> Role:
 def not_begun(verb: str) -> str:
     """Say what became of a step that was never begun."""
     return "not stopped" if verb == "stop" else "not started"
+
+
+def head_line(verb: str, begun: Plan | RunStarted, address: str) -> str:
+    """Say what is planned or run: how much, from which state of which store, on which Nomad."""
+    goals = f"{verb} {join_names(begun.goals)}".rstrip()
+    return f"{goals}: {count(len(begun.steps), 'step')}, {origin(begun)}, {clean(address)}"
+
+
+def origin(begun: Plan | RunStarted | RunRecord) -> str:
+    """Say which set of jobs this is, and from which state of which store."""
+    return f"stack {clean(begun.stack)}, {clean(begun.store)} {short_revision(begun.revision)}"
 
 
 def identity(name: str, job_id: str, namespace: str) -> str:

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from itertools import cycle
-from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
-from dtree.access.consul import DEFAULT_ADDRESS, Connection, ConsulClient, Entry, Tree
-from dtree.store import Changes, Option, Revision, Snapshot, Store, StoreError, StoreFileMissing, Text
+from dtree.access.consul import DEFAULT_ADDRESS, ConsulClient, Entry, Operation, Tree, connection_of
+from dtree.store import Changes, Option, Revision, Snapshot, Store, StoreFileMissing, Text
 from dtree_stores.consul_places import Places, below, find_places, is_file
 from dtree_stores.consul_reading import read_trees
 from dtree_stores.consul_writing import operations_of, write
@@ -78,7 +77,7 @@ class ConsulStore(Store):
         """
         given = self.settings
         places = find_places(*(given[key] or None for key in ("consul_root", "consul_depfile_path", "consul_jobs_path")))
-        client = ConsulClient(_connection(given))
+        client = ConsulClient(connection_of(given))
         try:
             return ConsulSnapshot(client, places, read_trees(client, places))
         except BaseException:
@@ -130,10 +129,13 @@ class ConsulSnapshot(Snapshot):
         index = max((entry.index for entry in self._entries.values()), default=0)
         return Revision(f"sha256:{digest}", f"index {index}, sha256:{digest[:12]}")
 
+    def check_changes(self, changes: Changes) -> None:
+        """Refuse a value that is too large for Consul, and a key that would not be read."""
+        self._operations(changes)
+
     def write(self, changes: Changes) -> str:
         """Write to Consul: in one transaction where it takes that much. Effects: changes keys."""
-        depfile = "" if changes.depfile is None else self._depfile_key(changes.depfile)
-        return write(self._client, self._places, operations_of(changes, self._places, self._entries, depfile=depfile))
+        return write(self._client, self._places, self._operations(changes))
 
     def wait_for_change(self, timeout_s: float) -> bool:
         """Wait with Consul's blocking query. Effects: requests to Consul."""
@@ -166,44 +168,15 @@ class ConsulSnapshot(Snapshot):
             )
         return Text(f"kv:{key}", entry.value)
 
+    def _operations(self, changes: Changes) -> list[Operation]:
+        depfile = "" if changes.depfile is None else self._depfile_key(changes.depfile)
+        return operations_of(changes, self._places, self._entries, depfile=depfile)
+
     def _depfile_key(self, data: bytes) -> str:
         try:
             return self._places.find_depfile(self._keys)
         except StoreFileMissing:
             return self._places.new_depfile(data)
-
-
-def _connection(given: Mapping[str, Any]) -> Connection:
-    return Connection(
-        address=given["consul_addr"],
-        ssl=given["consul_ssl"],
-        token=_token(given["consul_token_file"]) or given["consul_token"] or "",
-        login=given["consul_auth"] or "",
-        datacenter=given["consul_datacenter"] or "",
-        namespace=given["consul_namespace"] or "",
-        partition=given["consul_partition"] or "",
-        consistency=given["consul_consistency"],
-        ca_file=str(given["consul_ca_file"] or ""),
-        ca_path=str(given["consul_ca_path"] or ""),
-        client_cert=str(given["consul_client_cert"] or ""),
-        client_key=str(given["consul_client_key"] or ""),
-        tls_server_name=given["consul_tls_server_name"] or "",
-        skip_verify=not given["consul_ssl_verify"],
-    )
-
-
-def _token(file: Path | None) -> str:
-    if file is None:
-        return ""
-    hint = "check --consul-token-file or CONSUL_HTTP_TOKEN_FILE"
-    try:
-        token = file.read_text().strip()
-    except (OSError, ValueError) as error:
-        why = getattr(error, "strerror", None) or "it is no text"
-        raise StoreError(f"the token file {file} cannot be read: {why}", hint=hint, code="consul-bad-setting") from error
-    if not token:
-        raise StoreError(f"the token file {file} is empty", hint=hint, code="consul-bad-setting")
-    return token
 
 
 def _files(entries: Mapping[str, Entry]) -> dict[str, bytes]:

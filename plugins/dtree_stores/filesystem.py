@@ -19,13 +19,18 @@ import os
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property, partial
 from pathlib import Path
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
-from dtree.store import Changes, Option, Revision, Snapshot, Store, StoreChanged, StoreError, StoreFileMissing, Text
-from dtree_stores.folder import read_bytes, resolve, scan, unreadable
+from dtree.access.git.questions import ask, describe, head_of, is_dirty, newest_tag
+from dtree.store import Changes, Commit, Option, Revision, Snapshot, Store, StoreChanged, StoreError, StoreFileMissing, Text
+from dtree_stores.folder import read_file, scan, unreadable
 from dtree_stores.git_commit import commit_of
 from dtree_stores.paths import DEPFILES, digest_of, find_depfile, new_depfile, no_depfile, parts_of
+
+if TYPE_CHECKING:
+    from dtree_stores.folder_writing import Target
 
 _Key = tuple[Literal["depfile", "job", "file"], str]
 """What was asked for: kind and path."""
@@ -111,7 +116,7 @@ class _Places:
 
     def shown(self, path: str) -> str:
         """Return the path as the user would write it from the working folder."""
-        return path.removeprefix(os.path.join(self.cwd, ""))  # noqa: PTH118 - with `/` at the end
+        return path.removeprefix(f"{str(self.cwd).rstrip('/')}/")
 
     def place(self, key: _Key) -> tuple[str, Path]:
         """Return where a file is, and what links on the way may not lead out of.
@@ -186,6 +191,37 @@ class FilesystemSnapshot(Snapshot):
         commit = commit_of(files, self._places.root)
         return Revision(f"sha256:{digest}", commit[:12] if commit else f"sha256:{digest[:12]}")
 
+    @property
+    def folder(self) -> Path:
+        """The root folder."""
+        return self._places.root
+
+    @cached_property
+    def commit(self) -> Commit | None:
+        """HEAD of the work tree that the root stands in; what is untracked below the root makes it dirty too. Effects: runs git."""
+        root = self._places.root
+        head = head_of(root)
+        return None if head is None else Commit(head.id, head.date, is_dirty=is_dirty(root, untracked_below=root))
+
+    def tag(self) -> str:
+        """Return the tag of HEAD of the highest version. Effects: runs git."""
+        return newest_tag(partial(ask, self._places.root), self.commit.id) if self.commit else ""
+
+    def describe(self) -> str:
+        """Return how git describes HEAD. Effects: runs git.
+
+        Raises:
+            StoreError: the clone has a part of the history only.
+        """
+        return describe(partial(ask, self._places.root), self.commit.id, where=self.place) if self.commit else ""
+
+    def check_changes(self, changes: Changes) -> None:
+        """Refuse a path that leads out of the root, or is no place for a file. Effects: follows links."""
+        from dtree_stores.folder_writing import place_of
+
+        for target in self._targets(changes).values():
+            place_of(target)
+
     def write(self, changes: Changes) -> str:
         """Write file by file, each at once: jobs and other files, then the dependency file, then what is removed. Effects: writes files.
 
@@ -193,22 +229,14 @@ class FilesystemSnapshot(Snapshot):
             StoreChanged: one of the files is not as this snapshot saw it. Nothing was written.
             StoreError: a path leads out of the root, and nothing was written; or the system refused one, which says what was before.
         """
-        from dtree_stores.folder_writing import Target, write_files
+        from dtree_stores.folder_writing import write_files
 
-        wanted: dict[_Key, bytes | None] = {("job", path): data for path, data in changes.jobs.items()}
-        wanted |= {("file", path): data for path, data in changes.files.items()}
-        if changes.depfile is not None:
-            wanted[_DEPFILE] = changes.depfile
-        placed = {key: self._destination(key, data) for key, data in wanted.items()}
+        wanted = self._targets(changes)
         there = self._refuse_changed(wanted)
-        targets = [
-            (key, Target(path, limit, self._places.shown(str(path)), wanted[key]))
-            for key, (path, limit) in placed.items()
-            if there[key] != wanted[key]
-        ]
-        written = [target for key, target in targets if key != _DEPFILE and target.data is not None]
-        declared = [target for key, target in targets if key == _DEPFILE]
-        removed = [target for _, target in targets if target.data is None]
+        targets = {key: target for key, target in wanted.items() if there[key] != target.data}
+        written = [target for key, target in targets.items() if key != _DEPFILE and target.data is not None]
+        declared = [target for key, target in targets.items() if key == _DEPFILE]
+        removed = [target for target in targets.values() if target.data is None]
         write_files([written, declared, removed])
         stages = {"jobs and other files": written, "the dependency file": declared, "what had to go": removed}
         return f"file by file: {', then '.join(name for name, stage in stages.items() if stage) or 'nothing differed'}"
@@ -236,8 +264,8 @@ class FilesystemSnapshot(Snapshot):
             try:
                 path, limit = self._places.place(key)
                 shown = self._places.shown(path)
-                real = resolve(path, limit, shown, self._folders)
-                self._read[key] = (real, Text(shown, read_bytes(real, shown)))
+                real, data = read_file(path, limit, shown, self._folders)
+                self._read[key] = (real, Text(shown, data))
             except StoreFileMissing:
                 self._absent.add(key)
                 raise
@@ -249,12 +277,24 @@ class FilesystemSnapshot(Snapshot):
         except StoreFileMissing:
             return None
 
-    def _destination(self, key: _Key, data: bytes | None) -> tuple[Path, Path]:
+    def _targets(self, changes: Changes) -> dict[_Key, Target]:
+        """Return what is to be written where, the dependency file last."""
+        wanted: dict[_Key, bytes | None] = {("job", path): data for path, data in changes.jobs.items()}
+        wanted |= {("file", path): data for path, data in changes.files.items()}
+        if changes.depfile is not None:
+            wanted[_DEPFILE] = changes.depfile
+        return {key: self._target(key, data) for key, data in wanted.items()}
+
+    def _target(self, key: _Key, data: bytes | None) -> Target:
         """Return where a file is to be written; a new dependency file is named after what it is."""
+        from dtree_stores.folder_writing import Target
+
         if key == _DEPFILE:
-            return self._places.depfile or self._places.root / new_depfile(data or b""), self._places.depfile_root
-        path, limit = self._places.place(key)
-        return Path(path), limit
+            path, limit = self._places.depfile or self._places.root / new_depfile(data or b""), self._places.depfile_root
+        else:
+            place, limit = self._places.place(key)
+            path = Path(place)
+        return Target(path, limit, self._places.shown(str(path)), data)
 
     def _refuse_changed(self, keys: Iterable[_Key]) -> Mapping[_Key, bytes | None]:
         """Return what there is now, None for no such file, if it is what this snapshot saw."""

@@ -44,7 +44,7 @@ def write_files(stages: Sequence[Sequence[Target]]) -> None:
 
     Effects: writes files, makes folders for them; a temporary file beside each for a moment, whose name is hidden.
     """
-    placed = [[(_place(target), target) for target in stage] for stage in stages]
+    placed = [[(place_of(target), target) for target in stage] for stage in stages]
     done: list[str] = []
     for stage in placed:
         for real, target in stage:
@@ -57,8 +57,8 @@ def write_files(stages: Sequence[Sequence[Target]]) -> None:
             _sync(folder)
 
 
-def _place(target: Target) -> Path:
-    """Find where a file really is, refusing what is no place for one."""
+def place_of(target: Target) -> Path:
+    """Find where a file really is, refusing what is no place for one. Raises StoreError. Effects: follows links."""
     path, shown = target.path, target.shown
     try:
         real = path.parent.resolve() / path.name if target.data is None else path.resolve()

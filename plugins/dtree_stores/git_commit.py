@@ -4,15 +4,13 @@ from __future__ import annotations
 
 import hashlib
 import os
-import subprocess
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Final
 
-from dtree.access.git.environment import SETTINGS, environment, local_variables
+from dtree.access.git.questions import ask
 
-_TIMEOUT_S: Final = 10.0
-_HASHES: Final = {40: "sha1", 64: "sha256"}
+_HASHES: Final = {40: hashlib.sha1, 64: hashlib.sha256}
 
 
 def commit_of(files: Mapping[str, bytes], folder: Path) -> str | None:
@@ -30,7 +28,7 @@ def commit_of(files: Mapping[str, bytes], folder: Path) -> str | None:
 
     Effects: runs git twice, which changes nothing.
     """
-    answer = _git(folder, "rev-parse", "--show-toplevel", "HEAD")
+    answer = ask(folder, "rev-parse", "--show-toplevel", "HEAD")
     lines = answer.decode(errors="surrogateescape").splitlines() if answer else []
     if not files or len(lines) != len(("top", "commit")):
         return None
@@ -40,30 +38,12 @@ def commit_of(files: Mapping[str, bytes], folder: Path) -> str | None:
         return None
     held = {path.removeprefix(above): data for path, data in files.items()}
     # Only the folders in question are listed: a repository may hold half a million files elsewhere.
-    listing = _git(top, "ls-tree", "-r", "-z", commit, "--", *sorted({path.partition("/")[0] for path in held}))
+    listing = ask(top, "ls-tree", "-r", "-z", commit, "--", *sorted({path.partition("/")[0] for path in held}))
     blobs = {name: fields.split()[2] for fields, _, name in (line.partition(b"\t") for line in (listing or b"").split(b"\0") if line)}
     is_whole = all(blobs.get(os.fsencode(path)) == _blob_id(data, len(commit)) for path, data in held.items())
     return commit if is_whole else None
 
 
 def _blob_id(data: bytes, length: int) -> bytes:
-    blob = hashlib.new(_HASHES.get(length, "sha1"), b"blob %d\0" % len(data) + data, usedforsecurity=False)
-    return blob.hexdigest().encode()
-
-
-def _git(folder: Path, *arguments: str) -> bytes | None:
-    # Not through GitPython, which takes longer to import than git to answer.
-    local = local_variables(os.environ)
-    environ = {name: value for name, value in os.environ.items() if name not in local} | environment()
-    try:
-        done = subprocess.run(  # noqa: S603 - fixed words and paths, no shell
-            ["git", "--literal-pathspecs", *SETTINGS, "-C", str(folder), *arguments],  # noqa: S607 - the user's git
-            env=environ,
-            stdin=subprocess.DEVNULL,
-            capture_output=True,
-            timeout=_TIMEOUT_S,
-            check=False,
-        )
-    except (OSError, subprocess.SubprocessError, ValueError):
-        return None
-    return done.stdout if done.returncode == 0 else None
+    hashed = _HASHES.get(length, hashlib.sha1)(b"blob %d\0" % len(data) + data, usedforsecurity=False)
+    return hashed.hexdigest().encode()

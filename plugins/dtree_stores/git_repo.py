@@ -13,24 +13,22 @@ the two other options may name any place in the repository. A path that begins w
 from __future__ import annotations
 
 import posixpath
-import re
 import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from datetime import UTC, datetime
 from functools import cached_property
 from typing import Final
 
 from dtree.access.git.objects import FILE_LIMIT_BYTES, TOTAL_LIMIT_BYTES, Entry, Found
-from dtree.access.git.refs import SHORT
+from dtree.access.git.questions import commit_date
+from dtree.access.git.refs import SHORT, is_pattern
 from dtree.access.git.repository import Repository, Target
 from dtree.errors import Fault
-from dtree.store import Option, Revision, Snapshot, Store, StoreError, StoreFileMissing, Text
+from dtree.store import Commit, Option, Revision, Snapshot, Store, StoreError, StoreFileMissing, Text
 from dtree_stores.git_places import Places, Spot, find_places
 from dtree_stores.paths import find_depfile, is_hidden
 
 _LFS: Final = b"version https://git-lfs.github.com/spec/v1\n"
 _LFS_LIMIT_BYTES: Final = 1024
-_COMMITTED: Final = re.compile(rb"^committer .* (\d{1,12}) [+-]\d{4}$", re.MULTILINE)
 _LINKED_FOLDERS: Final = 100
 
 
@@ -103,7 +101,7 @@ class GitSnapshot(Snapshot):
             hint = "name it with --git-depfile-path, or its folder with --git-root"
             where = self._shown(places.root)
             spot = places.root.at(find_depfile(where, places.present, hint=hint, choose="--git-depfile-path"))
-        return self._read([spot])[spot]
+        return self._read([spot])[0]
 
     def list_jobs(self) -> Sequence[str]:
         """Return the paths of all job files below the jobs path. Effects: runs git, once."""
@@ -111,14 +109,11 @@ class GitSnapshot(Snapshot):
 
     def read_jobs(self, paths: Sequence[str]) -> Mapping[str, Text]:
         """Return job files by their path below the jobs path. Effects: runs git."""
-        spots = {path: self._places.jobs.at(path) for path in paths}
-        texts = self._read(list(spots.values()))
-        return {path: texts[spot] for path, spot in spots.items()}
+        return dict(zip(paths, self._read([self._places.jobs.at(path) for path in paths]), strict=True))
 
     def read(self, path: str) -> Text:
         """Return any file below the root. Effects: runs git."""
-        spot = self._places.root.at(path)
-        return self._read([spot])[spot]
+        return self._read([self._places.root.at(path)])[0]
 
     def find_jobs(self, names: Iterable[str]) -> tuple[Mapping[str, str], tuple[Fault, ...]]:
         """Find the path of each job's file; of one in a submodule say just that. Effects: runs git."""
@@ -132,15 +127,33 @@ class GitSnapshot(Snapshot):
     @cached_property
     def revision(self) -> Revision:
         """The commit. Effects: runs git."""
-        commit = self._target.commit
-        text = self._repository.read([commit])[commit] if self._repository.find([commit])[0].size_bytes <= FILE_LIMIT_BYTES else b""
-        committed = _COMMITTED.search(text.partition(b"\n\n")[0])
-        date = datetime.fromtimestamp(int(committed[1]), UTC).date().isoformat() if committed else "no date"
+        commit, date = self.commit.id, self.commit.date.partition("T")[0] or "no date"
         short = commit[:SHORT]
         name, ref = self._target.name, self._target.ref
         if name == short:
             return Revision(commit, f"{short} ({date})")
         return Revision(commit, f"{name}{f' of {ref}' if ref != name else ''} ({short}, {date})")
+
+    @cached_property
+    def commit(self) -> Commit:
+        """The commit, by the ref that was asked for: of a pattern the tag that it turned out to be. Effects: runs git."""
+        target = self._target
+        small = self._repository.find([target.commit])[0].size_bytes <= FILE_LIMIT_BYTES
+        text = self._repository.read([target.commit])[target.commit] if small else b""
+        return Commit(target.commit, commit_date(text), target.name if is_pattern(target.ref) else target.ref)
+
+    def tag(self) -> str:
+        """Return the tag that was asked for, else the highest one of the commit. Effects: runs git, asks the server."""
+        return self._repository.tag(self._target)
+
+    def describe(self) -> str:
+        """Describe the commit; of a remote repository the history is fetched for that. Effects: runs git, asks the server."""
+        return self._repository.describe(self._target)
+
+    def present(self, paths: Sequence[str]) -> tuple[str, ...]:
+        """Return those of `paths` that are there, with one question. Effects: runs git."""
+        found = self._repository.find([self._places.root.at(path).name for path in paths])
+        return tuple(path for path, one in zip(paths, found, strict=True) if one.kind not in ("missing", "dangling", "notdir"))
 
     def wait_for_change(self, timeout_s: float) -> bool:
         """Wait until the ref means another commit; a full commit, and a tag of a remote repository, never does.
@@ -186,32 +199,32 @@ class GitSnapshot(Snapshot):
                     # A link to nothing is listed: a job file that cannot be read is told, a missing one only guessed at.
                     yield path
 
-    def _read(self, spots: Sequence[Spot]) -> dict[Spot, Text]:
+    def _read(self, spots: Sequence[Spot]) -> list[Text]:
         found = self._find(spots)
-        for spot, one in found.items():
+        for spot, one in zip(spots, found, strict=True):
             if one.kind != "blob" or one.size_bytes > FILE_LIMIT_BYTES:
                 raise self._refusal(spot, one)
-        if sum(one.size_bytes for one in found.values()) > TOTAL_LIMIT_BYTES:
+        if sum(one.size_bytes for one in found) > TOTAL_LIMIT_BYTES:
             limit = f"{TOTAL_LIMIT_BYTES >> 20} MiB"
             raise StoreError(f"the job files that are asked for are larger than {limit}", hint="ask for fewer", code="git-too-large")
-        contents = self._repository.read(one.oid for one in found.values())
-        for spot, one in found.items():
+        contents = self._repository.read(one.oid for one in found)
+        for spot, one in zip(spots, found, strict=True):
             if one.size_bytes < _LFS_LIMIT_BYTES and contents[one.oid].startswith(_LFS):
                 raise StoreError(
                     f"{self._shown(spot)} is kept in Git LFS: the repository has no more than a pointer to it",
                     hint="commit the file itself (`git lfs untrack`)",
                     code="git-lfs",
                 )
-        return {spot: Text(self._shown(spot), contents[one.oid]) for spot, one in found.items()}
+        return [Text(self._shown(spot), contents[one.oid]) for spot, one in zip(spots, found, strict=True)]
 
-    def _find(self, spots: Sequence[Spot]) -> dict[Spot, Found]:
+    def _find(self, spots: Sequence[Spot]) -> list[Found]:
         """Find files; of those that were listed no more is asked than the listing left open."""
-        listed = {spot: self._known[spot.full] for spot in spots if spot.full in self._known}
-        found = {spot: Found("blob", one.oid, one.size_bytes) for spot, one in listed.items() if one.size_bytes is not None}
-        rest = [spot for spot in spots if spot not in found]
+        listed = [self._known.get(spot.full) for spot in spots]
+        known = [Found("blob", one.oid, one.size_bytes) if one and one.size_bytes is not None else None for one in listed]
         # Git finds a file by its id at once, by its path only by going through all folders again.
-        names = [listed[spot].oid if spot in listed else spot.name for spot in rest]
-        return found | dict(zip(rest, self._repository.find(names), strict=True))
+        names = [one.oid if one else spot.name for spot, one, found in zip(spots, listed, known, strict=True) if found is None]
+        asked = iter(self._repository.find(names))
+        return [found or next(asked) for found in known]
 
     def _refusal(self, spot: Spot, found: Found) -> StoreError:
         """Say why what stands at a place is no file to be read."""

@@ -13,6 +13,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Final
 
 from dtree.access.at_once import do_all
@@ -20,7 +21,7 @@ from dtree.errors import Conflict
 from dtree.store import Changes, Option, Revision, Snapshot, Store, StoreChanged, StoreError, StoreFileMissing, StoreUnreachable, Text
 from dtree_stores import variables_layout as layout
 from dtree_stores.paths import DEPFILES, find_depfile, is_hidden, new_depfile, parts_of
-from dtree_stores.variables_client import Variable, Variables
+from dtree_stores.variables_client import StoreVariables, Variable
 
 _PREFIX: Final = re.compile(r"[A-Za-z0-9_~/-]+")
 _LONGEST_PREFIX: Final = 128 - len("/files/") - 32
@@ -54,7 +55,7 @@ class NomadVariablesStore(Store):
         places = _Places(
             prefix, "/".join(parts_of(depfile, prefix)) if depfile else None, "/".join(parts_of(self.settings["vars_jobs_path"], prefix))
         )
-        variables = Variables(self.context.nomad(), namespace=self.settings["vars_namespace"] or "", prefix=prefix)
+        variables = StoreVariables(self.context.nomad(), namespace=self.settings["vars_namespace"] or "", prefix=prefix)
         return VariablesSnapshot(variables, places, _read(variables))
 
 
@@ -87,11 +88,16 @@ class _State:
     shards: Mapping[str, int]
     files: Mapping[str, bytes]
 
+    @property
+    def digest(self) -> str:
+        """Of all files: the one in the index, which they were found to have when they were read."""
+        return layout.digest_in(self.items) or layout.digest_of(self.files)
+
 
 class VariablesSnapshot(Snapshot):
     """The store as it was when it was read."""
 
-    def __init__(self, variables: Variables, places: _Places, state: _State) -> None:
+    def __init__(self, variables: StoreVariables, places: _Places, state: _State) -> None:
         self._variables = variables
         self._places = places
         self._state = state
@@ -112,10 +118,7 @@ class VariablesSnapshot(Snapshot):
 
     def list_jobs(self) -> Sequence[str]:
         """Return the paths of all job files below the jobs path."""
-        below = f"{self._places.jobs}/"
-        depfiles = (self._places.given_depfile,)
-        paths = (path.removeprefix(below) for path in self._state.files if path.startswith(below) and path not in depfiles)
-        return tuple(sorted(path for path in paths if not any(map(is_hidden, path.split("/")))))
+        return self._listed
 
     def read_jobs(self, paths: Sequence[str]) -> Mapping[str, Text]:
         """Return job files by their path below the jobs path."""
@@ -128,8 +131,12 @@ class VariablesSnapshot(Snapshot):
     @property
     def revision(self) -> Revision:
         """Digest of all files."""
-        digest = layout.digest_of(self._state.files)
+        digest = self._state.digest
         return Revision(f"sha256:{digest}", f"sha256:{digest[:12]}")
+
+    def check_changes(self, changes: Changes) -> None:
+        """Refuse what Variables have no room for."""
+        self._packed(changes)
 
     def write(self, changes: Changes) -> str:
         """Write, if nobody else has written anything since. Effects: changes Nomad's Variables.
@@ -139,7 +146,7 @@ class VariablesSnapshot(Snapshot):
             StoreError: it cannot be written; readers see the state before. Only where contact is lost over the very last step it cannot be
                 told, and the error says so.
         """
-        packed = self._pack(self._changed(changes))
+        packed = self._packed(changes)
         if (index := self._variables.read(self._index)) and index.index != self._state.index:
             raise self._was_changed()  # told before anything of this lies about
         new = [name for name in packed.shards if name not in self._state.shards]
@@ -151,6 +158,12 @@ class VariablesSnapshot(Snapshot):
     def wait_for_change(self, timeout_s: float) -> bool:
         """Wait until the index is another, at most `timeout_s` seconds. Effects: reads Nomad, in a standing query."""
         return self._variables.changed_from(self._index, self._state.index, timeout_s=timeout_s)
+
+    @cached_property
+    def _listed(self) -> tuple[str, ...]:
+        below, depfile = f"{self._places.jobs}/", self._places.given_depfile
+        paths = [path.removeprefix(below) for path in self._state.files if path.startswith(below) and path != depfile]
+        return tuple(sorted(path for path in paths if not any(map(is_hidden, path.split("/")))))
 
     @property
     def _index(self) -> str:
@@ -182,9 +195,9 @@ class VariablesSnapshot(Snapshot):
             wanted[self._depfile() if known else new_depfile(changes.depfile)] = changes.depfile
         return {path: data for path, data in {**self._state.files, **wanted}.items() if data is not None}
 
-    def _pack(self, files: Mapping[str, bytes]) -> layout.Packed:
+    def _packed(self, changes: Changes) -> layout.Packed:
         try:
-            return layout.pack(files)
+            return layout.pack(self._changed(changes))
         except layout.DoesNotFit as error:
             raise StoreError(
                 f"it cannot be written to Nomad's Variables: {error}", hint="keep it in another store", code="store-unwritable"
@@ -248,11 +261,11 @@ def _shard(prefix: str, name: str) -> str:
     return f"{prefix}/files/{name}"
 
 
-def _shown(variables: Variables) -> str:
+def _shown(variables: StoreVariables) -> str:
     return f"{variables.prefix} in namespace {variables.namespace}"
 
 
-def _read(variables: Variables) -> _State:
+def _read(variables: StoreVariables) -> _State:
     """Read index and shards until they belong together."""
     missed = ""
     seen = None

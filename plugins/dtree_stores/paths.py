@@ -27,7 +27,7 @@ def parts_of(path: str, root: object) -> tuple[str, ...]:
         StoreError: it names a place elsewhere, whatever links may be on the way.
     """
     # Not with PurePosixPath: a thousand of those take longer than reading a thousand files.
-    parts = tuple(part for part in path.split("/") if part not in ("", "."))
+    parts = tuple([part for part in path.split("/") if part not in ("", ".")])
     if path.startswith("/") or ".." in parts or "\0" in path or not parts:
         raise StoreError(
             f"{path!r} is no path below {root}", hint="write it from the root of the store, without `..`", code="store-outside"

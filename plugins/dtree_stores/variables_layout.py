@@ -33,6 +33,7 @@ SHARD: Final = re.compile(r"[0-9a-f]{32}")
 
 _FORMAT: Final = "1"
 _MARK: Final = "//"
+_DIGEST: Final = "//sha256"
 _LONGEST_PATH_BYTES: Final = 4096
 _ITEM: Final = re.compile(r"(?P<path>(?:(?!//).)+?)(?P<base64>//base64)?(?://\d{4})?", re.DOTALL)
 
@@ -70,7 +71,7 @@ def pack(files: Mapping[str, bytes]) -> Packed:
         DoesNotFit: a path that is no text or too long, or so much that the index has no room for it.
     """
     items = [item for path in sorted(files) for item in _items(path, files[path])]
-    index = {"//format": _FORMAT, "//sha256": digest_of(files)}
+    index = {"//format": _FORMAT, _DIGEST: digest_of(files)}
     shards: dict[str, Items] = {}
     for shard in _shards(items):
         name = name_of(shard)
@@ -105,15 +106,12 @@ def unpack(index: Items, shards: Iterable[Items]) -> dict[str, bytes]:
     """
     found: dict[tuple[str, bool], list[str]] = {}
     for key, value in sorted(item for shard in shards for item in shard.items()):
-        match = _ITEM.fullmatch(key)
-        if match is None:
-            raise Damaged(f"there is an item {key[:80]!r}, which names no file")
-        found.setdefault((match["path"], bool(match["base64"])), []).append(value)
+        found.setdefault(_file_of(key), []).append(value)
     try:
         files = {path: _bytes("".join(pieces), is_base64=coded) for (path, coded), pieces in sorted(found.items())}
     except ValueError as error:
         raise Damaged(f"an item cannot be decoded ({error})") from error
-    if digest_of(files) != index.get("//sha256"):
+    if digest_of(files) != digest_in(index):
         raise Damaged("the files do not have the digest in its item //sha256")
     return files
 
@@ -121,6 +119,11 @@ def unpack(index: Items, shards: Iterable[Items]) -> dict[str, bytes]:
 def name_of(shard: Items) -> str:
     """Return the name of a shard: the first half of the SHA-256 of its items as JSON."""
     return hashlib.sha256(json.dumps(shard, sort_keys=True).encode()).hexdigest()[:32]
+
+
+def digest_in(index: Items) -> str:
+    """Return the digest of all files that an index holds; "" for none."""
+    return index.get(_DIGEST, "")
 
 
 def digest_of(files: Mapping[str, bytes]) -> str:
@@ -144,6 +147,16 @@ def _items(path: str, data: bytes) -> Iterator[tuple[str, str]]:
     pieces = [*_pieces(data, LIMIT_BYTES - len(f"{key}//0000".encode()))]
     for number, piece in enumerate(pieces, 1):
         yield (f"{key}//{number:04}" if len(pieces) > 1 else key), piece.decode()
+
+
+def _file_of(key: str) -> tuple[str, bool]:
+    """Return the path of the file that an item is of, and whether it is base64."""
+    if key and _MARK not in key:  # as nearly all are
+        return key, False
+    match = _ITEM.fullmatch(key)
+    if match is None:
+        raise Damaged(f"there is an item {key[:80]!r}, which names no file")
+    return match["path"], bool(match["base64"])
 
 
 def _pieces(data: bytes, room_bytes: int) -> Iterator[bytes]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import signal
 import sys
 from pathlib import Path
@@ -84,6 +85,17 @@ def test_plan_prints_steps_on_stdout_and_changes_nothing(program: Program, shop:
     assert [step["job"] for step in document.json()["steps"]] == IN_ORDER
     assert [name for line in text.out.splitlines() for name in line.split()[2:3] if name in IN_ORDER] == IN_ORDER
     assert nomad.changes == []
+
+
+def test_plan_says_in_the_words_of_run_what_it_is_of(program: Program, shop: Path, nomad: FakeCluster) -> None:
+    assert shop.exists()
+    planned = program("plan", "nginx").out.splitlines()
+    document = program("plan", "nginx", "--output", "json").json()
+    ran = program("run", "nginx").err.splitlines()[0]
+    assert re.fullmatch(rf"plan nginx: 4 steps, stack shop, filesystem [0-9a-f]{{12}}, {nomad.address}", planned[0])
+    assert planned[1] == ""
+    assert planned[0].removeprefix("plan ") in ran
+    assert document["address"] == nomad.address
 
 
 def test_plan_tells_changes_by_its_exit_code_only_where_asked_to(program: Program, shop: Path, nomad: FakeCluster) -> None:

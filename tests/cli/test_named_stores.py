@@ -113,6 +113,60 @@ def test_a_table_that_cannot_be_is_told(program: Program, memory: dict[str, Shel
     assert "hunter2" not in ended.err
 
 
+DEPLOY = """
+[stores.deploy]
+type = "filesystem"
+fs-root = "nowhere"
+"""
+
+
+@pytest.mark.parametrize("command", [("graph",), ("stores", "check", "deploy"), ("graph", "--format", "json")])
+def test_a_hint_names_the_key_of_its_table(program: Program, shop: Path, command: tuple[str, ...]) -> None:
+    (shop / config.FILE_NAME).write_text(DEPLOY)
+    words = command if "check" in command else (*command, "--store", "deploy")
+    ended = program(*words, environ={"NOMAD_DTREE_FS_ROOT": "elsewhere"})
+    told = ended.out + ended.err
+    assert ended.code == EXIT_ERROR
+    assert "give `fs-root` in [stores.deploy] a folder that does" in told
+    assert "--fs-root" not in told
+
+
+def test_a_hint_names_the_option_where_that_is_what_counts(program: Program, shop: Path) -> None:
+    (shop / config.FILE_NAME).write_text(DEPLOY)
+    told = program("graph", "--store", "deploy", "--fs-root", "neither").err
+    assert "hint: give --fs-root a folder that does" in told
+
+
+def test_the_hint_of_each_of_two_stores_names_its_own_table(program: Program, shop: Path) -> None:
+    (shop / config.FILE_NAME).write_text(f'{DEPLOY}\n[stores.file]\ntype = "filesystem"\nfs-jobs-path = "dependency.json"\n')
+    told = program("push", "--from", "deploy", "--to", "file", "--dry-run").err
+    assert "give `fs-jobs-path` in [stores.file] a folder" in told
+    assert "[stores.deploy]" not in told
+
+
+def test_a_fault_in_a_job_file_has_such_a_hint_too(program: Program, shop: Path) -> None:
+    (shop / config.FILE_NAME).write_text(DEPLOY.replace("nowhere", "."))
+    (shop / "jobs" / "api.nomad").unlink()
+    (shop / "jobs" / "api.nomad").symlink_to(shop.parent / "api")
+    (shop.parent / "api").write_text("")
+    told = program("validate", "--store", "deploy").err
+    assert "or choose a `fs-root` in [stores.deploy] that holds both" in told
+
+
+def test_what_its_table_lacks_is_asked_for_there(program: Program, shop: Path, tmp_path: Path, memory: dict[str, Shelf]) -> None:
+    assert memory == {}
+    (tmp_path / "site" / "dtree_memory-1.0.dist-info" / "entry_points.txt").write_text(
+        "[dtree.stores]\nasking = tests.fakes.store:AskingStore\n"
+    )
+    ExtensionManager.ENTRY_POINT_CACHE.clear()
+    (shop / config.FILE_NAME).write_text('[stores.prod]\ntype = "asking"')
+    ended = program("graph", "--store", "prod")
+    assert (ended.code, ended.err) == (
+        EXIT_USAGE,
+        "error[usage]: --asking-place is needed\n  hint: write `asking-place` into [stores.prod] of nomad-dtree.toml\n",
+    )
+
+
 def test_a_secret_of_a_named_store_comes_from_the_variable(program: Program, places: dict[str, Shelf]) -> None:
     assert places
     assert jobs_of(program, "--store", "prod", environ={"NOMAD_DTREE_MEMORY_KEY": "hunter2"}) == "prod-job"
@@ -126,6 +180,11 @@ def test_one_store_twice_is_a_usage_error_that_names_the_way_out(program: Progra
         "error[usage]: store 'memory' is named more than once\n"
         '  hint: give a second one of its kind a name of its own: [stores.NAME] with type = "memory" in nomad-dtree.toml\n'
     )
+
+
+def test_a_named_store_twice_is_told_with_its_kind(program: Program, places: dict[str, Shelf]) -> None:
+    assert places
+    assert '[stores.NAME] with type = "memory"' in program("graph", "--store", "prod", "--store", "prod").err
 
 
 def test_an_option_that_two_named_stores_could_take_is_refused(program: Program, places: dict[str, Shelf]) -> None:
@@ -158,6 +217,40 @@ def test_named_stores_are_listed_and_shown(program: Program, places: dict[str, S
     assert [option["key"] for option in options] == keys
 
 
+def test_what_the_options_of_a_named_store_are_set_to_is_shown_and_where_that_is_said(
+    program: Program, places: dict[str, Shelf], shop: Path
+) -> None:
+    assert places
+    addresses = """
+        [stores.url]
+        type = "git"
+        git-url = "https://me:s3cret@git.example/shop"
+        [stores.bare]
+        type = "consul"
+        consul-addr = "me:s3cret@consul:8500"
+    """
+    (shop / config.FILE_NAME).write_text(NAMED + addresses)
+    environ = {"NOMAD_DTREE_MEMORY_KEY": "s3cret", "NOMAD_DTREE_MEMORY_PLACE": "elsewhere", "NOMAD_DTREE_MEMORY_LOUD": "yes"}
+    ended = program("stores", "show", "prod", environ=environ)
+    assert (ended.code, ended.err) == (EXIT_OK, "")
+    assert [line.strip() for line in ended.out.splitlines() if line.startswith("      value ")] == [
+        "value     prod (from stores.prod.memory-place in nomad-dtree.toml)",
+        "value     not shown, it is secret (from NOMAD_DTREE_MEMORY_KEY)",
+        "value     True (from NOMAD_DTREE_MEMORY_LOUD)",
+    ]
+    document = program("stores", "show", "prod", "--env", "holidays", "--output", "json", environ=environ)
+    assert [(option["value"], option["source"], option["origin"]) for option in document.json()["options"]] == [
+        ("dependency.json", "default", ""),
+        ("beach", "file", "env.holidays.stores.prod.memory-place"),
+        (None, "variable", "NOMAD_DTREE_MEMORY_KEY"),
+        (True, "variable", "NOMAD_DTREE_MEMORY_LOUD"),
+    ]
+    plain = program("stores", "show", "memory", environ=environ).out
+    assert "value     elsewhere (from NOMAD_DTREE_MEMORY_PLACE)" in plain
+    for shown in (ended.out, document.out, plain, *(program("stores", "show", name).out for name in ("url", "bare"))):
+        assert "s3cret" not in shown
+
+
 def test_a_store_that_is_broken_is_listed_all_the_same(program: Program, places: dict[str, Shelf], tmp_path: Path) -> None:
     assert places
     (tmp_path / "site" / "dtree_memory-1.0.dist-info" / "entry_points.txt").write_text("[dtree.stores]\nmemory = nowhere:Store\n")
@@ -182,6 +275,11 @@ def test_a_table_without_a_type_names_no_store(program: Program, places: dict[st
         ('[stores.prod]\ntype = "memory"\nmemory-plaec = "x"', "unknown key `memory-plaec`"),
         ('[stores.prod]\ntype = "memroy"', "there is no store 'memroy'"),
         ('[stores.consul]\nconsul-token = "sesame"', "`consul-token` is secret and may not stand in a file"),
+        ('[env.x.stores.memory]\nmemory-key = "sesame"', "`memory-key` is secret and may not stand in a file"),
+        ('[env.x.stores.filesystem]\nfs-rooot = "x"', "unknown key `fs-rooot`"),
+        ('[env.x.stores.mine]\ntype = "memory"\nmemory-plaec = "x"', "unknown key `memory-plaec`"),
+        ('[stores.mine]\ntype = "memory"\n[env.x.stores.mine]\nmemory-plaec = "x"', "unknown key `memory-plaec`"),
+        ('[env.x.stores.mine]\ntype = "memroy"', "there is no store 'memroy'"),
     ],
 )
 def test_tables_of_stores_that_are_not_in_use_are_checked_as_well(
@@ -195,7 +293,7 @@ def test_tables_of_stores_that_are_not_in_use_are_checked_as_well(
 
 def test_a_table_for_a_store_of_another_machine_is_left_alone(program: Program, places: dict[str, Shelf], shop: Path) -> None:
     assert places
-    (shop / config.FILE_NAME).write_text('[stores.s3]\nbucket = "x"')
+    (shop / config.FILE_NAME).write_text('[stores.s3]\nbucket = "x"\n[env.x.stores.s4]\nbucket = "x"')
     assert program("graph").code == EXIT_OK
 
 

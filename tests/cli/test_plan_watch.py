@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import sys
 from pathlib import Path
 
@@ -35,16 +36,22 @@ def watch(program: Program, nomad: FakeCluster, *words: str) -> Ended:
     return program("plan", "nginx", "--watch", *words)
 
 
-def watch_on_a_screen(monkeypatch: pytest.MonkeyPatch, nomad: FakeCluster) -> list[str]:
+def watch_on_a_screen(monkeypatch: pytest.MonkeyPatch, nomad: FakeCluster, *, columns: int = 120, lines: int = 24) -> list[str]:
     """Do the same on a terminal; return the pictures."""
     screen = Terminal()
     monkeypatch.setattr(sys, "stdout", screen)
-    monkeypatch.setenv("COLUMNS", "120")
+    monkeypatch.setenv("COLUMNS", str(columns))
+    monkeypatch.setenv("LINES", str(lines))
     nomad.clock.after(20.0, press_ctrl_c)
     main(("plan", "nginx", "--watch", "-v"), {"TERM": "xterm", "NO_COLOR": "1"})
     cleared, *pictures = screen.getvalue().split("\x1b[H")[1:]
     assert cleared == "\x1b[2J\n"
     return pictures
+
+
+def plain(picture: str) -> list[str]:
+    """Return the lines of a picture without what clears the rest of each."""
+    return picture.replace("\x1b[K", "").replace("\x1b[J", "").rstrip("\n").splitlines()
 
 
 def write(shelf: Shelf, path: str, text: str | None) -> None:
@@ -61,9 +68,9 @@ def shop_without(name: str) -> str:
 def test_it_shows_the_plan_again_when_the_store_changes(program: Program, shelf: Shelf, nomad: FakeCluster) -> None:
     nomad.clock.after(5.0, lambda: write(shelf, "dependency.json", shop_without("api")))
     ended = watch(program, nomad)
-    first, second = ended.out.strip("\n").split("\n\nstack ")
+    first, second = ended.out.strip("\n").split("\n\nplan ")
     assert (ended.code, ended.err) == (EXIT_INTERRUPTED, "interrupted\n")
-    assert first.splitlines()[0] == "stack memory, memory memory"
+    assert first.splitlines()[0] == "plan nginx: 4 steps, stack memory, memory memory, http://nomad.example:4646"
     assert first.splitlines()[-1] == "Plan: 4 to create."
     assert second.splitlines()[-1] == "Plan: 2 to create."
 
@@ -120,6 +127,29 @@ def test_a_screen_is_written_over(shelf: Shelf, nomad: FakeCluster, monkeypatch:
     assert "Plan: 4 to create." in first
     assert "jobs/nginx.nomad" in first
     assert "Plan: 2 to create." in second
+
+
+def test_on_a_narrow_screen_an_error_is_broken_and_not_cut(shelf: Shelf, nomad: FakeCluster, monkeypatch: pytest.MonkeyPatch) -> None:
+    write(shelf, "dependency.json", shop_without("postgres").replace('"postgres"', '"postgers"'))
+    (shown,) = watch_on_a_screen(monkeypatch, nomad, columns=40)
+    lines = plain(shown)
+    assert max(map(len, lines)) < 40
+    assert "'api' needs 'postgers', which has neither an entry nor a job file" in " ".join(" ".join(lines).split())
+    assert "did you mean 'postgres'?" in shown
+
+
+def test_on_a_low_screen_an_error_says_how_much_of_it_is_hidden(shelf: Shelf, nomad: FakeCluster, monkeypatch: pytest.MonkeyPatch) -> None:
+    write(shelf, "dependency.json", '{"dependencies": {"a": 1, "b": 1, "c": 1}}')
+    (shown,) = watch_on_a_screen(monkeypatch, nomad, lines=5)
+    assert len(plain(shown)) == 4
+    assert re.fullmatch(r"… and \d+ lines more", plain(shown)[-1])
+
+
+def test_why_the_plan_is_old_is_broken_too(shelf: Shelf, nomad: FakeCluster, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert shelf.files
+    nomad.clock.after(3.0, lambda: nomad.refuse("dry_run", "nginx", *[Unreachable("nothing answers at all from over there")] * 3))
+    shown = plain(watch_on_a_screen(monkeypatch, nomad, columns=40)[1])
+    assert shown[-2:] == ["no contact with Nomad: nothing answers", "at all from over there; trying again"]
 
 
 def test_the_last_plan_stays_while_nomad_is_away(program: Program, shelf: Shelf, nomad: FakeCluster) -> None:

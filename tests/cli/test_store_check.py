@@ -19,14 +19,14 @@ from dtree.store import Revision, Snapshot, Store, StoreContext, StoreError, Sto
 from dtree.store_checks import CHECKS
 from tests.cli.conftest import Program
 
-NAMES = ["opening", *(check.name for check in CHECKS)]
+NAMES = ["opening", *(check.name for check in CHECKS), "contents"]
 
 
 class Lone(Snapshot):
     """A dependency file and no job."""
 
     def depfile(self) -> Text:
-        return Text("dependency.json", b"{}")
+        return Text("dependency.json", b'{"dependencies": {}}')
 
     def list_jobs(self) -> list[str]:
         return []
@@ -151,7 +151,31 @@ def test_a_failure_is_told_with_its_reason_and_hint_and_exit_code_1(program: Pro
         "         store-file-missing: there is no file deps.json",
         "         hint: check the path, and links on the way",
     ]
-    assert lines[-1] == f"filesystem: {len(NAMES) - 1} of {len(NAMES)} checks passed"
+    assert lines[-1] == f"filesystem: {len(NAMES) - 2} of {len(NAMES)} checks passed"
+
+
+FAULTY = '{"dependencies": {"web": {"pre": "db", "postt": 1}, "db": {}}}'
+
+
+def test_faults_in_the_files_are_told_one_a_line(program: Program, shop: Path) -> None:
+    (shop / "dependency.json").write_text(FAULTY)
+    ended = program("stores", "check", "filesystem")
+    lines = ended.out.splitlines()
+    at = lines.index("failed   its dependency file is without fault, and every job has one job file")
+    *faults, hint, last = lines[at + 1 :]
+    assert (ended.code, ended.err) == (EXIT_ERROR, "")
+    assert [line.split(":")[0].strip() for line in faults] == ["1 fault", "unknown-key"]
+    assert "dependency.json:1:" in faults[1]
+    assert hint.strip() == "hint: `nomad-dtree validate` with this store tells how to mend each"
+    assert last == f"filesystem: {len(NAMES) - 1} of {len(NAMES)} checks passed"
+
+
+def test_job_files_that_are_not_there_are_told_too(program: Program, shop: Path) -> None:
+    for name in ("api", "nginx"):
+        (shop / "jobs" / f"{name}.nomad").unlink()
+    checks = {check["check"]: check for check in program("stores", "check", "filesystem", "--output", "json").json()["checks"]}
+    assert [fault.split(":")[0] for fault in checks["contents"]["faults"]] == ["job-file-missing", "job-file-missing"]
+    assert {check["result"] for name, check in checks.items() if name != "contents"} == {"ok"}
 
 
 def test_the_stores_options_come_from_everywhere_that_they_may_come_from(program: Program, shop: Path, tmp_path: Path) -> None:
@@ -176,7 +200,7 @@ def test_as_json_it_is_one_document(program: Program, shop: Path) -> None:
     assert (good["schema"], good["store"], good["passed"]) == (1, "filesystem", True)
     assert [check["check"] for check in good["checks"]] == NAMES
     bad = program("stores", "check", "filesystem", "--fs-depfile-path", "nowhere", "--output", "json")
-    (failed,) = (check for check in bad.json()["checks"] if check["result"] != "ok")
+    (failed,) = (check for check in bad.json()["checks"] if check["result"] == "failed")
     assert (bad.code, bad.json()["passed"], failed["check"]) == (EXIT_ERROR, False, "dependency-file")
     assert failed["reason"] == "store-file-missing: there is no file nowhere"
 

@@ -37,7 +37,7 @@ def test_what_it_writes_installs_passes_its_tests_and_is_used_by_the_commands_it
     site.install(package)
     assert " passed" in site.tests(package)
     checked = site.run("-m", "dtree", *check[1:], cwd=here)
-    assert (checked.returncode, checked.stdout.splitlines()[-1]) == (0, "my-kv: all 13 checks passed")
+    assert (checked.returncode, checked.stdout.splitlines()[-1]) == (0, "my-kv: all 14 checks passed")
     assert site.run("-m", "dtree", *graph[1:], cwd=here).stdout == "web\n└─ db\n"
     valid = site.run("-m", "dtree", "validate", "--output", "json", cwd=here, environ=by_variables("example.json", package))
     assert json.loads(valid.stdout)["jobs"] == 2

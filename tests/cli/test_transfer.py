@@ -128,6 +128,19 @@ def test_a_dry_run_shows_and_writes_nothing(program: Program, places: dict[str, 
     assert places["there"].files == {}
 
 
+@pytest.mark.parametrize("words", [["--dry-run"], ["--dry-run", "--output", "json"], []])
+def test_what_the_other_store_would_not_take_is_told_before_anybody_is_asked(
+    program: Program, places: dict[str, Shelf], monkeypatch: pytest.MonkeyPatch, words: list[str]
+) -> None:
+    sit_at_a_terminal(monkeypatch, "y\n")
+    places["there"].limit_bytes = 20
+    ended = program("push", *ACROSS, *words, environ={"NO_COLOR": "1"})
+    assert (ended.code, ended.err.splitlines()[0]) == (EXIT_ERROR, "error[store-unwritable]: db.nomad is too large")
+    assert "add" not in ended.out
+    assert "[y/N]" not in ended.err
+    assert places["there"].files == {}
+
+
 @pytest.mark.parametrize("flag", ["--diff", "-v", "--verbose"])
 def test_the_lines_that_differ_are_shown_where_asked_for(program: Program, places: dict[str, Shelf], flag: str) -> None:
     change_there(places, {"jobs/db.nomad": b'job "db" {\n  type = "batch"\r\n}', "jobs/web.nomad": None, "more/odd.hcl": b"\0\1"})
@@ -363,6 +376,25 @@ def test_stores_that_differ_are_exit_code_2_with_what_makes_the_first_into_the_s
         ("new.nomad", "add"),
         ("web.nomad", "remove"),
     ]
+
+
+@pytest.mark.parametrize(("name", "kind"), [("here", "memory"), ("filesystem", "filesystem")])
+def test_a_store_is_not_compared_with_itself(program: Program, places: dict[str, Shelf], name: str, kind: str) -> None:
+    assert places
+    ended = program("stores", "diff", name, name)
+    assert (ended.code, ended.out) == (EXIT_USAGE, "")
+    assert ended.err.splitlines() == [
+        f"error[usage]: '{name}' is both of the stores to compare",
+        f'  hint: give a second one of its kind a name of its own: [stores.NAME] with type = "{kind}" in nomad-dtree.toml',
+    ]
+
+
+@pytest.mark.parametrize(("command", "example"), [("push", "push --to consul --help"), ("pull", "pull --from consul --help")])
+def test_the_help_says_how_each_store_gets_its_options(program: Program, command: str, example: str) -> None:
+    told = " ".join(program(command, "--help").out.split())
+    assert f"`{example}` lists them" in told
+    assert "--consul-addr" not in told
+    assert "--consul-addr" in program(*example.split()).out
 
 
 def test_one_file_differs_in_the_singular(program: Program, places: dict[str, Shelf]) -> None:

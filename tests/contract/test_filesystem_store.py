@@ -3,6 +3,7 @@ from __future__ import annotations
 import os
 import resource
 import shutil
+import socket
 import subprocess
 import threading
 import time
@@ -149,6 +150,21 @@ def test_a_pipe_is_refused_instead_of_waited_for(tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "jobs" / "pipe.nomad")
     error = refusal(lambda: store_at(tmp_path).snapshot().jobs(["pipe"]))
     assert error.error_code == "store-not-a-file"
+
+
+def test_a_socket_is_no_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    write(tmp_path, FILES)
+    monkeypatch.chdir(tmp_path / "jobs")
+    with socket.socket(socket.AF_UNIX) as listening:
+        listening.bind("socket.nomad")  # by its name alone, as a socket's path may not be long
+        error = refusal(lambda: store_at(tmp_path).snapshot().jobs(["socket"]))
+    assert (error.error_code, error.problem) == ("store-not-a-file", "jobs/socket.nomad is no regular file")
+
+
+def test_a_file_larger_than_one_read_takes_is_read_whole(tmp_path: Path) -> None:
+    content = bytes(range(256)) * 1024
+    write(tmp_path, {**FILES, "jobs/large.nomad": content})
+    assert store_at(tmp_path).snapshot().jobs(["large"])["large"].data == content
 
 
 def test_a_file_that_the_system_will_not_read_is_named(tmp_path: Path) -> None:
@@ -447,8 +463,11 @@ def test_a_link_within_the_root_is_written_through_and_removed_itself(tmp_path: 
 @pytest.mark.parametrize(("path", "code"), [("batch", "store-not-a-file"), ("api.nomad/x.nomad", "store-not-a-folder")])
 def test_a_folder_and_a_file_in_the_way_are_told_before_anything_is_written(tmp_path: Path, path: str, code: str) -> None:
     write(tmp_path, FILES)
-    error = refusal(lambda: store_at(tmp_path).snapshot().write(Changes(jobs={"a.nomad": b"ours", path: b"ours"})))
+    snapshot = store_at(tmp_path).snapshot()
+    changes = Changes(jobs={"a.nomad": b"ours", path: b"ours"})
+    error = refusal(lambda: snapshot.write(changes))
     assert error.error_code in (code, "store-unreadable")
+    assert refusal(lambda: snapshot.check_changes(changes)).error_code in (code, "store-unreadable")
     assert files_of(tmp_path) == dict(sorted(FILES.items()))
 
 

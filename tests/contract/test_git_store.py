@@ -127,6 +127,11 @@ def test_an_unknown_ref_is_told_with_the_nearest(shop: Path) -> None:
     assert (error.error_code, error.hint) == ("git-unknown-ref", "did you mean 'v1.2.3'?")
 
 
+def test_an_unknown_ref_that_is_like_none_is_told_with_what_is_understood_and_where_to_look(shop: Path) -> None:
+    hint = f"give --ref a tag, a branch, a commit, HEAD, or a pattern of tags as `v1.*`; `git ls-remote {shop}` lists its tags and branches"
+    assert refusal(store_at(shop, ref="elsewhere").snapshot).hint == hint
+
+
 def test_a_pattern_that_fits_no_tag_says_which_tags_there_are(shop: Path) -> None:
     assert refusal(store_at(shop, ref="v2.*").snapshot).notes == ("it has no tags",)
     git(shop, "tag", "v1.2")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import posixpath
+import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -34,11 +35,13 @@ class Shelf:
     Attributes:
         pause: how its snapshots pass the time while they wait for a change.
         gone: nobody can ask it now.
+        limit_bytes: no file may be larger.
     """
 
     files: dict[str, bytes] = field(default_factory=dict)
     pause: Callable[[float], None] = time.sleep
     gone: bool = False
+    limit_bytes: int = sys.maxsize
 
     def refuse(self) -> None:
         """Raise where it is gone."""
@@ -106,7 +109,13 @@ class MemorySnapshot(Snapshot):
     def title(self) -> str:
         return "memory"
 
+    def check_changes(self, changes: Changes) -> None:
+        for path, data in {**changes.jobs, **changes.files, self._name: changes.depfile}.items():
+            if len(data or b"") > self._shelf.limit_bytes:
+                raise StoreError(f"{path} is too large", hint="make it smaller", code="store-unwritable")
+
     def write(self, changes: Changes) -> str:
+        self.check_changes(changes)
         wanted: dict[str, bytes | None] = {_below("jobs", path): data for path, data in changes.jobs.items()}
         wanted |= {_below("", path): data for path, data in changes.files.items()}
         wanted |= {} if changes.depfile is None else {self._name: changes.depfile}
@@ -148,7 +157,7 @@ class MemoryStore(Store):
 
     store_api = 1
     summary = "Jobs in memory"
-    options = (
+    options: ClassVar[tuple[Option, ...]] = (
         Option("memory-depfile", help="Name of the dependency file.", default="dependency.json"),
         Option("memory-place", help="Name of the place that holds the files."),
         Option("memory-key", help="A key to it.", secret=True),
@@ -176,6 +185,12 @@ class MemoryStore(Store):
         jobs = {path.removeprefix("jobs/"): data for path, data in self.files.items() if path.startswith("jobs/")}
         others = {path: data for path, data in self.files.items() if not path.startswith("jobs/") and path != name}
         return MemorySnapshot(self.files.get(name), jobs, files=others, name=name, shelf=self._shelf)
+
+
+class AskingStore(MemoryStore):
+    """The same, for those who say where."""
+
+    options = (Option("asking-place", help="Name of the place that holds the files.", required=True),)
 
 
 def _below(folder: str, path: str) -> str:

@@ -560,9 +560,12 @@ def test_much_data_is_cut_and_large_values_go_alone(consul: ConsulAgent, root: s
 
 def test_a_value_too_large_is_told_before_anything_is_written(consul: ConsulAgent, root: str) -> None:
     store = store_of(consul, consul_root=root)
-    error = refusal(lambda: store.snapshot().write(Changes(b"{}", {"a.nomad": b"", "b.nomad": b"x" * 524_289})))
+    snapshot = store.snapshot()
+    changes = Changes(b"{}", {"a.nomad": b"", "b.nomad": b"x" * 524_289})
+    error = refusal(lambda: snapshot.write(changes))
     assert error.error_code == "consul-too-large"
     assert f"'{root}/jobs/b.nomad' would have 524,289 bytes" in error.problem
+    assert str(refusal(lambda: snapshot.check_changes(changes))) == str(error)
     assert consul.api.keys(f"{root}/") == []
 
 

@@ -207,7 +207,8 @@ def test_unknown_refs_and_empty_repositories_are_told(server: GitServer, tmp_pat
     error = refusal(store_of(url, tmp_path, ref="v1.2.4").snapshot)
     assert (error.error_code, error.hint) == ("git-unknown-ref", "did you mean 'v1.2.3'?")
     for ref in ("0123456789abcdef", "0" * 40, "refs/pull/1/head"):
-        assert refusal(store_of(url, tmp_path, ref=ref).snapshot).error_code == "git-unknown-ref"
+        error = refusal(store_of(url, tmp_path, ref=ref).snapshot)
+        assert (error.error_code, f"`git ls-remote {url}` lists" in error.hint) == ("git-unknown-ref", True)
     assert refusal(store_of(url, tmp_path, ref="v2.*").snapshot).notes == ("there are 1, among them v1.2.3",)
     make_repository(server.root / "empty.git", "--bare")
     for ref in ("HEAD", "main", "v1.*"):

@@ -67,7 +67,10 @@ def test_new_jobs_are_created_each_after_what_it_needs(scenario: Scenario) -> No
     assert [step["id"] for step in document["steps"]] == [scenario.id(name) for name in ("postgres", "setup", "api")]
     assert scenario.names() == []
     assert exit_code(scenario, "api") == 2
-    assert lines(scenario, "api") == [
+    head, gap, *shown = lines(scenario, "api")
+    assert head.startswith("plan api: 3 steps, stack ")
+    assert (head.endswith(f", {scenario.agent.address}"), gap) == (True, "")
+    assert shown == [
         "1 + postgres (postgres) create not in Nomad yet",
         "2 + setup (setup) create after postgres not in Nomad yet",
         "3 + api (api) create after postgres, setup not in Nomad yet",

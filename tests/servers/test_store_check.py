@@ -49,4 +49,4 @@ def test_a_store_on_its_server_passes_and_is_left_as_it_was(store: str, places: 
 def test_a_store_that_holds_nothing_lacks_its_dependency_file_and_nothing_else(store: str, places: dict[str, str], tmp_path: Path) -> None:
     ended = Site(tmp_path / "site").run("-m", "dtree", "stores", "check", store, "--output", "json", cwd=tmp_path, environ=places)
     failed = [check["check"] for check in json.loads(ended.stdout)["checks"] if check["result"] != "ok"]
-    assert (ended.returncode, failed) == (EXIT_ERROR, ["dependency-file"])
+    assert (ended.returncode, failed) == (EXIT_ERROR, ["dependency-file", "contents"])

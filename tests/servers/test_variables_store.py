@@ -408,8 +408,11 @@ def test_a_prefix_that_nomad_does_not_take_is_refused_before_anything_is_asked(p
 
 def test_a_name_that_no_variable_can_hold_is_refused_and_nothing_written(agent: Agent, place: str) -> None:
     store = store_at(agent.address, place)
-    error = refusal(lambda: store.snapshot().write(Changes(DEPFILE, {"bad\udcff.nomad": b""})))
+    snapshot = store.snapshot()
+    changes = Changes(DEPFILE, {"bad\udcff.nomad": b""})
+    error = refusal(lambda: snapshot.write(changes))
     assert error.error_code == "store-unwritable"
+    assert str(refusal(lambda: snapshot.check_changes(changes))) == str(error)
     assert paths(agent.api, place) == []
 
 

@@ -61,6 +61,11 @@ def test_without_a_token_none_is_sent(nomad: ScriptedServer, time: FakeClock) ->
     assert "X-Nomad-Token" not in nomad.headers[0]
 
 
+def test_an_agent_of_this_machine_is_not_asked_to_compress(nomad: ScriptedServer, time: FakeClock) -> None:
+    client_of(nomad, time).call("get", "jobs")
+    assert nomad.headers[0]["Accept-Encoding"] == "identity"
+
+
 def test_parameters_of_the_caller_are_left_alone(nomad: ScriptedServer, time: FakeClock) -> None:
     params = {"prefix": "x"}
     client_of(nomad, time, namespace="mine").call("get", "jobs", params=params)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from dtree.cli.chosen import ChosenStore, options_of_named, refuse_clashes, refuse_unclear_options, takes_options
+from dtree.cli.chosen import ChosenStore, in_words_of_the_file, options_of_named, refuse_clashes, refuse_unclear_options, takes_options
 from dtree.config import Setting
 from dtree.errors import StoreError, UsageError
 from tests.fakes.store import MemoryStore
@@ -40,6 +40,32 @@ def test_an_option_that_nobody_takes_is_refused_and_no_option_is_none() -> None:
     with pytest.raises(UsageError) as caught:
         refuse_unclear_options(stores, {"root": "x"})
     assert caught.value.hint == "write it as `root` into [stores.prod] or [stores.staging] of nomad-dtree.toml"
+
+
+ADDRESS = Setting("kv-addr", "x", variables=("NOMAD_DTREE_KV_ADDR", "KV_ADDR"), key=("stores", "kv", "kv-addr"))
+TOKEN = Setting("kv-token", "x", variables=("KV_TOKEN",), secret=True)
+
+
+@pytest.mark.parametrize(
+    ("hint", "told"),
+    [
+        ("check --kv-addr", "check `kv-addr` in [stores.prod]"),
+        ("check --kv-addr or KV_ADDR, and the firewall", "check `kv-addr` in [stores.prod], and the firewall"),
+        ("KV_ADDR, NOMAD_DTREE_KV_ADDR, or --kv-addr", "`kv-addr` in [stores.prod]"),
+        ("leave --kv-addr (KV_ADDR) out", "leave `kv-addr` in [stores.prod] out"),
+        ("--kv-address, MY_KV_ADDR, KV_ADDRESS", "--kv-address, MY_KV_ADDR, KV_ADDRESS"),
+        ("check KV_TOKEN or --kv-token", "check KV_TOKEN or --kv-token"),
+    ],
+)
+def test_a_hint_names_the_key_of_a_named_store_instead_of_what_the_key_beats(hint: str, told: str) -> None:
+    prod, staging = (ChosenStore(name, "kv", MemoryStore, options_of_named(name, [ADDRESS, TOKEN])) for name in ("prod", "staging"))
+    plain = ChosenStore("kv", "kv", MemoryStore, (ADDRESS, TOKEN))
+    assert in_words_of_the_file(hint, [prod], given=()) == told
+    assert in_words_of_the_file(told, [prod], given=()) == told
+    assert in_words_of_the_file(hint, [prod], given=["kv_addr"]) == hint
+    assert in_words_of_the_file(hint, [plain], given=()) == hint
+    assert in_words_of_the_file(hint, [prod, plain], given=()) == hint
+    assert in_words_of_the_file(hint, [prod, staging], given=()) == told.replace("[stores.prod]", "[stores.prod] or [stores.staging]")
 
 
 def test_the_options_of_a_named_store_stand_in_its_own_table_which_goes_first() -> None:

@@ -89,9 +89,9 @@ def test_an_option_beats_a_variable_beats_the_file_beats_the_default(tmp_path: P
     file = config.load(tmp_path)
     variable = {"NOMAD_DTREE_PARALLELISM": "30"}
     assert value_of("parallelism") == Value(10, "default")
-    assert value_of("parallelism", configuration=file) == Value(20, "file")
-    assert value_of("parallelism", environ=variable, configuration=file) == Value(30, "variable")
-    assert value_of("parallelism", "40", variable, file) == Value(40, "option")
+    assert value_of("parallelism", configuration=file) == Value(20, "file", "parallelism")
+    assert value_of("parallelism", environ=variable, configuration=file) == Value(30, "variable", "NOMAD_DTREE_PARALLELISM")
+    assert value_of("parallelism", "40", variable, file) == Value(40, "option", "--parallelism")
 
 
 def test_a_named_environment_beats_the_top_level_key_by_key(tmp_path: Path) -> None:
@@ -109,7 +109,8 @@ def test_an_empty_variable_counts_as_none() -> None:
 
 
 def test_a_switch_can_be_turned_off_over_a_variable() -> None:
-    assert value_of("fail-fast", given=False, environ={"NOMAD_DTREE_FAIL_FAST": "1"}) == Value(value=False, source="option")
+    found = value_of("fail-fast", given=False, environ={"NOMAD_DTREE_FAIL_FAST": "1"})
+    assert found == Value(value=False, source="option", origin="--fail-fast")
 
 
 def test_a_required_setting_that_nothing_gives_names_all_three_ways() -> None:
@@ -126,9 +127,9 @@ def test_a_setting_whose_file_goes_first_beats_the_variable_and_not_the_option(t
     def value(given: Any, configuration: Configuration) -> Value:
         return config.resolve([setting], {"kv_prefix": given}, {"KV": "variable"}, configuration, tmp_path)["kv_prefix"]
 
-    assert value(None, config.load(tmp_path)) == Value("file", "file")
-    assert value("option", config.load(tmp_path)) == Value("option", "option")
-    assert value(None, Configuration()) == Value("variable", "variable")
+    assert value(None, config.load(tmp_path)) == Value("file", "file", "stores.prod.kv-prefix")
+    assert value("option", config.load(tmp_path)) == Value("option", "option", "--kv-prefix")
+    assert value(None, Configuration()) == Value("variable", "variable", "KV")
 
 
 def test_an_option_that_python_has_a_word_for_is_still_an_identifier() -> None:

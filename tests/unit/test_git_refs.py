@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from shlex import quote
+
 import pytest
 
 from dtree.access.git.refs import check_ref, full_names, is_commit, is_pattern, may_be_commit, newest, short_name, version_key
@@ -41,6 +43,20 @@ def test_what_is_no_name_is_refused_and_shown_without_control_characters(ref: st
         check_ref(ref)
     assert caught.value.error_code == "git-bad-ref"
     assert caught.value.problem.isprintable()
+
+
+@pytest.mark.parametrize("ref", ["main~1", "HEAD^", "v1^{}", "main@{1}"])
+def test_a_commit_that_is_counted_from_another_is_refused_with_the_way_to_its_id(ref: str) -> None:
+    with pytest.raises(StoreError) as caught:
+        check_ref(ref)
+    assert caught.value.problem == f"'{ref}' is counted from another commit, which --ref does not do"
+    assert caught.value.hint == f"give the commit itself: `git rev-parse {quote(ref)}` prints it"
+
+
+def test_what_is_understood_is_said_where_it_is_something_else() -> None:
+    with pytest.raises(StoreError) as caught:
+        check_ref("a b")
+    assert caught.value.hint == "give --ref a tag, a branch, a commit, HEAD, or a pattern of tags as `v1.*`"
 
 
 def test_a_tag_comes_before_a_branch_of_its_name_as_in_git() -> None:

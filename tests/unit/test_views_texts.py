@@ -20,11 +20,12 @@ from dtree.views.outline import reduce_edges
 from dtree.views.plan_text import plan_picture, plan_text
 from dtree.views.status_text import status_picture, status_text
 from dtree.views.style import Look
-from dtree.views.text import cells, clean, duration, fit, join_names, short_revision
+from dtree.views.text import cells, clean, duration, fit, join_names, short_revision, wrap
 from tests.unit.views_samples import graph, plan, step
 
 ASCII = Look(unicode=False)
 COLOUR = Look(colour=True)
+ADDRESS = "http://nomad:4646"
 
 
 def text(golden: str) -> str:
@@ -76,10 +77,10 @@ def test_digests_and_commits_are_shortened_and_other_names_of_a_state_are_not(re
     assert short_revision(revision) == short
 
 
-def test_a_plan_shows_files_and_where_it_is_from_where_asked_for() -> None:
-    shown = plan_text(plan(step("db"), step("api", "db", cause="changed: Image")), files=True, origin=True)
+def test_a_plan_shows_files_and_what_it_is_of_where_asked_for() -> None:
+    shown = plan_text(plan(step("db"), step("api", "db", cause="changed: Image")), files=True, address=ADDRESS)
     expected = indented("""
-        |stack shop, filesystem 9f3ac21be77d
+        |plan nginx: 2 steps, stack shop, filesystem 9f3ac21be77d, http://nomad:4646
         |
         |  1  +  db   create            db.nomad   not in Nomad yet
         |  2  +  api  create  after db  api.nomad  changed: Image
@@ -91,15 +92,15 @@ def test_a_plan_shows_files_and_where_it_is_from_where_asked_for() -> None:
 
 def test_a_picture_of_a_plan_fits_the_screen() -> None:
     steps = [step("refused", action=Refuse("there is no way", "go home")), *(step(f"job-{number}") for number in range(20))]
-    whole = plan_picture(plan(*steps, warnings=("x" * 200,)), 60, 40, COLOUR, "no contact")
-    assert whole[0] == "\x1b[2mstack shop, filesystem 9f3ac21be77d\x1b[0m"
+    whole = plan_picture(plan(*steps, warnings=("x" * 200,)), 60, 40, COLOUR, "no contact", address=ADDRESS)
+    assert whole[0] == "\x1b[2mplan nginx: 21 steps, stack shop, filesystem 9f3ac21be77d,…\x1b[0m"
     assert whole[2].strip() == "cannot be done: there is no way"
     assert whole[-1] == "\x1b[31mno contact\x1b[0m"
     assert all(cells(clean(line)) < 60 for line in whole)
-    cut = plan_picture(plan(*steps), 60, 8, ASCII)
+    cut = plan_picture(plan(*steps), 60, 8, ASCII, address=ADDRESS)
     assert len(cut) < 8
     assert cut[-2:] == ["... and 19 lines more", "Plan: 20 to create, 1 that cannot be done."]
-    assert plan_picture(plan(), 60, 8, ASCII)[1:] == ["Nothing to do."]
+    assert plan_picture(plan(), 60, 8, ASCII, address=ADDRESS)[1:] == ["Nothing to do."]
 
 
 def test_a_plan_without_changes_says_so() -> None:
@@ -354,6 +355,30 @@ def test_all_faults_of_a_file_are_written() -> None:
     assert clean_lines(error_text(error, COLOUR)) == str(error).splitlines()
 
 
+def test_an_error_is_broken_at_blanks_and_a_path_stays_whole() -> None:
+    error = DtreeError("the store is gone", place=Place("a/path/of/many/folders/dependency.json"), notes=("x " * 12,), hint="mount it")
+    assert error_text(error, width=24) == indented("""
+        |error[error]: the store
+        |    is gone
+        |  --> a/path/of/many/folders/dependency.json
+        |  x x x x x x x x x x x
+        |    x
+        |  hint: mount it
+    """)
+    assert clean_lines(error_text(error, COLOUR, width=24)) == error_text(error, width=24).splitlines()
+    assert max(map(cells, error_text(error, width=24, whole_words=False).splitlines())) <= 24
+
+
+@given(st.text("ab \u4e16", max_size=40), st.integers(2, 20), st.sampled_from(["", "    "]))
+def test_a_text_that_is_broken_loses_nothing_and_no_word_where_they_are_to_stay_whole(written: str, width: int, indent: str) -> None:
+    whole = wrap(written, width, indent=indent, whole_words=True)
+    assert " ".join(whole).split() == written.split()
+    assert all(cells(line) <= width or len(line.split()) == 1 or cells(line.split()[-1]) > width - len(indent) for line in whole)
+    cut = wrap(written, width, indent=indent)
+    assert "".join(cut).replace(" ", "") == written.replace(" ", "")
+    assert max(map(cells, cut)) <= width
+
+
 def test_an_error_keeps_control_characters_from_the_terminal() -> None:
     assert error_text(DtreeError("no job '\x1b[2J\x07'", notes=("a\x00b",))) == "error[error]: no job '\\x07'\n  a\\x00b"
 
@@ -398,3 +423,9 @@ def test_durations_read_well(span_s: float, shown: str) -> None:
 
 def test_long_lists_of_names_are_counted() -> None:
     assert join_names(["a", "b", "c", "d"], most=2) == "a, b and 2 more"
+
+
+def test_a_plan_says_what_templates_read_elsewhere_and_no_value() -> None:
+    read = step("api")
+    read = replace(read, job=replace(read.job, reads=('nomad_var("app/db", "password")', 'file("x.j2")', 'env("CI")')))
+    assert 'Templates read env("CI"), nomad_var("app/db", "password").\n' in plan_text(plan(read))

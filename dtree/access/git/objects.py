@@ -63,7 +63,7 @@ class Entry:
     size_bytes: int | None = None
 
 
-_KINDS: Final = {b"120000": "link", b"160000": "submodule", b"040000": "folder"}
+_KINDS: Final = {"120000": "link", "160000": "submodule", "040000": "folder"}
 
 
 class Objects:
@@ -206,12 +206,12 @@ def _contents(answer: bytes) -> Iterator[tuple[str, bytes]]:
 
 
 def _entries(answer: bytes) -> Iterator[Entry]:
-    for line in answer.split(b"\0"):
+    for line in os.fsdecode(answer).split("\0"):
         if line:
-            fields, _, path = line.partition(b"\t")
+            fields, _, path = line.partition("\t")
             mode, _, oid, *size = fields.split()
             size_bytes = int(size[0]) if size and size[0].isdigit() else None
-            yield Entry(os.fsdecode(path), _KINDS.get(mode, "file"), oid.decode(), size_bytes)
+            yield Entry(path, _KINDS.get(mode, "file"), oid, size_bytes)
 
 
 def _ways(path: str) -> Iterator[str]:

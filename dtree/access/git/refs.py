@@ -5,17 +5,22 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable
 from fnmatch import fnmatchcase
+from shlex import quote
 from typing import Final
 
 from dtree.errors import StoreError
 
-__all__ = ["SHORT", "check_ref", "full_names", "is_commit", "is_pattern", "may_be_commit", "newest", "short_name", "version_key"]
+__all__ = ["FORMS", "SHORT", "check_ref", "full_names", "is_commit", "is_pattern", "may_be_commit", "newest", "short_name", "version_key"]
 
 SHORT: Final = 12
 """Digits of a commit id that people are shown."""
 
+FORMS: Final = "a tag, a branch, a commit, HEAD, or a pattern of tags as `v1.*`"
+"""What is understood."""
+
 _LONGEST: Final = 250
 _FORBIDDEN: Final = re.compile(r"[\x00-\x20\x7f~^:\\]|\.\.|@\{|//|/$|^/|\.lock(?:/|$)|\.$")
+_COUNTED: Final = re.compile(r"[~^]|@\{")
 _COMMIT: Final = re.compile(r"[0-9a-f]{40}|[0-9a-f]{64}")
 _BEGINNING: Final = re.compile(r"[0-9a-f]{4,64}")
 _PATTERN: Final = re.compile(r"[*?\[]")
@@ -31,11 +36,11 @@ def check_ref(ref: str) -> None:
     if ref and len(ref) <= _LONGEST and ref.isprintable() and not ref.startswith("-") and not _FORBIDDEN.search(ref):
         return
     shown = "".join(char if char.isprintable() else "?" for char in ref[:_LONGEST])
-    raise StoreError(
-        f"'{shown}' cannot be the name of a tag, a branch or a commit",
-        hint="give --ref a tag, a branch, a commit, HEAD, or a pattern of tags as `v1.*`",
-        code="git-bad-ref",
-    )
+    if _COUNTED.search(ref) and not ref.startswith("-"):
+        # How far the history has to be fetched for it, a server does not tell.
+        problem = f"'{shown}' is counted from another commit, which --ref does not do"
+        raise StoreError(problem, hint=f"give the commit itself: `git rev-parse {quote(shown)}` prints it", code="git-bad-ref")
+    raise StoreError(f"'{shown}' cannot be the name of a tag, a branch or a commit", hint=f"give --ref {FORMS}", code="git-bad-ref")
 
 
 def is_pattern(ref: str) -> bool:

@@ -10,7 +10,8 @@ from dtree.access.git.addresses import RemoteAddress
 from dtree.access.git.cache import Cache
 from dtree.access.git.objects import TOTAL_LIMIT_BYTES, Entry, Found, Objects, clean_git_dir
 from dtree.access.git.program import GitFailed, Program
-from dtree.access.git.refs import SHORT, check_ref, full_names, is_commit, is_pattern, may_be_commit, newest
+from dtree.access.git.questions import describe
+from dtree.access.git.refs import SHORT, check_ref, full_names, is_commit, is_pattern, may_be_commit, newest, version_key
 from dtree.access.git.refusals import is_out_of_history
 from dtree.access.git.repository import Repository, Target, empty_repository, no_tag_fits, unknown_ref
 
@@ -76,6 +77,18 @@ class RemoteRepository(Repository):
         """Look up paths. Effects: runs git."""
         return self._cache.mended(lambda: self._restored().look_up(tree, paths))
 
+    def tag(self, target: Target) -> str:
+        """Return the tag of a commit: of one that was asked for by its tag that, else what the server says. Effects: asks the server."""
+        if self._rev_parse(f"refs/tags/{target.name}^{{commit}}") == target.commit:
+            return target.name
+        refs = self._cache.list_refs(self._clean, "--tags")
+        tags = [_tag(full) for full in refs if not full.endswith("^{}") and _peeled(full, refs) == target.commit]
+        return max(tags, key=version_key, default="")
+
+    def describe(self, target: Target) -> str:
+        """Describe a commit, after fetching the history with its tags. Effects: runs git, asks the server."""
+        return self._cache.mended(lambda: self._described(target))
+
     def reader(self) -> Program:
         """Return git for the objects alone."""
         return Program(git_dir=self._clean, objects=self._cache.folder / "objects")
@@ -113,7 +126,7 @@ class RemoteRepository(Repository):
         if not may_be_commit(ref):
             return self._refused(ref, refs)
         self._cache.prepare(len(next(iter(refs.values()))))
-        self._get("+refs/heads/*:refs/heads/*", "+refs/tags/*:refs/tags/*", whole=True)
+        self._get_history()
         return self._target(ref, ref) or self._refused(ref, refs)
 
     def _refused(self, ref: str, refs: dict[str, str]) -> Target:
@@ -157,7 +170,19 @@ class RemoteRepository(Repository):
             return
         if not is_out_of_history(answer):
             raise GitFailed(f"fetch from {self._shown}", answer)
+        self._get_history()
+
+    def _get_history(self) -> None:
         self._get("+refs/heads/*:refs/heads/*", "+refs/tags/*:refs/tags/*", whole=True)
+
+    def _described(self, target: Target) -> str:
+        self._restored()
+        self._get_history()
+        return describe(self._answer, target.commit, where=self._shown)
+
+    def _answer(self, *arguments: str) -> bytes | None:
+        answer = self._cache.offline.run(*arguments)
+        return answer.out if answer.code == 0 else None
 
     def _restored(self) -> Objects:
         """Return the objects, with the commit among them, though another run has begun the cache anew."""

@@ -7,11 +7,13 @@ from abc import ABC, abstractmethod
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from shlex import quote
 from typing import Final
 
 from dtree.access.git.objects import Entry, Found, Objects, clean_git_dir
 from dtree.access.git.program import Answer, GitFailed, Program
-from dtree.access.git.refs import SHORT, check_ref, is_commit, is_pattern, may_be_commit, newest, short_name
+from dtree.access.git.questions import describe, newest_tag
+from dtree.access.git.refs import FORMS, SHORT, check_ref, is_commit, is_pattern, may_be_commit, newest, short_name
 from dtree.errors import StoreError, did_you_mean
 
 __all__ = ["LocalRepository", "Repository", "Target", "empty_repository", "no_tag_fits", "unknown_ref"]
@@ -83,6 +85,18 @@ class Repository(ABC):
         """Return what stands at `paths` and on the way to them, though it cannot be read."""
 
     @abstractmethod
+    def tag(self, target: Target) -> str:
+        """Return the tag of a commit: the one that was asked for, else of several that of the highest version; "" for none."""
+
+    @abstractmethod
+    def describe(self, target: Target) -> str:
+        """Return what `git describe --tags --always` says of a commit.
+
+        Raises:
+            StoreError: a part of the history is missing.
+        """
+
+    @abstractmethod
     def reader(self) -> Program:
         """Return git, set up to read the objects and no settings but the user's own."""
 
@@ -149,9 +163,22 @@ class LocalRepository(Repository):
         """Look up paths. Effects: runs git."""
         return self._objects.look_up(tree, paths)
 
+    def tag(self, target: Target) -> str:
+        """Return the tag of a commit. Effects: runs git."""
+        is_asked_for = self._commit(f"refs/tags/{target.name}") == target.commit
+        return target.name if is_asked_for else newest_tag(self._answer, target.commit)
+
+    def describe(self, target: Target) -> str:
+        """Describe a commit. Effects: runs git."""
+        return describe(self._answer, target.commit, where=str(self._where))
+
     def reader(self) -> Program:
         """Return git for the objects alone."""
         return self._reader
+
+    def _answer(self, *arguments: str) -> bytes | None:
+        answer = self._repository.run(*arguments)
+        return answer.out if answer.code == 0 else None
 
     def _newest(self, pattern: str) -> str:
         tags = self._tags()
@@ -229,7 +256,7 @@ def unknown_ref(ref: str, where: str, refs: Iterable[str], notes: Sequence[str] 
     return StoreError(
         f"there is no tag, branch or commit '{ref}' in {where}",
         notes=notes,
-        hint=near or "`git ls-remote` lists its tags and branches",
+        hint=near or f"give --ref {FORMS}; `git ls-remote {quote(where)}` lists its tags and branches",
         code="git-unknown-ref",
     )
 
@@ -239,7 +266,10 @@ def no_tag_fits(pattern: str, where: str, tags: Sequence[str]) -> StoreError:
     some = ", ".join(sorted(tags)[-5:])
     notes = [f"there are {len(tags)}, among them {some}"] if tags else ["it has no tags"]
     return StoreError(
-        f"no tag in {where} fits '{pattern}'", notes=notes, hint="check the pattern, and that the tag was pushed", code="git-unknown-ref"
+        f"no tag in {where} fits '{pattern}'",
+        notes=notes,
+        hint=f"check the pattern, and that the tag was pushed: `git ls-remote --tags {quote(where)}` lists what there is",
+        code="git-unknown-ref",
     )
 
 
