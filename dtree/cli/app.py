@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from typing import Annotated, Any, Final
 
@@ -12,12 +12,31 @@ import typer
 from typer.main import get_command
 
 from dtree import __version__, config
-from dtree.cli import demo, failure, graph, plan, pull, push, run, schema, status, stop, stores, validate, version
+from dtree.cli import (
+    demo,
+    explain,
+    failure,
+    graph,
+    plan,
+    pull,
+    push,
+    render,
+    run,
+    schema,
+    status,
+    stop,
+    stores,
+    validate,
+    version,
+    versions,
+    which,
+)
 from dtree.cli.complete import VARIABLE, words_to_complete
 from dtree.cli.options import RESERVED, Command, bind
 from dtree.cli.signals import Signals
 from dtree.cli.surroundings import Surroundings, look_around, option_value, unknown_variables, working_folder
 from dtree.errors import EXIT_ERROR, EXIT_INTERRUPTED, EXIT_OK, DtreeError, UsageError, did_you_mean
+from dtree.secrets import Secrets
 from dtree.views.text import write
 
 PROGRAM: Final = "nomad-dtree"
@@ -28,18 +47,25 @@ COMMANDS: Final[Mapping[str, Command | Mapping[str, Command]]] = {
     "plan": plan.COMMAND,
     "validate": validate.COMMAND,
     "graph": graph.COMMAND,
+    "render": render.COMMAND,
+    "explain": explain.COMMAND,
     "status": status.COMMAND,
+    "which": which.COMMAND,
     "push": push.COMMAND,
     "pull": pull.COMMAND,
+    "versions": versions.COMMANDS,
     "stores": stores.COMMANDS,
     "schema": schema.COMMAND,
     "demo": demo.COMMAND,
     "version": version.COMMAND,
 }
 
+_GROUPS: Final = {"stores": stores.__doc__, "versions": versions.__doc__}
+_HELP: Final = ("--help", "-h")
+
 _EXIT_CODES: Final = """[bold]Exit codes[/bold]
-0 fine · 1 error, nothing was changed · 2 changes pending (plan --detailed-exitcode, stores diff) · 3 a job failed · 6 a wait timed out · \
-7 a canary awaits promotion · 64 usage · 70 a bug · 130 interrupted"""
+0 fine · 1 error, nothing was changed · 2 changes pending (plan --detailed-exitcode, stores diff, render --diff) · 3 a job failed · \
+6 a wait timed out · 7 a canary awaits promotion · 64 usage · 70 a bug · 130 interrupted"""
 
 _ENVIRONMENT: Final = f"""[bold]Environment[/bold]
 NOMAD_ADDR, NOMAD_TOKEN, NOMAD_NAMESPACE, NOMAD_REGION, NOMAD_CACERT, NOMAD_CAPATH, NOMAD_CLIENT_CERT, NOMAD_CLIENT_KEY, \
@@ -69,7 +95,7 @@ def main(argv: Sequence[str], environ: Mapping[str, str] = os.environ) -> int:
             _warn(around)
             return _call(around, signals)
     except DtreeError as error:
-        return _report(error, environ, json=json)
+        return _report(error, environ, json=json, hidden=around.secrets if around else Secrets())
     except BrokenPipeError:
         failure.silence_output()
         return EXIT_ERROR
@@ -78,35 +104,44 @@ def main(argv: Sequence[str], environ: Mapping[str, str] = os.environ) -> int:
         return EXIT_INTERRUPTED
     except Exception as error:  # noqa: BLE001 - a bug, told as one
         settings = (*config.BUILT_IN, *(around.store_settings if around else ()))
-        return failure.report_bug(error, words, environ, settings)
+        return failure.report_bug(error, words, environ, settings, around.secrets if around else Secrets())
 
 
-def build(around: Surroundings, signals: Signals, names: Sequence[str] = tuple(COMMANDS)) -> typer.Typer:
-    """Build the program with the commands `names`: for one call, its own command is enough."""
+def build(around: Surroundings, signals: Signals, names: Sequence[str] = tuple(COMMANDS), *, only_listed: bool = False) -> typer.Typer:
+    """Build the program.
+
+    Args:
+        names: its commands: for one call, its own command is enough.
+        only_listed: none of them will be called, or asked for its help: they get no parameters, of which there are some two hundred.
+    """
     app = typer.Typer(
         name=PROGRAM,
         help="Run and stop Nomad jobs in the order of their dependencies, each as soon as what it needs is truly ready.",
         epilog=f"{_EXIT_CODES}\n\n{_ENVIRONMENT}",
         rich_markup_mode="rich",
         pretty_exceptions_enable=False,
-        context_settings={"help_option_names": ["--help", "-h"]},
+        context_settings={"help_option_names": list(_HELP)},
     )
     app.callback()(_program)
     for name in names:
         command = COMMANDS[name]
         if isinstance(command, Command):
-            _add(app, name, command, around, signals)
+            _add(app, name, command, _list if only_listed else bind(command, around, signals))
         else:
-            group = typer.Typer(help=stores.__doc__, rich_markup_mode="rich")
+            group = typer.Typer(help=_GROUPS[name], rich_markup_mode="rich")
             for inner, its_command in command.items():
-                _add(group, inner, its_command, around, signals)
+                _add(group, inner, its_command, _list if only_listed else bind(its_command, around, signals))
             app.add_typer(group, name=name)
     return app
 
 
-def _add(app: typer.Typer, name: str, command: Command, around: Surroundings, signals: Signals) -> None:
+def _add(app: typer.Typer, name: str, command: Command, function: Callable[..., object]) -> None:
     epilog = _EXIT_CODES if command.has_exit_codes else None
-    app.command(name, help=command.help, epilog=epilog)(bind(command, around, signals))
+    app.command(name, help=command.help, epilog=epilog)(function)
+
+
+def _list() -> None:
+    """Stand for a command that is only listed."""
 
 
 def _print_version(*, asked: bool) -> None:
@@ -132,7 +167,7 @@ def _surroundings(words: Sequence[str], environ: Mapping[str, str]) -> Surroundi
         try:
             return look_around(words, environ, reserved=RESERVED, roles=command.store_roles, arguments=command.named_stores(rest))
         except DtreeError:
-            if VARIABLE not in environ and not any(word in ("--help", "-h") for word in words):
+            if VARIABLE not in environ and not any(word in _HELP for word in words):
                 raise
     configuration = config.Configuration()
     if VARIABLE in environ:
@@ -156,7 +191,7 @@ def _call(around: Surroundings, signals: Signals) -> int:
             f"there is no command '{name}'", hint=did_you_mean(name, list(COMMANDS)) or f"`{PROGRAM} --help` lists what there is"
         )
     chosen = [around.argv[0]] if around.argv[0] in COMMANDS else list(COMMANDS)
-    program = get_command(build(around, signals, chosen))
+    program = get_command(build(around, signals, chosen, only_listed=name in _HELP))
     try:
         code = program.main(args=list(around.argv), prog_name=PROGRAM, standalone_mode=False)
     except typer.TyperException as error:
@@ -193,9 +228,9 @@ def _prepare_streams() -> None:
             stream.reconfigure(errors="backslashreplace")
 
 
-def _report(error: DtreeError, environ: Mapping[str, str], *, json: bool) -> int:
+def _report(error: DtreeError, environ: Mapping[str, str], *, json: bool, hidden: Secrets) -> int:
     try:
-        return failure.report(error, environ, json=json)
+        return failure.report(error, environ, json=json, hidden=hidden)
     except OSError:  # there is nobody left to tell
         failure.silence_output()
         return EXIT_ERROR

@@ -14,7 +14,7 @@ from dtree.errors import EXIT_JOB_FAILED
 if TYPE_CHECKING:
     from dtree.events import Event
     from dtree.pipeline import Limits
-    from dtree.plan import Intent
+    from dtree.plan import Intent, Plan
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,13 +27,20 @@ class Showing:
 
 
 def execute(
-    invocation: Invocation, asked: tuple[str, ...], intent: Callable[[tuple[str, ...]], Intent], limits: Limits, showing: Showing
+    invocation: Invocation,
+    asked: tuple[str, ...],
+    intent: Callable[[tuple[str, ...]], Intent],
+    limits: Limits,
+    showing: Showing,
+    *,
+    check_artifacts: bool = False,
 ) -> int:
     """Plan and carry out.
 
     Args:
         asked: names of jobs, () for all of the file.
         intent: makes the intent once the goals are known.
+        check_artifacts: begin nothing where something is missing that the jobs will fetch.
 
     Returns:
         The exit code.
@@ -49,9 +56,12 @@ def execute(
         goals = pipeline.goals(sources, asked, everything=not asked)
         cluster = invocation.cluster
         plan = pipeline.prepare(sources, cluster, intent(goals), namespace=invocation.namespace, inputs=invocation.inputs)
+    if check_artifacts:
+        _check_artifacts(invocation, plan, showing)
     stream = sys.stdout if showing.json else sys.stderr
     view = progress(stream, quiet=showing.quiet, verbose=showing.verbose, json=showing.json, environ=invocation.environ, now=clock.unix_s)
-    listener = _Listener(view)
+    secrets = invocation.surroundings.secrets
+    listener = _Listener(lambda event: view(secrets.hide_in(event)))
     record = None
     try:
         with view:
@@ -61,6 +71,24 @@ def execute(
             raise
         listener.trouble = error
     return (record.exit_code or 0) if listener.trouble is None else _tell_lost(listener.trouble, stream, record.exit_code or 0)
+
+
+def _check_artifacts(invocation: Invocation, plan: Plan, showing: Showing) -> None:
+    """Ask for what the jobs will fetch, and tell. Raises DeclarationError where something is missing."""
+    from dtree import artifacts
+    from dtree.views.artifacts_text import artifacts_text
+    from dtree.views.json_forms import artifacts_json
+    from dtree.views.style import look_at
+    from dtree.views.text import write
+
+    clock = invocation.clock
+    checked = artifacts.check(plan, now_s=clock.now_s, pause=clock.pause)
+    artifacts.refuse_missing(checked)
+    if showing.json:
+        invocation.print(artifacts_json(checked, time_s=clock.unix_s()))
+    elif not showing.quiet:
+        text = artifacts_text(checked, look_at(sys.stderr, invocation.environ))
+        write(sys.stderr, invocation.surroundings.secrets.hide(text) + "\n")
 
 
 class _Listener:

@@ -15,26 +15,36 @@ from dtree.access.addresses import masked, secret_parts
 from dtree.cli.surroundings import option_value
 from dtree.config import Setting
 from dtree.errors import EXIT_BUG, DtreeError, UsageError, did_you_mean
+from dtree.secrets import Secrets
 from dtree.views.error_text import error_text
-from dtree.views.style import look_at
+from dtree.views.style import look_at, width_of
 from dtree.views.text import write
 
 ISSUES: Final = "the project's issue tracker"
 
 _HIDDEN: Final = "HIDDEN"
 _SHORTEST_SECRET: Final = 4
-_TELLING: Final = ("token", "secret", "password", "passwd", "credential")
+TELLING: Final = ("token", "secret", "password", "passwd", "credential")
+"""Parts of the names of variables that hold secrets."""
 
 
-def report(error: DtreeError, environ: Mapping[str, str], *, json: bool) -> int:
+def report(error: DtreeError, environ: Mapping[str, str], *, json: bool, hidden: Secrets) -> int:
     """Tell the user of an error: on stderr for people, and with `--output json` on stdout for programs too.
+
+    Args:
+        hidden: what may not be shown.
+
+    Where both are one terminal, it is told there once, as it was asked for.
 
     Returns:
         The exit code.
 
     Effects: writes to stderr, and to stdout.
     """
-    write(sys.stderr, error_text(error, look_at(sys.stderr, environ)) + "\n")
+    for name, value in vars(error).items():
+        vars(error)[name] = hidden.hide_in(value)
+    if not (json and sys.stdout.isatty() and sys.stderr.isatty()):
+        write(sys.stderr, error_text(error, look_at(sys.stderr, environ), width=width_of(sys.stderr, environ)) + "\n")
     if json:
         from dtree.views.json_forms import error_json
 
@@ -58,11 +68,14 @@ def usage_error(message: str, *, command: str, option: str = "", options: Iterab
     return UsageError(text[:1].lower() + text[1:], hint=see)
 
 
-def report_bug(error: BaseException, argv: Sequence[str], environ: Mapping[str, str], settings: Collection[Setting]) -> int:
+def report_bug(
+    error: BaseException, argv: Sequence[str], environ: Mapping[str, str], settings: Collection[Setting], hidden: Secrets
+) -> int:
     """Tell the user that this is our fault, with all that is needed to find it and no secret.
 
     Args:
         settings: those whose values may be on the command line or in the environment.
+        hidden: further values that may not be shown.
 
     Effects: writes to stderr.
     """
@@ -75,7 +88,7 @@ def report_bug(error: BaseException, argv: Sequence[str], environ: Mapping[str, 
         f"command: nomad-dtree {shlex.join(_masked(argv, settings))}",
         trace,
     )
-    write(sys.stderr, redact(masked("\n".join(lines)), secrets(argv, environ, settings)))
+    write(sys.stderr, hidden.hide(redact(masked("\n".join(lines)), secrets(argv, environ, settings))))
     return EXIT_BUG
 
 
@@ -86,7 +99,7 @@ def secrets(argv: Sequence[str], environ: Mapping[str, str], settings: Iterable[
         if setting.secret:
             found.add(option_value(argv, setting.name) or "")
             found.update(environ.get(variable, "") for variable in setting.variables)
-    found.update(value for name, value in environ.items() if any(word in name.lower() for word in _TELLING))
+    found.update(value for name, value in environ.items() if any(word in name.lower() for word in TELLING))
     for word in (*argv, *environ.values()):
         found.update(secret_parts(word))
     return tuple(sorted(found - {""}, key=lambda value: (-len(value), value)))

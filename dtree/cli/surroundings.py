@@ -5,10 +5,15 @@ from __future__ import annotations
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Final
 
 from dtree import config
 from dtree.cli.chosen import ChosenStore, choose, refuse_clashes
 from dtree.errors import DtreeError, StoreError, did_you_mean
+from dtree.secrets import Secrets
+
+VARIABLE_PREFIX: Final = "NOMAD_DTREE_VAR_"
+"""What follows is the name of a variable of templates."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,6 +24,7 @@ class Surroundings:
         argv: the command line, without the program.
         stores: by the setting or argument that names them (its identifier), in the order given.
         environment: name of the environment of nomad-dtree.toml that was chosen; "" for none.
+        secrets: what no output may show; filled as it is met.
     """
 
     argv: tuple[str, ...]
@@ -27,6 +33,7 @@ class Surroundings:
     configuration: config.Configuration = field(default_factory=config.Configuration)
     stores: Mapping[str, tuple[ChosenStore, ...]] = field(default_factory=dict)
     environment: str = ""
+    secrets: Secrets = field(default_factory=Secrets, repr=False)
 
     @property
     def chosen(self) -> tuple[ChosenStore, ...]:
@@ -84,7 +91,7 @@ def unknown_variables(around: Surroundings) -> Iterator[str]:
     """
     known = {variable for setting in (*config.BUILT_IN, *around.store_settings) for variable in setting.variables}
     known.update(("NOMAD_DTREE_NOMAD", "NOMAD_DTREE_CONSUL", "NOMAD_DTREE_CACHE"))
-    ours = {name for name in around.environ if name.startswith("NOMAD_DTREE_")}
+    ours = {name for name in around.environ if name.startswith("NOMAD_DTREE_") and not name.startswith(VARIABLE_PREFIX)}
     if ours <= known:
         return
     from dtree import store_loader
@@ -97,12 +104,18 @@ def unknown_variables(around: Surroundings) -> Iterator[str]:
 
 
 def _check_other_tables(configuration: config.Configuration, in_use: Collection[str], reserved: Collection[str]) -> None:
-    """Refuse what is wrong in tables of stores that are not in use now: a secret there is in the file all the same.
+    """Refuse what is wrong in tables of stores, and of environments, that are not in use now: a secret there is in the file all the same.
 
     A table of a kind that is not installed here is left alone: it may be for another machine.
     """
     tables = {name for _, table in configuration.tables for name in table.get("stores", {})}
-    for name in sorted(tables - set(in_use)):
+    _check_tables(configuration, tables - set(in_use), reserved)
+    for environment, part in configuration.environments.items():
+        _check_tables(configuration.of(environment), part.get("stores", {}), reserved)
+
+
+def _check_tables(configuration: config.Configuration, names: Collection[str], reserved: Collection[str]) -> None:
+    for name in sorted(names):
         try:
             choose((name,), configuration, reserved=reserved)
         except StoreError:

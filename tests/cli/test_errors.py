@@ -18,6 +18,7 @@ from dtree.cli.invocation import Invocation
 from dtree.cli.signals import Signals
 from dtree.config import Setting
 from dtree.errors import EXIT_BUG, EXIT_ERROR, EXIT_INTERRUPTED, EXIT_OK, EXIT_USAGE
+from dtree.secrets import Secrets
 from tests.cli.conftest import Program
 from tests.fakes.cluster import FakeCluster
 
@@ -213,7 +214,7 @@ def test_a_bug_is_a_report_to_paste_without_secrets(program: Program, shop: Path
 
 def test_a_short_secret_is_hidden_by_its_place_on_the_command_line(capsys: pytest.CaptureFixture[str]) -> None:
     settings = (Setting("kv-pin", "x", secret=True), Setting("kv-name", "x"))
-    failure.report_bug(ValueError("x"), ["run", "--kv-pin", "1", "--kv-pin=12", "--kv-name", "n"], {}, settings)
+    failure.report_bug(ValueError("x"), ["run", "--kv-pin", "1", "--kv-pin=12", "--kv-name", "n"], {}, settings, Secrets())
     assert "command: nomad-dtree run --kv-pin HIDDEN --kv-pin=HIDDEN --kv-name n\n" in capsys.readouterr().err
 
 
@@ -309,3 +310,37 @@ def test_handlers_are_as_before_afterwards() -> None:
     with Signals():
         pass
     assert [signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)] == before
+
+
+# -- Terminals ----------------------------------------------------------------------------------------------------------------
+
+
+def sit_at_terminals(monkeypatch: pytest.MonkeyPatch, *names: str) -> None:
+    """Have these streams say that they are terminals."""
+    for name in names:
+        monkeypatch.setattr(getattr(sys, name), "isatty", lambda: True)
+
+
+def test_on_a_terminal_an_error_is_broken_at_blanks(program: Program, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    sit_at_terminals(monkeypatch, "stderr")
+    narrow = program("graph", environ={"NO_COLOR": "1", "COLUMNS": "30"})
+    wide = program("graph", environ={"NO_COLOR": "1", "COLUMNS": "1000"})
+    assert " ".join(narrow.err.split()) == " ".join(wide.err.split())
+    assert all(len(line) <= 30 or str(tmp_path) in line for line in narrow.err.splitlines())
+    assert max(map(len, wide.err.splitlines())) > 30
+
+
+def test_elsewhere_an_error_is_not_broken(program: Program, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert program("graph", environ={"COLUMNS": "30"}).err.count("\n") == program("graph").err.count("\n")
+
+
+@pytest.mark.parametrize(("terminals", "times"), [(("stdout", "stderr"), 0), (("stdout",), 1), (("stderr",), 1), ((), 1)])
+def test_with_json_an_error_is_told_once_on_a_terminal(
+    program: Program, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, terminals: tuple[str, ...], times: int
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    sit_at_terminals(monkeypatch, *terminals)
+    ended = program("validate", "--output", "json", environ={"NO_COLOR": "1"})
+    assert (ended.err.count("error[depfile-missing]"), len(ended.json_lines())) == (times, 1)

@@ -2,7 +2,7 @@
 
 from dtree.access.consul.answers import rule
 from dtree.access.consul.client import MOST_OPERATIONS, MOST_REQUEST_BYTES, MOST_VALUE_BYTES, ConsulClient, Entry, Operation, Tree
-from dtree.access.consul.connection import CONSISTENCIES, DEFAULT_ADDRESS, Connection
+from dtree.access.consul.connection import CONSISTENCIES, DEFAULT_ADDRESS, Connection, connection_of
 
 __all__ = [
     "CONSISTENCIES",
@@ -15,5 +15,6 @@ __all__ = [
     "Entry",
     "Operation",
     "Tree",
+    "connection_of",
     "rule",
 ]

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Final
+from pathlib import Path
+from typing import Any, Final
 
 from dtree.access import http, tls
 from dtree.access.addresses import is_http, without_secrets
 from dtree.errors import StoreError, StoreUnreachable
 
-__all__ = ["CONSISTENCIES", "DEFAULT_ADDRESS", "PARTY", "PORT", "Connection"]
+__all__ = ["CONSISTENCIES", "DEFAULT_ADDRESS", "PARTY", "PORT", "Connection", "connection_of"]
 
 PORT: Final = 8500
 DEFAULT_ADDRESS: Final = f"127.0.0.1:{PORT}"
@@ -105,9 +107,49 @@ class Connection:
         tls.check_files(ca_file=self.ca_file, ca_path=self.ca_path, cert_file=self.client_cert, key_file=self.client_key, party=PARTY)
 
 
+def connection_of(given: Mapping[str, Any]) -> Connection:
+    """Return how to reach Consul as the options of the Consul store say, by `Option.key`.
+
+    Raises:
+        StoreError: the file with the token cannot be read.
+
+    Effects: reads that file.
+    """
+    return Connection(
+        address=given["consul_addr"],
+        ssl=given["consul_ssl"],
+        token=_token(given["consul_token_file"]) or given["consul_token"] or "",
+        login=given["consul_auth"] or "",
+        datacenter=given["consul_datacenter"] or "",
+        namespace=given["consul_namespace"] or "",
+        partition=given["consul_partition"] or "",
+        consistency=given["consul_consistency"],
+        ca_file=str(given["consul_ca_file"] or ""),
+        ca_path=str(given["consul_ca_path"] or ""),
+        client_cert=str(given["consul_client_cert"] or ""),
+        client_key=str(given["consul_client_key"] or ""),
+        tls_server_name=given["consul_tls_server_name"] or "",
+        skip_verify=not given["consul_ssl_verify"],
+    )
+
+
 def _bad(problem: str, hint: str) -> StoreError:
     return StoreError(problem, hint=hint, code="consul-bad-setting")
 
 
 def _is_address(url: str) -> bool:
     return is_http(url) or re.match("unix:///", url, re.IGNORECASE) is not None
+
+
+def _token(file: Path | None) -> str:
+    if file is None:
+        return ""
+    hint = "check --consul-token-file or CONSUL_HTTP_TOKEN_FILE"
+    try:
+        token = file.read_text().strip()
+    except (OSError, ValueError) as error:
+        why = getattr(error, "strerror", None) or "it is no text"
+        raise StoreError(f"the token file {file} cannot be read: {why}", hint=hint, code="consul-bad-setting") from error
+    if not token:
+        raise StoreError(f"the token file {file} is empty", hint=hint, code="consul-bad-setting")
+    return token

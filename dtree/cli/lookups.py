@@ -1,0 +1,108 @@
+"""What templates ask for beside the store: environment variables that are allowed, keys of Consul, Nomad's Variables."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from fnmatch import fnmatchcase
+from typing import TYPE_CHECKING
+
+from dtree import config
+from dtree.cli.failure import TELLING
+from dtree.errors import DtreeError
+from dtree.render import Unanswered
+
+if TYPE_CHECKING:
+    from dtree.access.consul import ConsulClient
+    from dtree.access.variables import Variables
+    from dtree.secrets import Secrets
+
+
+class Lookups:
+    """Answers questions of templates; each is asked once.
+
+    Values of environment variables and of Nomad's Variables are secrets; those of Consul's keys are not.
+
+    Args:
+        allowed: names of environment variables that templates may read; `*` stands for anything.
+        variables: opens Nomad's Variables.
+        consul: opens Consul.
+        secrets: keeps what may not be shown.
+    """
+
+    def __init__(
+        self,
+        environ: Mapping[str, str],
+        allowed: Sequence[str],
+        variables: Callable[[], Variables],
+        consul: Callable[[], ConsulClient],
+        secrets: Secrets,
+    ) -> None:
+        self._environ = environ
+        self._allowed = allowed
+        self._open_variables = variables
+        self._open_consul = consul
+        self._secrets = secrets
+        self._variables: Variables | None = None
+        self._consul: ConsulClient | None = None
+
+    def __call__(self, kind: str, *arguments: str) -> str:
+        """Answer a question: ("env", name), ("version-env", name), ("consul", path) or ("nomad", path, key).
+
+        A version is there to be shown, so one that is read from a variable is no secret; of a variable that by its name holds one it
+        may not be read, unless that is allowed.
+
+        Raises:
+            Unanswered: it cannot be.
+
+        Effects: reads Consul or Nomad.
+        """
+        try:
+            match kind:
+                case "env":
+                    self._allow(*arguments)
+                    return self._secret(self._env(*arguments))
+                case "version-env":
+                    if any(word in arguments[0].lower() for word in TELLING):
+                        self._allow(*arguments)
+                    return self._env(*arguments)
+                case "consul":
+                    return self._consul_key(*arguments)
+                case _:
+                    return self._nomad_variable(*arguments)
+        except DtreeError as error:
+            raise Unanswered(error.error_code, error.problem, error.hint) from error
+
+    def _allow(self, name: str) -> None:
+        if not any(fnmatchcase(name, pattern) for pattern in self._allowed):
+            hint = f'allow it: `allow-env = ["{name}"]` in {config.FILE_NAME}, or --allow-env {name}'
+            raise Unanswered("env-not-allowed", f"the environment variable {name} may not be read", hint)
+
+    def _env(self, name: str) -> str:
+        if name not in self._environ:
+            raise Unanswered("undefined-name", f"the environment variable {name} is not set", "set it")
+        return self._environ[name]
+
+    def _secret(self, value: str) -> str:
+        self._secrets.keep(value)
+        return value
+
+    def _consul_key(self, path: str) -> str:
+        self._consul = self._consul or self._open_consul()
+        entry = self._consul.get(path)
+        if entry is None:
+            raise Unanswered("undefined-name", f"Consul has no key '{path}'", f"write it: `consul kv put {path} VALUE`")
+        try:
+            return entry.value.decode()
+        except UnicodeDecodeError as error:
+            raise Unanswered("not-utf-8", f"what Consul has at '{path}' is not UTF-8", "a template takes text only") from error
+
+    def _nomad_variable(self, path: str, key: str) -> str:
+        self._variables = self._variables or self._open_variables()
+        found = self._variables.read(path)
+        if found is None:
+            raise Unanswered("undefined-name", f"Nomad has no variable '{path}'", f"write it: `nomad var put {path} {key}=VALUE`")
+        self._secrets.keep(dict(found.items))
+        if key not in found.items:
+            known = ", ".join(sorted(found.items))
+            raise Unanswered("undefined-name", f"Nomad's variable '{path}' has no item '{key}'", f"it has {known}")
+        return found.items[key]

@@ -1,0 +1,100 @@
+"""Values that no output may show: kept as they are met, and hidden in whatever is told. Pure.
+
+A value is hidden in each form that a job file, a message or a log is likely to have it in. What stands in a job's ID or namespace is no
+secret, wherever it came from: everybody who may list jobs sees it, and hiding it would make every message unreadable.
+"""
+
+from __future__ import annotations
+
+import base64
+import json
+import re
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import fields, is_dataclass, replace
+from typing import Any, Final, TypeVar
+from urllib.parse import quote
+
+HIDDEN: Final = "(secret)"
+
+_SHORTEST: Final = 4
+"""Shorter ones are found in every other word."""
+_SHORTEST_LINE: Final = 8
+_NO_SECRET: Final = re.compile(r"true|false|null|none|\d{1,5}", re.IGNORECASE)
+
+T = TypeVar("T")
+
+
+class Secrets:
+    """The secrets of one call of the program; empty at first."""
+
+    def __init__(self) -> None:
+        self._values: set[str] = set()
+        self._forms: tuple[str, ...] = ()
+
+    def keep(self, value: object) -> None:
+        """Take a value for a secret; of a list or a map all texts within it."""
+        found = {text for text in _texts(value) if len(text) >= _SHORTEST and not _NO_SECRET.fullmatch(text)}
+        if not found <= self._values:
+            self._set(self._values | found)
+
+    def publish(self, names: Iterable[str]) -> None:
+        """Take out what stands in one of the names that everybody sees."""
+        seen = "\n".join(names)
+        self._set({value for value in self._values if value not in seen})
+
+    def hide(self, text: str) -> str:
+        """Return the text with every secret in it replaced by `(secret)`."""
+        for form in self._forms:
+            text = text.replace(form, HIDDEN)
+        return text
+
+    def hide_in(self, value: T) -> T:
+        """Return a value of ours (an event, a row, with all that it holds) with the secrets in its texts hidden."""
+        return self._hide_any(value) if self._forms else value
+
+    def _set(self, values: set[str]) -> None:
+        self._values = values
+        self._forms = tuple(sorted({form for value in values for form in _forms(value)}, key=lambda form: (-len(form), form)))
+
+    def _hide_any(self, value: Any) -> Any:  # noqa: ANN401 - whatever our values hold
+        if isinstance(value, str):
+            return self.hide(value)
+        if isinstance(value, tuple) and not hasattr(value, "_fields"):
+            return tuple(map(self._hide_any, value))
+        if isinstance(value, list):
+            return list(map(self._hide_any, value))
+        if isinstance(value, Mapping):
+            return {key: self._hide_any(part) for key, part in value.items()}
+        if is_dataclass(value) and not isinstance(value, type):
+            changed = {
+                field.name: hidden
+                for field in fields(value)
+                if field.init and (hidden := self._hide_any(part := getattr(value, field.name))) != part
+            }
+            return replace(value, **changed) if changed else value
+        return value
+
+
+def _texts(value: object) -> Iterator[str]:
+    if isinstance(value, Mapping):
+        for part in value.values():
+            yield from _texts(part)
+    elif isinstance(value, list | tuple):
+        for part in value:
+            yield from _texts(part)
+    elif value is not None:
+        yield str(value)
+
+
+def _forms(value: str) -> Iterator[str]:
+    """Yield a secret as it is, escaped as JSON and HCL have it, in base64, in a URL, and line by line."""
+    yield value
+    yield value.strip()
+    escaped = json.dumps(value, ensure_ascii=False)[1:-1]
+    yield escaped
+    yield json.dumps(value)[1:-1]
+    yield re.sub(r"([$%])\{", r"\1\1{", escaped)
+    yield quote(value, safe="")
+    yield quote(value)
+    yield base64.b64encode(value.encode()).decode()
+    yield from (line for line in value.splitlines() if len(line) >= _SHORTEST_LINE)
