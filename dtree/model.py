@@ -128,12 +128,13 @@ class RenderedJob:
         name: our name, the key in the dependency file.
         ref: Nomad's identity, from the parsed file.
         file: where the text came from, as the store calls it.
-        text: what the store holds; becomes the Submission.
+        text: the rendered text, with secrets hidden; becomes the Submission.
         format: `hcl2` or `json`.
         spec: what Nomad's parse endpoint made of it; sent back unchanged.
         template_digest: SHA-256 of the text in the store, before it was rendered, as hex.
         variables: values of its HCL2 variables, as the text of a variables file.
         version: the artifact version that is declared for it; "" for none.
+        reads: what its template read beside its variables, as it is written there: `consul_key("app/url")`.
     """
 
     name: str
@@ -145,6 +146,7 @@ class RenderedJob:
     template_digest: str = ""
     variables: str = field(default="", repr=False)
     version: str = ""
+    reads: tuple[str, ...] = ()
 
     @property
     def type(self) -> str:

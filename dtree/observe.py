@@ -10,18 +10,20 @@ from typing import Any, Final, TypeVar
 
 from dtree.access.at_once import do_all
 from dtree.access.refusals import diagnostics
-from dtree.errors import DeclarationError, Fault, Invalid, Place
+from dtree.errors import ClusterError, DeclarationError, Fault, Invalid, Place, Unavailable, Unreachable
+from dtree.hcl_variables import assignments, blamed, declared_in
 from dtree.health import has_failed
 from dtree.model import DEFAULT_NAMESPACE, Entry, JobRef, JobSnapshot, RenderedJob, Spec
 from dtree.plan import ObservedJob
 from dtree.ports import Cluster
-from dtree.values import JobText
+from dtree.provenance import Items
+from dtree.values import JobText, call_of
 
 _AT_ONCE: Final = 8
 _HINT: Final = "mend the job file"
 _HINTS: Final = (
     ("filesystem function disabled", "Nomad's API reads no files: put the text into the job file, or fetch it with an artifact block"),
-    ("Unset variable", "give the variable a `default` in the job file"),
+    ("Unset variable", "give it a value (`vars` in the dependency file, --var-file or --var), or the variable a `default` in the job file"),
     ("nonexistent namespace", "`nomad namespace list` shows those there are"),
     ("nonexistent node pool", "`nomad node pool list` shows those there are"),
     ("not enabled but used", "set it up on Nomad's servers, or take its block out of the job file"),
@@ -83,6 +85,25 @@ def read_stored(jobs: Mapping[str, RenderedJob], cluster: Cluster, *, children: 
     return {name: ObservedJob(snapshots[job.ref], children=parents.get(job.ref, ())) for name, job in sorted(jobs.items())}
 
 
+def read_notes(observed: Mapping[str, ObservedJob], cluster: Cluster, *, stack: str, required: bool = False) -> dict[str, ObservedJob]:
+    """Read what is noted of jobs; returns what was seen of them, with that in it, by name.
+
+    Args:
+        required: raise where notes cannot be read; else there are none for us, and whoever writes them is told.
+
+    Effects: reads Nomad.
+    """
+    refs = sorted({seen.snapshot.ref for seen in observed.values()})
+    notes: dict[JobRef, Items] = {}
+    for place in sorted({(ref.region, ref.namespace) for ref in refs}):
+        try:
+            notes |= cluster.notes(stack, [ref for ref in refs if (ref.region, ref.namespace) == place])
+        except ClusterError as error:
+            if required or isinstance(error, Unreachable | Unavailable):
+                raise
+    return {name: replace(seen, note=notes.get(seen.snapshot.ref, {})) for name, seen in observed.items()}
+
+
 def missing_namespaces(jobs: Mapping[str, RenderedJob], observed: Mapping[str, ObservedJob], cluster: Cluster) -> dict[str, Fault]:
     """Return, by name, what is wrong with jobs whose namespace does not exist: Nomad's lists are just empty there. Effects: reads Nomad."""
     unseen = {name: job for name, job in jobs.items() if observed[name].snapshot.job is None}
@@ -121,12 +142,13 @@ def _parse(name: str, text: JobText, namespace: str, cluster: Cluster) -> Render
         name=name,
         ref=ref,
         file=text.file,
-        text=source,
+        text=text.shown or source,
         format="json" if is_json else "hcl2",
         spec=spec,
         template_digest=hashlib.sha256(text.template).hexdigest(),
-        variables=text.variables,
+        variables=assignments(text.given, declared_in(text.source), show_secrets=False) if text.given else "",
         version=text.version,
+        reads=tuple(call for question in text.asked if (call := call_of(question))),
     )
 
 
@@ -161,7 +183,9 @@ def _parse_faults(name: str, text: JobText, error: Invalid) -> list[Fault]:
     is_as_stored = text.source.encode() == text.template
     rendered = "" if is_as_stored else f", as it is rendered (`nomad-dtree render {name}` shows the line)"
     return [
-        Fault(
+        _value_fault(name, text, variable, one.text)
+        if (variable := blamed(error.problem, one.text, one.line, text.variables, text.given))
+        else Fault(
             "bad-job-file",
             f"Nomad cannot parse the job file of '{name}'{rendered}: {one.text}",
             Place(text.file, one.line, one.column),
@@ -169,6 +193,18 @@ def _parse_faults(name: str, text: JobText, error: Invalid) -> list[Fault]:
         )
         for one in diagnostics(error.problem, file=text.file)
     ]
+
+
+def _value_fault(name: str, text: JobText, variable: str, reason: str) -> Fault:
+    """What Nomad has against a value is told where the value was given, not where it stands in the text that Nomad got."""
+    origin = text.given[variable].origin
+    problem = f"Nomad cannot take the value of variable '{variable}' of job '{name}', given by {origin.layer}: {reason}"
+    return Fault(
+        "bad-variable-value",
+        problem,
+        origin.place or Place(text.file),
+        f"`type` in the variable's block in {text.file} says which it takes",
+    )
 
 
 def _hint(reason: str, otherwise: str = "") -> str:

@@ -53,7 +53,8 @@ def read(snapshot: Snapshot, *, store: str, asked: Collection[str] = ()) -> Sour
     declaration = _parse(text, snapshot)
     names = snapshot.job_names()
     built = graph.build(declaration, names)
-    alone = {name: replace(declaration.defaults, name=name, variables={}, version=None) for name in asked if name not in built.entries and name in names}
+    strangers = [name for name in asked if name not in built.entries and name in names]
+    alone = {name: replace(declaration.defaults, name=name, variables={}, version=None) for name in strangers}
     if alone:
         declaration = replace(declaration, entries={**declaration.entries, **alone})
         built = graph.build(declaration, names)

@@ -4,19 +4,24 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Mapping, Sequence
-from functools import cached_property
+from collections.abc import Collection, Mapping, Sequence
+from copy import copy
+from dataclasses import replace
+from functools import cached_property, partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from dtree import config
-from dtree.cli.chosen import ChosenStore, takes_options
+from dtree.cli.chosen import ChosenStore, in_words_of_the_file, takes_options
 from dtree.cli.signals import Signals
 from dtree.cli.surroundings import Surroundings
 from dtree.errors import ConfigError, DtreeError, StoreError, UsageError
 
 if TYPE_CHECKING:
+    from dtree.access.consul import ConsulClient
     from dtree.access.nomad import Connection
+    from dtree.access.variables import Variables
+    from dtree.cli.lookups import Lookups
     from dtree.clock import SystemClock
     from dtree.cluster import NomadCluster
     from dtree.store import Snapshot, Store
@@ -70,15 +75,14 @@ class Invocation:
             raise DtreeError("this command has no store")
         if len(stores) == 1:
             try:
-                return self.store(stores[0]).snapshot()
+                return self._open(stores[0])
             except StoreError as error:
                 if stores[0].is_named:
-                    told = f"this is the store '{stores[0].name}': its table in {config.FILE_NAME} goes before environment variables"
-                    error.notes = (*error.notes, told)
+                    error.notes = (*error.notes, f"in the store '{stores[0].name}'")
                 raise
         from dtree.layered import open_layers
 
-        return open_layers([(store.name, self.store(store).snapshot) for store in stores], self.clock)
+        return open_layers([(store.name, partial(self._open, store)) for store in stores], self.clock)
 
     def store(self, chosen: ChosenStore) -> Store:
         """Return a store with its settings. Effects: none yet."""
@@ -87,6 +91,10 @@ class Invocation:
         settings = {identifier: value.value for identifier, value in self._store_values[chosen.name].items()}
         context = StoreContext(cwd=self.surroundings.cwd, cache=_cache(self.environ) / chosen.kind, nomad=self.connection)
         return chosen.plugin(settings, context)
+
+    def reworded(self, hint: str, stores: Collection[ChosenStore] = ()) -> str:
+        """Return a hint as it holds for the stores in use, or for those of them that it is about: by what their options are set."""
+        return in_words_of_the_file(hint, stores or self.surroundings.chosen, given=self._given)
 
     def connection(self) -> Connection:
         """Return how to reach Nomad. Effects: reads the file with the token, where one is named."""
@@ -108,9 +116,20 @@ class Invocation:
     @cached_property
     def inputs(self) -> Inputs:
         """What templates are given beside what the store holds."""
+        from dtree.cli.variables import find_layers, nomad_variables
         from dtree.values import Inputs
 
-        return Inputs(environment=self.surroundings.environment)
+        around = self.surroundings
+        layers = find_layers(around, *(self.setting(identifier) or () for identifier in ("var_file", "var", "var_json")))
+        return Inputs(
+            layers=layers,
+            environment=around.environment,
+            named=frozenset(layers[-1]),
+            nomad_variables=nomad_variables(around.environ),
+            **self._versions(),
+            answer=self._lookups(),
+            secrets=around.secrets,
+        )
 
     @cached_property
     def clock(self) -> SystemClock:
@@ -132,8 +151,30 @@ class Invocation:
 
         return look_at(sys.stdout, self.environ)
 
-    def print(self, text: str) -> None:
-        """Write a result to standard output.
+    def at_ref(self, ref: str, *, by: str) -> Invocation:
+        """Return the same call with its store at another ref.
+
+        Args:
+            by: the option that says so.
+
+        Raises:
+            UsageError: the store has no refs, or `--ref` is given too.
+        """
+        with_refs = [name for name, values in self._store_values.items() if "ref" in values]
+        if len(with_refs) != 1:
+            what = "no store with refs is in use" if not with_refs else f"more than one store has refs: {', '.join(with_refs)}"
+            raise UsageError(f"{by}: {what}", hint="give --store git" if not with_refs else "name one of them with --store")
+        (name,) = with_refs
+        given = self._store_values[name]["ref"]
+        if given.source == "option":
+            raise UsageError(f"{by} says itself at which refs, so --ref does not go with it", hint="leave --ref out")
+        other = copy(self)
+        at_ref = {**self._store_values[name], "ref": replace(given, value=ref)}
+        other._store_values = {**self._store_values, name: at_ref}  # noqa: SLF001 - of our own class
+        return other
+
+    def print(self, text: str, *, show_secrets: bool = False) -> None:
+        """Write a result to standard output, with the secrets in it hidden unless `show_secrets`.
 
         Raises:
             DtreeError: it cannot be written, for example because the disk is full.
@@ -141,11 +182,61 @@ class Invocation:
         from dtree.views.text import write
 
         try:
+            text = text if show_secrets else self.surroundings.secrets.hide(text)
             write(sys.stdout, text if text.endswith("\n") else text + "\n")
         except BrokenPipeError:
             raise
         except OSError as error:
             raise DtreeError(f"standard output cannot be written: {error.strerror}", code="output-failed") from error
+
+    def _lookups(self) -> Lookups:
+        from dtree.cli.lookups import Lookups
+
+        return Lookups(self.environ, self.setting("allow_env") or (), self._variables, self._consul, self.surroundings.secrets)
+
+    def _variables(self) -> Variables:
+        from dtree.access.nomad import NomadClient
+        from dtree.access.variables import Variables
+
+        client = NomadClient(self.connection(), now_s=self.clock.now_s, pause=self.clock.pause)
+        return Variables(client, namespace="", prefix="")
+
+    def _consul(self) -> ConsulClient:
+        """Open Consul as the store of that kind would: by its options, variables and table."""
+        from dtree.access.consul import ConsulClient, connection_of
+        from dtree.cli.chosen import choose
+
+        chosen = next((one for one in self.surroundings.chosen if one.kind == "consul"), None)
+        if chosen is None:
+            (chosen,) = choose(("consul",), self.surroundings.configuration, reserved=())
+        values = self._store_values.get(chosen.name) or self._resolve(chosen.settings, {})
+        return ConsulClient(connection_of({identifier: value.value for identifier, value in values.items()}))
+
+    def _versions(self) -> dict[str, Any]:
+        """Return what of the inputs is about versions. Effects: reads the file of versions, or its lock."""
+        from dtree.cli.version_inputs import find_lock, find_versions
+
+        cwd, file = self.surroundings.cwd, self.setting("versions_file")
+        given = self.setting("version") or ()
+        locked, clean = (name in self._values and bool(self.setting(name)) for name in ("locked", "require_clean"))
+        if given and locked:
+            raise UsageError("--locked takes versions from the lock alone, so --version cannot change one", hint="leave one of them out")
+        if given or file is not None:
+            lock = find_lock(file, cwd) if locked else None
+            return {"versions": find_versions(given, file, cwd), "locked": locked, "lock": lock, "require_clean": clean}
+        return {"locked": locked, "require_clean": clean}
+
+    def _open(self, chosen: ChosenStore) -> Snapshot:
+        try:
+            return self.store(chosen).snapshot()
+        except StoreError as error:
+            error.reword_hints(lambda hint: self.reworded(hint, (chosen,)))
+            raise
+
+    @property
+    def _given(self) -> set[str]:
+        """The stores' options that stand on the command line, by `Setting.identifier`."""
+        return {identifier for values in self._store_values.values() for identifier, value in values.items() if value.source == "option"}
 
     def _resolve(self, settings: Sequence[config.Setting], given: Mapping[str, Any]) -> dict[str, config.Value]:
         around = self.surroundings

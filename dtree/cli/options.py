@@ -16,7 +16,7 @@ from dtree.cli.invocation import Invocation
 from dtree.cli.signals import Signals
 from dtree.cli.surroundings import Surroundings, leading_arguments
 from dtree.config import Setting
-from dtree.errors import UsageError
+from dtree.errors import DtreeError, UsageError
 
 Jobs = Annotated[
     list[str] | None,
@@ -40,8 +40,9 @@ NOMAD_PANEL: Final = "Nomad (for stores that live there)"
 FLAGS: Final = frozenset(
     (
         *("job", "all", "output", "quiet", "verbose", "force", "deep", "purge", "detailed-exitcode", "nomad", "format", "watch", "keep"),
-        *("from", "to", "yes", "dry-run", "prune", "diff", "into"),
-        *("version", "help", "install-completion", "show-completion"),
+        *("from", "to", "yes", "dry-run", "prune", "diff", "into", "declared", "no-images"),
+        *("out", "show-secrets"),
+        *("help", "install-completion", "show-completion"),
     )
 )
 """Names of options that commands declare themselves, without dashes; tests compare this with the commands."""
@@ -51,7 +52,17 @@ RESERVED: Final = frozenset(
 )
 """Names that no option of a store may have."""
 
-_METAVARS: Final = {"str": "TEXT", "int": "N", "float": "N", "path": "PATH", "duration": "DURATION", "list": "NAME"}
+_METAVARS: Final = {
+    "str": "TEXT",
+    "int": "N",
+    "float": "N",
+    "path": "PATH",
+    "duration": "DURATION",
+    "list": "NAME",
+    "texts": "TEXT",
+    "paths": "PATH",
+}
+_REPEATED: Final = ("list", "texts", "paths")
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,8 +117,12 @@ def bind(command: Command, surroundings: Surroundings, signals: Signals) -> Call
         given = {setting.identifier: _given(setting, values) for group in panels.values() for setting in group}
         _refuse_misread(command, surroundings, values)
         refuse_unclear_options(surroundings.chosen, given)
+        invocation = Invocation(surroundings, signals, settings, given)
         try:
-            return command.function(Invocation(surroundings, signals, settings, given), **values)
+            return command.function(invocation, **values)
+        except DtreeError as error:
+            error.reword_hints(invocation.reworded)
+            raise
         except KeyboardInterrupt:
             raise typer.Abort from None  # typer would leave without a word
 
@@ -136,7 +151,7 @@ def _given(setting: Setting, values: dict[str, Any]) -> Any:  # noqa: ANN401 - a
     value, second = values.pop(setting.identifier), values.pop(_second(setting), None)
     if setting.type == "bool":
         return False if second else value
-    if setting.type == "list":
+    if setting.type in _REPEATED:
         return value or None
     return second if value is None else value
 
@@ -151,7 +166,7 @@ def _second_flags(setting: Setting) -> tuple[str, ...]:
 
 
 def _parameter(setting: Setting, identifier: str, option: Any) -> inspect.Parameter:  # noqa: ANN401 - as _option
-    kind: Any = {"bool": bool | None, "list": list[str] | None}.get(setting.type, str | None)
+    kind: Any = list[str] | None if setting.type in _REPEATED else bool | None if setting.type == "bool" else str | None
     return inspect.Parameter(identifier, inspect.Parameter.KEYWORD_ONLY, default=None, annotation=Annotated[kind, option])
 
 
@@ -160,7 +175,7 @@ def _option(setting: Setting, panel: str) -> Any:  # noqa: ANN401 - typer does n
     extra = "; ".join(text for text in (", ".join(setting.variables), shown) if text)
     return typer.Option(
         f"--{setting.name}",
-        metavar="|".join(setting.choices) or _METAVARS.get(setting.type),
+        metavar=setting.metavar or "|".join(setting.choices) or _METAVARS.get(setting.type),
         help=_escape(setting.help) + (f" [dim]\\[{_escape(extra)}][/dim]" if extra else ""),
         show_default=False,
         rich_help_panel=panel,

@@ -40,7 +40,10 @@ def run(
         placement_timeout_s=invocation.setting("placement_timeout"),
         fail_fast=invocation.setting("fail_fast"),
     )
-    return execute(invocation, asked, intent, limits, Showing(json=output == "json", quiet=quiet, verbose=verbose))
+    showing = Showing(json=output == "json", quiet=quiet, verbose=verbose)
+    return execute(invocation, asked, intent, limits, showing, check_artifacts=invocation.setting("check_artifacts"))
 
 
-COMMAND: Final = Command(run, {"Run": config.RUN, "Nomad": config.NOMAD}, uses_store=True, has_exit_codes=True)
+COMMAND: Final = Command(
+    run, {"Run": config.RUN, "Templates": config.TEMPLATES, "Nomad": config.NOMAD}, uses_store=True, has_exit_codes=True
+)

@@ -40,7 +40,8 @@ def status(
         goals = pipeline.goals(sources, names, everything=everything or not names)
 
         def look() -> tuple[StatusRow, ...]:
-            return pipeline.status(sources, cluster, goals, namespace=invocation.namespace, inputs=invocation.inputs)
+            rows = pipeline.status(sources, cluster, goals, namespace=invocation.namespace, inputs=invocation.inputs)
+            return invocation.surroundings.secrets.hide_in(rows)
 
         rows = look()
         if watch:
@@ -50,4 +51,4 @@ def status(
     return 0
 
 
-COMMAND: Final = Command(status, {"Nomad": config.NOMAD}, uses_store=True)
+COMMAND: Final = Command(status, {"Templates": config.TEMPLATES, "Nomad": config.NOMAD}, uses_store=True)

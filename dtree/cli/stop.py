@@ -42,4 +42,6 @@ def stop(  # noqa: PLR0913 - one per option
     return execute(invocation, asked, intent, limits, Showing(json=output == "json", quiet=quiet, verbose=verbose))
 
 
-COMMAND: Final = Command(stop, {"Stop": config.STOP, "Nomad": config.NOMAD}, uses_store=True, has_exit_codes=True)
+COMMAND: Final = Command(
+    stop, {"Stop": config.STOP, "Templates": config.TEMPLATES, "Nomad": config.NOMAD}, uses_store=True, has_exit_codes=True
+)

@@ -39,4 +39,4 @@ def validate(invocation: Invocation, *, ask_nomad: AskNomad = False, output: Out
     return 0
 
 
-COMMAND: Final = Command(validate, {"Nomad (with --nomad)": config.NOMAD}, uses_store=True)
+COMMAND: Final = Command(validate, {"Templates": config.TEMPLATES, "Nomad (with --nomad)": config.NOMAD}, uses_store=True)

@@ -22,19 +22,25 @@ store that the file names, such as `archive` here, ask its table before the vari
     nomad.address = "https://nomad.staging.example:4646"
 """
 
-from dtree.config.file import TYPE, Configuration, check_store_table, load, named_stores
+from dtree.config.file import TYPE, VARIABLES, Configuration, check_store_table, load, named_stores
 from dtree.config.resolve import RANK, Value, resolve
 from dtree.config.settings import (
     BUILT_IN,
+    CHECK_ARTIFACTS,
     ENVIRONMENT,
     FILE_NAME,
     FROM,
     NAMESPACE,
     NOMAD,
+    REQUIRE_CLEAN,
     RUN,
     STOP,
     STORE,
+    TEMPLATES,
     TO,
+    VERSION,
+    VERSIONS,
+    VERSIONS_FILE,
     WAIT,
     Setting,
     SettingType,
@@ -42,17 +48,24 @@ from dtree.config.settings import (
 
 __all__ = [
     "BUILT_IN",
+    "CHECK_ARTIFACTS",
     "ENVIRONMENT",
     "FILE_NAME",
     "FROM",
     "NAMESPACE",
     "NOMAD",
     "RANK",
+    "REQUIRE_CLEAN",
     "RUN",
     "STOP",
     "STORE",
+    "TEMPLATES",
     "TO",
     "TYPE",
+    "VARIABLES",
+    "VERSION",
+    "VERSIONS",
+    "VERSIONS_FILE",
     "WAIT",
     "Configuration",
     "Setting",

@@ -8,7 +8,8 @@ from typing import Final, Literal
 
 FILE_NAME: Final = "nomad-dtree.toml"
 
-SettingType = Literal["str", "int", "float", "bool", "path", "duration", "list"]
+SettingType = Literal["str", "int", "float", "bool", "path", "duration", "list", "texts", "paths"]
+"""`list` takes names apart at commas, in one option or several; of `texts` and `paths` each option gives one."""
 Key = tuple[str, ...]
 
 
@@ -21,6 +22,7 @@ class Setting:
         variables: environment variables, the first one that is not empty counts.
         key: path of keys in nomad-dtree.toml; () where it may not stand there.
         flags: another spelling of the option, hidden in the help.
+        metavar: what its value is called in the help; "" for the word of its type.
         choices: the only values allowed, () for any.
         at_least: smallest number allowed.
         above: the number that it must be more than.
@@ -35,6 +37,7 @@ class Setting:
     variables: tuple[str, ...] = ()
     key: Key = ()
     flags: tuple[str, ...] = ()
+    metavar: str = ""
     choices: tuple[str, ...] = ()
     at_least: float | None = None
     above: float | None = None
@@ -153,7 +156,62 @@ FAIL_FAST: Final = Setting(
     key=("fail-fast",),
 )
 
-RUN: Final = (WAIT, PARALLELISM, PLACEMENT_TIMEOUT, FAIL_FAST)
+CHECK_ARTIFACTS: Final = Setting(
+    "check-artifacts",
+    "Before anything is registered, ask whether the files and images that the jobs fetch are there, for at most 60 s.",
+    type="bool",
+    default=False,
+    variables=("NOMAD_DTREE_CHECK_ARTIFACTS",),
+    key=("check-artifacts",),
+)
+
+REQUIRE_CLEAN: Final = Setting(
+    "require-clean",
+    "Refuse files that are not as they were committed: of the store's folder, and of repositories that versions are read from.",
+    type="bool",
+    default=False,
+    variables=("NOMAD_DTREE_REQUIRE_CLEAN",),
+    key=("require-clean",),
+)
+
+RUN: Final = (WAIT, PARALLELISM, PLACEMENT_TIMEOUT, FAIL_FAST, CHECK_ARTIFACTS, REQUIRE_CLEAN)
 STOP: Final = (PARALLELISM, FAIL_FAST)
 
-BUILT_IN: Final = (STORE, ENVIRONMENT, *NOMAD, *RUN)
+VERSION: Final = Setting(
+    "version",
+    "Artifact version of a job: as it stands, or a source such as git:short or env:NAME.",
+    type="texts",
+    metavar="JOB=VERSION",
+)
+VERSIONS_FILE: Final = Setting(
+    "versions-file",
+    "File of versions by job: YAML, JSON or TOML, by its suffix. It goes before the store's own.",
+    type="path",
+    variables=("NOMAD_DTREE_VERSIONS_FILE",),
+    key=("versions-file",),
+)
+LOCKED: Final = Setting(
+    "locked",
+    "Take versions, and digests of images, from the lock alone that `versions lock` wrote.",
+    type="bool",
+    default=False,
+    variables=("NOMAD_DTREE_LOCKED",),
+    key=("locked",),
+)
+VERSIONS: Final = (VERSION, VERSIONS_FILE, LOCKED)
+
+TEMPLATES: Final = (
+    Setting("var", "Value of a variable, as text; --var-json takes any other.", type="texts", metavar="NAME=TEXT"),
+    Setting("var-json", "Value of a variable, as JSON.", type="texts", metavar="NAME=JSON"),
+    Setting("var-file", "File of values: JSON, YAML, TOML or HCL, by its suffix. Of several the last one counts.", type="paths"),
+    *VERSIONS,
+    Setting(
+        "allow-env",
+        'Environment variable that templates may read, with env("NAME"); * stands for anything.',
+        type="list",
+        key=("allow-env",),
+    ),
+)
+"""What templates and HCL2 variables in job files are given."""
+
+BUILT_IN: Final = (STORE, ENVIRONMENT, *NOMAD, *RUN, *TEMPLATES)

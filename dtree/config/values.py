@@ -60,6 +60,8 @@ _TOML_TYPES: Final[Mapping[SettingType, tuple[tuple[type, ...], str]]] = {
     "bool": ((bool,), "true or false"),
     "duration": ((int, float, str), 'a duration, as "90s"'),
     "list": ((str, list), "a name, or a list of names"),
+    "texts": ((list,), "a list of texts"),
+    "paths": ((list,), "a list of paths"),
 }
 
 
@@ -81,6 +83,8 @@ def _as_type(kind: SettingType, value: Any, folder: Path) -> Any:  # noqa: ANN40
             return _seconds(str(value))
         case "list":
             return _names(value)
+        case "texts" | "paths":
+            return tuple(_as_type("str" if kind == "texts" else "path", one, folder) for one in value)
         case "str":
             return str(value)
 

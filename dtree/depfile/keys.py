@@ -7,8 +7,9 @@ from __future__ import annotations
 
 from typing import Final
 
-from dtree.depfile.kinds import MAX_SECONDS, Anything, Choice, Duration, Flag, Kind, Name, Number, Regex, Text
+from dtree.depfile.kinds import MAX_SECONDS, Anything, Choice, Duration, Flag, Kind, Name, Number, Regex, Text, VariableName
 from dtree.depfile.shapes import Forms, Key, ListOf, MapOf, OneOf, Record, RecordOrMap, Shared
+from dtree.depfile.versions import VERSION
 
 DEPENDENCIES: Final = "dependencies"
 CONDITIONS: Final = ("ready", "registered", "started", "healthy", "completed")
@@ -147,9 +148,6 @@ _PROMOTE: Final = OneOf(
     Record("'promote'", {"after": Key(_DURATION, "How long the canaries must have been healthy.", is_required=True)}),
 )
 _NAMESPACE: Final = Text("made of letters, digits and dashes, at most 128", pattern="[A-Za-z0-9-]{1,128}")
-_VERSION: Final = OneOf(
-    "text, or a map that says where to read it", Text(), MapOf(Anything(), minimum=1), hint='put it in quotes: version: "1.10"'
-)
 
 _ENTRY_KEYS: Final = {
     "pre": Key(_EDGES, "Jobs that must have reached a condition before this one is registered."),
@@ -172,8 +170,8 @@ _ENTRY_KEYS: Final = {
     ),
     "file": Key(Name("a path in the store"), "Path of its job file in the store; default: the file of its name."),
     "template": Key(Flag(), "false: the job file is passed as it is; default true."),
-    "version": Key(_VERSION, "Artifact version given to the job's template."),
-    "vars": Key(MapOf(Anything()), "Values for the job's template and its HCL2 variables."),
+    "version": Key(VERSION, "Artifact version given to the job's template."),
+    "vars": Key(MapOf(Anything(), names=VariableName()), "Values for the job's template and its HCL2 variables."),
     "namespace": Key(_NAMESPACE, "Namespace of the job, where its file does not say."),
     "region": Key(_NAME, "Region of the job, where its file does not say.", is_supported=False),
     "dispatch": Key(

@@ -14,6 +14,7 @@ from typing import Any, Final, Protocol
 
 from dtree.document import BROKEN, Path, Value, dotted, quote
 from dtree.errors import did_you_mean
+from dtree.values import VARIABLE_NAME, why_no_name
 
 MAX_FINDINGS: Final = 500
 """Faults reported of one file; who has more has one mistake many times."""
@@ -190,6 +191,24 @@ class Name:
             "maxLength": MAX_NAME,
         }
         return {"$ref": "#/$defs/name"}
+
+
+@dataclass(frozen=True)
+class VariableName(Name):
+    """A name that templates can read by."""
+
+    noun: str = "a name of letters, digits and underscores"
+
+    def read_key(self, value: str, at: Path, findings: Findings, *, of_key: bool) -> bool:
+        """Tell whether templates can read by `value`."""
+        wrong = why_no_name(value)
+        if wrong is not None:
+            findings.add("bad-name", at, wrong[0], wrong[1], of_key=of_key)
+        return wrong is None
+
+    def schema(self, _shelf: Shelf) -> Schema:
+        """Allow such names."""
+        return {"type": "string", "pattern": whole(VARIABLE_NAME)}
 
 
 @dataclass(frozen=True)

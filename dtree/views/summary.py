@@ -73,6 +73,9 @@ def _notices(record: RunRecord, look: Look) -> Iterator[str]:
         for line in step.warnings.splitlines()
         if line.strip()
     ]
+    for warning in record.warnings:
+        warned.append(f"{look.paint('warning:', 'busy')} {clean(warning.problem)}")
+        warned.extend([f"    {look.paint('hint:', 'busy')} {clean(warning.hint)}"] if warning.hint else [])
     if warned:
         yield "\n".join(warned)
     if record.interrupted:

@@ -90,6 +90,18 @@ def diff_lines(difference: Difference, *, old: str, new: str) -> list[str]:
     return [part for line in made for part in _printable(line)]
 
 
+def body_lines(difference: Difference, *, old: str, new: str, look: Look = PLAIN) -> Iterator[str]:
+    """Yield the lines of a file that differ, coloured; of what is no text how large it is. Arguments as for `diff_lines`."""
+    found = diff_lines(difference, old=old, new=new)
+    for number, line in enumerate(found):
+        role: Role = "strong" if number < len(("---", "+++")) else _LINE_ROLES.get(line[:1], "")
+        yield look.paint(clean(line), role)
+    if not found:
+        sizes = " and ".join(str(len(text.data)) for text in (difference.old, difference.new) if text)
+        what = "empty" if sizes == "0" else f"binary, {sizes} bytes"
+        yield f"{' '.join(filter(None, (_KINDS[difference.kind], clean(difference.path))))}: {what}"
+
+
 def is_binary(text: Text | None) -> bool:
     """Tell whether a file is something else than text."""
     if text is None:
@@ -104,19 +116,8 @@ def _whole(differences: Sequence[Difference], rows: list[list[Cell]], last: str,
     shown = [f"  {line}" for line in columns(rows, look=look, sizes={3: (0, 60)})]
     for one in differences if lines else ():
         if one.change != "keep":
-            shown.extend(["", *_body(one, old.store, new.store, look)])
+            shown.extend(["", *body_lines(one, old=old.store, new=new.store, look=look)])
     return "\n".join([*shown, *([""] if shown else []), last])
-
-
-def _body(difference: Difference, old: str, new: str, look: Look) -> Iterator[str]:
-    found = diff_lines(difference, old=old, new=new)
-    for number, line in enumerate(found):
-        role: Role = "strong" if number < len(("---", "+++")) else _LINE_ROLES.get(line[:1], "")
-        yield look.paint(clean(line), role)
-    if not found:
-        sizes = " and ".join(str(len(text.data)) for text in (difference.old, difference.new) if text)
-        what = "empty" if sizes == "0" else f"binary, {sizes} bytes"
-        yield f"{' '.join(filter(None, (_KINDS[difference.kind], clean(difference.path))))}: {what}"
 
 
 def _row(difference: Difference, word: str, cause: str, look: Look) -> list[Cell]:

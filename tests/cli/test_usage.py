@@ -126,7 +126,7 @@ def test_every_option_of_our_own_is_one_that_no_store_may_have() -> None:
     around = Surroundings((), {}, Path.cwd())
     declared = options_of(build(around, Signals()))
     assert declared - RESERVED == set()
-    assert FLAGS - declared == {"help", "version", "install-completion", "show-completion"}
+    assert FLAGS - declared == {"help", "install-completion", "show-completion"}
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,241 @@
+"""HCL2's own variables: which of them a job file declares, and the text that gives them values. Pure.
+
+Nomad parses the job file; here it is read only as far as `variable` blocks at its top have to be told from strings, heredocs and comments.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Collection, Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any, Final
+
+from dtree.render.filters import to_hcl
+from dtree.values import Given, Layer
+
+__all__ = ["HclVariable", "assignments", "blamed", "declared_in"]
+
+
+@dataclass(frozen=True, slots=True)
+class HclVariable:
+    """An HCL2 variable that a job file declares.
+
+    Attributes:
+        is_text: text that is given for it is its value; False: such text is an expression, as of a list.
+            Source: Nomad's jobspec2, which reads a value of `-var` and NOMAD_VAR_x so.
+        default: as the file writes it; None where it has none.
+        line: of the block, from 1; 0 where it is not known.
+    """
+
+    name: str
+    is_text: bool
+    default: str | None = None
+    line: int = 0
+
+
+def declared_in(source: str) -> dict[str, HclVariable]:
+    """Return the variables that a job file declares in blocks at its top, by name, in the order of the file."""
+    if source.lstrip().startswith("{"):
+        return {} if '"variable"' not in source else {one.name: one for one in _declared_in_json(source)}
+    return {one.name: one for one in _declared_in_hcl(source)} if _LOOKS_DECLARED.search(source) else {}
+
+
+def assignments(given: Layer, declared: Mapping[str, HclVariable], *, show_secrets: bool) -> str:
+    """Write values as a file of Nomad's variables, sorted; with a remark in place of a secret one unless `show_secrets`."""
+    lines = [
+        f"# {name} is secret and not shown" if one.secret and not show_secrets else f"{name} = {_expression(one, declared[name])}"
+        for name, one in sorted(given.items())
+    ]
+    return "".join(f"{line}\n" for line in lines)
+
+
+def blamed(answer: str, problem: str, line: int | None, variables: str, given: Collection[str]) -> str:
+    """Return the variable whose value Nomad complains of, "" where it is something else.
+
+    Args:
+        answer: all that Nomad says.
+        problem: the one part of it that this is about.
+        line: where it says that something is wrong; it calls the text of the values as it calls the job file.
+        variables: the text that gave the values.
+        given: names of the variables in it.
+    """
+    typed = _WRONG_TYPE.search(problem)
+    if typed:
+        return typed[1] if typed[1] in given else ""
+    if line is None or not (_UNREADABLE in answer or _INVALID in problem):
+        return ""
+    names = [found[1] for found in map(_ASSIGNMENT.match, variables.splitlines()[:line]) if found and found[1] in given]
+    return names[-1] if names else ""
+
+
+_WRONG_TYPE: Final = re.compile(r"The value for (\w+) is not compatible with the variable's type")
+_UNREADABLE: Final = "unable to parse var content"
+_INVALID: Final = "Invalid value for varfile variable"
+_ASSIGNMENT: Final = re.compile(r"(\w+) = ")
+
+_LOOKS_DECLARED: Final = re.compile(r"(?:^|\*/)[ \t]*variables?[\s\"{]", re.MULTILINE)
+_PARTS: Final = r"""
+    (?P<comment> \#[^\n]* | //[^\n]* | /\*.*?(?:\*/|\Z) )
+    | <<-?(?P<heredoc> [^\W\d][\w-]* )[ \t]*\r?\n
+    | (?P<quote> " )
+    | (?P<open> [\[{(] )
+    | (?P<close> [\]})] )
+"""
+_STRUCTURE: Final = re.compile(_PARTS, re.VERBOSE | re.DOTALL)
+_TOKEN: Final = re.compile(
+    rf"{_PARTS} | (?P<newline> \n ) | (?P<equals> =(?!=) ) | (?P<word> [^\W\d][\w-]* ) | [^\S\n]+ | .", re.VERBOSE | re.DOTALL
+)
+_IN_TEXT: Final = re.compile(r'\\.|\$\$\{|%%\{|[$%]\{|"|\n', re.DOTALL)
+_IN_EXPRESSION: Final = re.compile(r'["{}]')
+_NUMBER: Final = re.compile(r"-?\d[\d.eE+-]*")
+
+
+@dataclass(frozen=True, slots=True)
+class _Token:
+    """A piece of HCL.
+
+    Attributes:
+        kind: name of a group of `_TOKEN`; `text` for a string or a heredoc, "" for what does not matter here.
+    """
+
+    kind: str
+    start: int
+    end: int
+
+
+def _next_token(source: str, at: int, pattern: re.Pattern[str] = _TOKEN) -> _Token:
+    """Return the first token from `at` on that the pattern has; one at the end of the text where there is none."""
+    found = pattern.search(source, at)
+    if found is None:
+        return _Token("", len(source), len(source))
+    kind, end = found.lastgroup or "", found.end()
+    if kind == "quote":
+        return _Token("text", found.start(), _end_of_text(source, end))
+    if kind == "heredoc":
+        mark = re.compile(rf"^[ \t]*{re.escape(found['heredoc'])}[ \t]*\r?$", re.MULTILINE).search(source, end)
+        return _Token("text", found.start(), mark.end() if mark else len(source))
+    return _Token(kind, found.start(), end)
+
+
+def _end_of_block(source: str, at: int) -> int:
+    """Return where the block ends whose first bracket stands before `at`: its last bracket, or the end of the text."""
+    depth = 1
+    while at < len(source):
+        token = _next_token(source, at, _STRUCTURE)
+        depth += (token.kind == "open") - (token.kind == "close")
+        if depth == 0:
+            return token.start
+        at = token.end
+    return len(source)
+
+
+def _end_of_text(source: str, at: int) -> int:
+    """Return where a string ends whose first quote stands before `at`: within `${ }` there may be others."""
+    closers = ['"']
+    while closers:
+        in_text = closers[-1] == '"'
+        found = (_IN_TEXT if in_text else _IN_EXPRESSION).search(source, at)
+        if found is None:
+            return len(source)
+        at = found.end()
+        if found[0] == closers[-1]:
+            closers.pop()
+        elif in_text and found[0] in ("${", "%{"):
+            closers.append("}")
+        elif in_text and found[0] == "\n":
+            return at
+        elif not in_text:
+            closers.append('"' if found[0] == '"' else "}")
+    return at
+
+
+def _declared_in_hcl(source: str) -> Iterator[HclVariable]:
+    header: list[_Token] = []
+    at = 0
+    while at < len(source):
+        token = _next_token(source, at)
+        at = token.end
+        if token.kind in ("word", "text"):
+            header.append(token)
+        elif token.kind == "newline":
+            header = []
+        elif token.kind == "open":
+            end = _end_of_block(source, at)
+            yield from _declared_by(source, header, at, end)
+            header, at = [], end + 1
+
+
+def _declared_by(source: str, header: list[_Token], start: int, end: int) -> Iterator[HclVariable]:
+    """Yield what a block at the top declares: `variable "name" { }`, or `variables { }` with a default for each.
+
+    Args:
+        start: where its body begins.
+        end: where that ends.
+    """
+    words = [source[token.start : token.end].strip('"') for token in header]
+    match words:
+        case ["variable", name]:
+            parts = dict(_attributes(source, start, end))
+            default = parts.get("default")
+            is_text = parts["type"] in ("string", "number") if "type" in parts else default is None or _is_plain(default)
+            yield HclVariable(name, is_text, default, _line(source, header[0].start))
+        case ["variables"]:
+            for name, default in _attributes(source, start, end):
+                yield HclVariable(name, _is_plain(default), default, _line(source, header[0].start))
+        case _:
+            return
+
+
+def _attributes(source: str, at: int, end: int) -> Iterator[tuple[str, str]]:
+    """Yield name and value of each attribute of a block, as the file writes them."""
+    name = ""
+    begin, last = -1, -1
+    while at < end:
+        token = _next_token(source, at)
+        at = token.end
+        if token.kind == "open":
+            at = last = _end_of_block(source, at) + 1
+        elif token.kind in ("newline", "comment"):
+            if begin >= 0:
+                yield name, source[begin:last].strip()
+            name, begin = "", -1
+        elif token.kind == "equals" and name and begin < 0:
+            begin = last = token.end
+        else:
+            last = token.end
+            name = source[token.start : token.end] if token.kind == "word" and begin < 0 else name
+    if begin >= 0:
+        yield name, source[begin : min(last, end)].strip()
+
+
+def _line(source: str, at: int) -> int:
+    return source.count("\n", 0, at) + 1
+
+
+def _declared_in_json(source: str) -> Iterator[HclVariable]:
+    """The same of HCL's JSON, where types are text."""
+    try:
+        data: Any = json.loads(source)
+    except (ValueError, RecursionError):
+        return
+    blocks = data.get("variable") if isinstance(data, dict) else None
+    for block in blocks if isinstance(blocks, list) else [blocks]:
+        for name, parts in block.items() if isinstance(block, dict) else ():
+            body = parts[0] if isinstance(parts, list) and parts else parts
+            if isinstance(body, dict):
+                default = json.dumps(body["default"]) if "default" in body else None
+                is_text = body["type"] in ("string", "number") if "type" in body else default is None or _is_plain(default)
+                yield HclVariable(name, is_text, default)
+
+
+def _is_plain(default: str) -> bool:
+    """Whether a default is a string or a number."""
+    return default.startswith(('"', "<<")) or _NUMBER.fullmatch(default) is not None
+
+
+def _expression(given: Given, declared: HclVariable) -> str:
+    if not given.is_text or declared.is_text:
+        return to_hcl(given.value)
+    # Within brackets it may go on over lines, and the closing one stands behind whatever remark it ends with.
+    return f"({given.value}\n)"
