@@ -1,0 +1,142 @@
+"""Where versions are written to: a file of this machine, or the store's own file of versions."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from collections.abc import Mapping
+from contextlib import suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from dtree.cli.invocation import Invocation
+from dtree.cli.version_inputs import read_file, shown
+from dtree.errors import DtreeError, StoreError, StoreFileMissing
+
+if TYPE_CHECKING:
+    from dtree.store import Snapshot
+
+__all__ = ["Target", "find_target"]
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """A file of versions that can be written, as it was when it was looked for.
+
+    Attributes:
+        name: of the file; its suffix says how it is written.
+        shown: as people call it.
+        data: what it holds; none where it is yet to be made.
+        path: on this machine; None for a file of the store.
+    """
+
+    name: str
+    shown: str
+    data: bytes = field(repr=False)
+    path: Path | None
+    snapshot: Snapshot | None = field(repr=False)
+
+    @property
+    def identity(self) -> tuple[str, str]:
+        """What two targets that are one have in common."""
+        if self.path is not None:
+            return "file", str(self.path.resolve())
+        folder = self.snapshot.folder if self.snapshot else None
+        if folder is not None:
+            return "file", str((folder / self.name).resolve())
+        return self.snapshot.place if self.snapshot else "", self.name
+
+    @property
+    def versions(self) -> Mapping[str, Any]:
+        """What it holds, by job. Raises DeclarationError where it has faults."""
+        from dtree.versions_file import read_map
+
+        return read_map(self.name, self.data)[0]
+
+    def set(self, versions: Mapping[str, str]) -> str:
+        """Set versions in it, and leave all else as it is. Effects: writes it, at once.
+
+        Returns:
+            How it was written, to stand after "written ".
+
+        Raises:
+            DtreeError: it cannot be edited, or not be written.
+        """
+        from dtree.versions_file import edit_versions
+
+        return self.write(edit_versions(self.name, self.data, versions))
+
+    def write(self, data: bytes) -> str:
+        """Write all of it. Effects: writes it, at once. Raises DtreeError where it cannot."""
+        if self.path is not None:
+            _replace(self.path, self.data, data)
+            return "at once"
+        from dtree.store import Changes
+
+        return self.snapshot.write(Changes(files={self.name: data})) if self.snapshot else ""
+
+
+def find_target(invocation: Invocation, snapshot: Snapshot, *, lock: bool = False) -> Target:
+    """Find the file that holds the versions of a command: `--versions-file`, else that of the store.
+
+    Args:
+        snapshot: of the store.
+        lock: its lock instead.
+
+    Raises:
+        DtreeError: it cannot be read, or a store cannot be written to.
+
+    Effects: reads it.
+    """
+    file: Path | None = invocation.setting("versions_file")
+    if file is not None:
+        from dtree.versions_lock import lock_beside
+
+        file = file.with_name(lock_beside(file.name)) if lock else file
+        data = read_file(file) if file.exists() else b""
+        return Target(file.name, shown(file, invocation.surroundings.cwd), data, file, None)
+    _refuse_read_only(invocation)
+    from dtree.versions_file import NAMES, find_versions_file
+    from dtree.versions_lock import LOCK
+
+    name = LOCK if lock else find_versions_file(snapshot.present(NAMES)) or NAMES[0]
+    try:
+        text = snapshot.read(name)
+    except StoreFileMissing:
+        return Target(name, f"{name} of the store {invocation.store_name}", b"", None, snapshot)
+    return Target(name, text.path, text.data, None, snapshot)
+
+
+def _refuse_read_only(invocation: Invocation) -> None:
+    stores = invocation.surroundings.stores["store"]
+    hint = "name a file of this machine with --versions-file"
+    if len(stores) > 1:
+        raise StoreError(f"of the stores {invocation.store_name} none is named to write to", hint=hint, code="store-read-only")
+    if not stores[0].plugin.writable:
+        raise StoreError(f"the store '{stores[0].name}' cannot be written to", hint=hint, code="store-read-only")
+
+
+def _replace(path: Path, before: bytes, data: bytes) -> None:
+    """Write a file at once, if it still holds what was read. Effects: that, by way of a temporary file beside it."""
+    try:
+        there = path.read_bytes() if path.exists() else b""
+        if there != before:
+            raise DtreeError(f"{path} was changed since it was read, so nothing was written", hint="do it again", code="store-changed")
+        real = path.resolve()
+        mode = real.stat().st_mode & 0o777 if real.exists() else 0o644
+        descriptor, made = tempfile.mkstemp(dir=real.parent, prefix=f".{real.name}.")
+        try:
+            with os.fdopen(descriptor, "wb") as stream:
+                stream.write(data)
+                stream.flush()
+                os.fsync(stream.fileno())
+            Path(made).chmod(mode)
+            Path(made).replace(real)
+        except BaseException:
+            with suppress(OSError):
+                Path(made).unlink()
+            raise
+    except OSError as error:
+        problem = f"{path} cannot be written: {error.strerror}"
+        raise DtreeError(problem, hint="check its folder and permissions", code="store-unwritable") from error
