@@ -8,6 +8,7 @@ from pathlib import Path
 from dtree import decide, depfile, graph
 from dtree.model import DryRun, JobRef, JobSnapshot, RenderedJob
 from dtree.plan import Intent, ObservedJob
+from dtree.provenance import Source
 
 
 def main(path: Path) -> None:
@@ -18,7 +19,7 @@ def main(path: Path) -> None:
     names = graph.select(known, goals)
     jobs = {name: RenderedJob(name, JobRef("default", name), f"{name}.nomad", "", "hcl2", {"ID": name}) for name in names}
     observed = {name: ObservedJob(JobSnapshot(job.ref, None), DryRun("Added", {"main": {"place": 1}}, 0)) for name, job in jobs.items()}
-    steps = decide.make_run(known, names, jobs, observed, Intent("run", goals))
+    steps = decide.make_run(known, names, jobs, observed, Intent("run", goals), source=Source("bench", "memory", "1"))
     print(f"{len(steps)} steps")
 
 

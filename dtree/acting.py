@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Final
 
@@ -15,7 +15,8 @@ from dtree.health import Broken, Waiting, is_confirmed, judge
 from dtree.model import Address, CheckResult, FailureKind, JobRef, JobSnapshot
 from dtree.observe import look_again
 from dtree.plan import Evaluate, Noop, Refuse, Register, Rerun, Step, Stop
-from dtree.ports import Cluster, Registered
+from dtree.ports import Cluster
+from dtree.provenance import Registration, noted
 
 _LOG_LINES: Final = 20
 _ADDRESSED_ALLOCATIONS: Final = 10
@@ -59,6 +60,7 @@ class Acted:
         awaited: what the run now waits for; None for a stop.
         refs: jobs to watch: the job itself, for a stop its children too.
         ready: set when nothing is left to wait for.
+        unnoted: why what runs could not be noted, or not be forgotten; None where it could.
     """
 
     job: str
@@ -67,6 +69,7 @@ class Acted:
     warnings: str = ""
     ready: str | None = None
     addresses: tuple[Address, ...] = ()
+    unnoted: ClusterError | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -183,7 +186,7 @@ def judge_again(stands: Sequence[Standing], cluster: Cluster) -> JudgedAgain:
 
 
 def finish(
-    step: Step, awaited: Awaited | None, refs: Sequence[JobRef], snapshot: JobSnapshot | None, reason: str, cluster: Cluster
+    step: Step, awaited: Awaited | None, refs: Sequence[JobRef], snapshot: JobSnapshot | None, reason: str, cluster: Cluster, *, stack: str
 ) -> Outcome:
     """Do what is left once a step has reached its condition: purge after a stop, look up addresses after a start."""
     try:
@@ -191,7 +194,8 @@ def finish(
             if isinstance(step.action, Stop) and step.action.purge:
                 for ref in sorted(refs, key=lambda ref: (ref == step.ref, ref)):
                     cluster.purge(ref)
-                reason = f"{reason}, purged"
+                unnoted = _attempt(lambda: cluster.forget(stack, step.ref))
+                return Acted(step.name, None, (), ready=f"{reason}, purged", unnoted=unnoted)
             return Acted(step.name, None, (), ready=reason)
         found: set[Address] = set()
         if snapshot is not None and not step.job.is_parent and _has_ports(step):
@@ -243,7 +247,7 @@ def explain(step: Step, awaited: Awaited | None, broken: Broken, snapshot: JobSn
 def _do(step: Step, cluster: Cluster) -> Outcome:
     match step.action:
         case Register(enforce_index=index):
-            return _accepted(step, cluster.register(step.job, enforce_index=index))
+            return _register(step, index, cluster)
         case Noop(version=version, shape=shape):
             return _unchanged(step, version, shape, cluster)
         case Evaluate(version=version, shape=shape):
@@ -294,7 +298,7 @@ def _run_again(step: Step, action: Rerun, cluster: Cluster) -> Outcome:
             cluster.purge(step.ref)
             settled = cluster.settle(step.ref, ended=False)
         index = settled.job.modify_index if settled.job is not None else 0
-        return _accepted(step, cluster.register(step.job, enforce_index=index))
+        return _register(step, index, cluster)
     except ClusterError as error:
         return _refused(step, error, touched=True)
 
@@ -304,9 +308,11 @@ def _refused(step: Step, error: ClusterError, *, touched: bool) -> Refused:
     return Refused(step.name, kind, error.problem, error.notes, error.hint, touched=touched)
 
 
-def _accepted(step: Step, registered: Registered) -> Acted:
+def _register(step: Step, enforce_index: int, cluster: Cluster) -> Acted:
+    registered = cluster.register(step.job, enforce_index=enforce_index, provenance=step.provenance)
+    unnoted = _note(step, Registration(registered.version, registered.modify_index, registered.shape), cluster)
     awaited = Awaited(registered.version, step.condition, changed=True, eval_id=registered.eval_id, shape=registered.shape)
-    return Acted(step.name, awaited, (step.ref,), registered.warnings)
+    return Acted(step.name, awaited, (step.ref,), registered.warnings, unnoted=unnoted)
 
 
 def _unchanged(step: Step, version: int, shape: str, cluster: Cluster) -> Outcome:
@@ -315,7 +321,25 @@ def _unchanged(step: Step, version: int, shape: str, cluster: Cluster) -> Outcom
         return Refused(step.name, "changed-meanwhile", f"job '{step.name}' was removed since the plan was made", hint="run again")
     if state.version > version and state.shape != shape:
         return Refused(step.name, "changed-meanwhile", f"job '{step.name}' was changed since the plan was made", hint="run again")
-    return Acted(step.name, Awaited(state.version, step.condition, changed=False, shape=state.shape), (step.ref,))
+    unnoted = _note(step, step.provenance.registered, cluster) if step.provenance is not None and not step.is_noted else None
+    awaited = Awaited(state.version, step.condition, changed=False, shape=state.shape)
+    return Acted(step.name, awaited, (step.ref,), unnoted=unnoted)
+
+
+def _note(step: Step, registered: Registration | None, cluster: Cluster) -> ClusterError | None:
+    if step.provenance is None:
+        return None
+    provenance = replace(step.provenance, registered=registered)
+    return _attempt(lambda: cluster.change_note(provenance.stack, step.ref, lambda items: noted(items, provenance)))
+
+
+def _attempt(write: Callable[[], None]) -> ClusterError | None:
+    """Write a note. The job is what matters: that nothing can be noted of it does not make it fail."""
+    try:
+        write()
+    except ClusterError as error:
+        return error
+    return None
 
 
 def _has_ports(step: Step) -> bool:

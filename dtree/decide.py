@@ -12,6 +12,7 @@ from dtree.graph import DependencyGraph, order, select
 from dtree.health import awaits_promotion, has_failed, is_finished
 from dtree.model import Condition, DryRun, JobRef, JobSnapshot, JobState, RenderedJob, Spec
 from dtree.plan import Action, Change, Evaluate, Intent, Noop, Nothing, ObservedJob, Refuse, Register, Rerun, Step, Stop
+from dtree.provenance import Source, provenance_of, read_note, registered_as, still_runs
 
 _DEFAULT_TIMEOUT_S: Final = 300.0
 _STOP_SPARE_S: Final = 10.0
@@ -24,17 +25,22 @@ def make_run(
     jobs: Mapping[str, RenderedJob],
     observed: Mapping[str, ObservedJob],
     intent: Intent,
+    *,
+    source: Source,
 ) -> tuple[Step, ...]:
     """Decide what bringing up `names` takes.
 
     Args:
         names: the goals and all that they need, as `graph.select` gives them.
         jobs, observed: for each of the names.
+        source: which state of which store they are of.
 
     Returns:
         One step a job, each after its needs; the same state gives the same steps.
     """
-    return tuple(_run_step(graph, name, jobs[name], observed[name], intent) for name in order(graph, names))
+    return tuple(
+        _noting(_run_step(graph, name, jobs[name], observed[name], intent), observed[name], source) for name in order(graph, names)
+    )
 
 
 def make_stop(
@@ -149,6 +155,20 @@ def _run_step(graph: DependencyGraph, name: str, job: RenderedJob, seen: Observe
         timeout_s=condition.timeout_s or entry.timeout_s or _patience_s(job.spec) + (condition.seconds or 0.0),
         retries=entry.retries,
     )
+
+
+def _noting(step: Step, seen: ObservedJob, source: Source) -> Step:
+    """Say what is to be noted of a job. That something else is to be noted is no change of the job."""
+    wanted = provenance_of(step.job, source)
+    state = seen.snapshot.job
+    if state is None or not isinstance(step.action, Noop | Evaluate):
+        return replace(step, provenance=wanted)
+    noted = read_note(seen.note)
+    before = noted.registered if noted is not None else None
+    if before is None or not still_runs(before, state):
+        before = registered_as(state)
+    wanted = replace(wanted, registered=before)
+    return replace(step, provenance=wanted, is_noted=wanted == noted)
 
 
 def _decide(job: RenderedJob, seen: ObservedJob, *, force: bool) -> tuple[Action, Change, str]:
@@ -303,7 +323,9 @@ def _unread_step(name: str, fault: Fault) -> Step:
 def _decide_stop(seen: ObservedJob, *, purge: bool) -> tuple[Action, Change, str]:
     state = seen.snapshot.job
     if state is None:
-        return Nothing(), "absent", "not in Nomad"
+        # Nomad forgets what is dead after a while; what is noted of it stays until somebody asks for a purge.
+        forget = purge and seen.note
+        return (Stop(purge=True, asked=True), "purge", "not in Nomad, but noted") if forget else (Nothing(), "absent", "not in Nomad")
     change: Change = "purge" if purge else "stop"
     stop = Stop(purge=purge, asked=state.stopped)
     if state.status != "dead" and not state.stopped:

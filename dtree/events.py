@@ -142,6 +142,15 @@ class RunInterrupted:
 
 
 @dataclass(frozen=True, slots=True)
+class RunWarned:
+    """Something beside the jobs themselves could not be done; the run goes on, and is no failure for it. Told once for each `problem`."""
+
+    time_s: float
+    problem: str
+    hint: str
+
+
+@dataclass(frozen=True, slots=True)
 class RunFinished:
     """The last event. `exit_code` is what the program ends with."""
 
@@ -161,5 +170,6 @@ Event = (
     | StepLost
     | StepKept
     | RunInterrupted
+    | RunWarned
     | RunFinished
 )

@@ -19,6 +19,7 @@ from dtree.events import (
     RunFinished,
     RunInterrupted,
     RunStarted,
+    RunWarned,
     StepFailed,
     StepKept,
     StepLost,
@@ -135,6 +136,7 @@ class _Run:
         self._halted = acting.Halt()
         self._denied: Denied | None = None
         self._touched = False
+        self._warned: set[tuple[str, str]] = set()
         self._trouble: ClusterError | None = None
 
     def run(self, interrupts: Interrupts) -> RunRecord:
@@ -202,10 +204,8 @@ class _Run:
         if flight is None:
             return
         match item:
-            case Acted(ready=reason) if reason is not None:
-                self._become_ready(flight, reason, item.addresses, watch)
             case Acted():
-                self._begin_waiting(flight, item, watch)
+                self._go_on(flight, item, watch)
             case Refused(fallen=fallen, kind=kind, reason=reason, details=details, hint=hint, touched=touched):
                 self._touched = self._touched or touched
                 if fallen:
@@ -227,6 +227,14 @@ class _Run:
             case Explained(details=details, again=again, upheld=upheld):
                 flight.broken = upheld or flight.broken
                 self._settle(flight, details, again, watch)
+
+    def _go_on(self, flight: _Flight, acted: Acted, watch: Watch) -> None:
+        if acted.unnoted is not None:
+            self._warn(acted.unnoted)
+        if acted.ready is not None:
+            self._become_ready(flight, acted.ready, acted.addresses, watch)
+        else:
+            self._begin_waiting(flight, acted, watch)
 
     def _begin_waiting(self, flight: _Flight, acted: Acted, watch: Watch) -> None:
         flight.awaited = acted.awaited
@@ -315,7 +323,8 @@ class _Run:
         flight.next_look_s = float("inf")
         flight.refs, refs = (), flight.refs
         snapshot = flight.snapshots.get(flight.step.ref)
-        self._work(lambda: acting.finish(flight.step, flight.awaited, refs, snapshot, reason, self._cluster))
+        stack = self._plan.stack
+        self._work(lambda: acting.finish(flight.step, flight.awaited, refs, snapshot, reason, self._cluster, stack=stack))
 
     def _become_ready(self, flight: _Flight, reason: str, addresses: tuple[Address, ...], watch: Watch) -> None:
         name = flight.step.name
@@ -421,6 +430,8 @@ class _Run:
             item = self._inbox.get(max(until_s - self._clock.now_s(), 0.0))
             if item is None:
                 return
+            if isinstance(item, Acted) and item.unnoted is not None:
+                self._warn(item.unnoted)
             if isinstance(item, Acted | Refused) and self._flights.pop(item.job, None) is not None:
                 self._emit(_last_word(item, self._clock.unix_s()))
 
@@ -435,6 +446,13 @@ class _Run:
         if told != flight.told:
             flight.told = told
             self._emit(StepWaiting(self._clock.unix_s(), flight.step.name, told))
+
+    def _warn(self, error: ClusterError) -> None:
+        """Say once, and not for every job, that what runs is not noted."""
+        problem = f"what runs where is not noted in Nomad's Variables: {error.problem}"
+        if (problem, error.hint) not in self._warned:
+            self._warned.add((problem, error.hint))
+            self._emit(RunWarned(self._clock.unix_s(), problem, error.hint))
 
     def _as_of(self, reason: str) -> str:
         """Say that a reason is not today's: there is no contact with Nomad."""

@@ -19,7 +19,7 @@ from dataclasses import replace
 from typing import Final
 
 from dtree import decide, diagnose, graph
-from dtree.errors import DeclarationError, Fault, Invalid
+from dtree.errors import DeclarationError, Fault, Invalid, StoreError
 from dtree.evidence import Awaited, as_found, current_allocations, living
 from dtree.executor import Interrupts, Limits, carry_out
 from dtree.health import Broken, Ready, Waiting, impossible, judge
@@ -27,13 +27,15 @@ from dtree.model import CheckResult, Condition, JobSnapshot, RenderedJob
 from dtree.observe import missing_namespaces, observe_jobs, parse_jobs, read_notes, read_stored, refusals
 from dtree.plan import Intent, ObservedJob, Plan, Step
 from dtree.ports import Cluster
-from dtree.provenance import Source, read_note, still_runs
+from dtree.provenance import DIRTY, Source, read_note, still_runs
 from dtree.record import Health, StatusRow
 from dtree.rendering import render_jobs
 from dtree.sources import Sources, goals, job_texts, read
 from dtree.values import Inputs
+from dtree.versions import Versions
+from dtree.versions_lock import pin_images
 
-__all__ = ["Interrupts", "Limits", "Sources", "carry_out", "goals", "prepare", "read", "status", "validate"]
+__all__ = ["Interrupts", "Limits", "Sources", "carry_out", "goals", "parse", "prepare", "read", "status", "validate", "which"]
 
 _NONE: Final = Inputs()
 
@@ -52,9 +54,11 @@ def prepare(sources: Sources, cluster: Cluster, intent: Intent, *, namespace: st
     """
     if intent.verb == "run":
         names: Collection[str] = graph.select(sources.graph, intent.goals)
+        if inputs.require_clean:
+            Versions(sources, inputs).refuse_dirty(names)
         jobs, observed = observe_jobs(_parsed(sources, names, cluster, namespace, inputs), cluster)
         registered = {name: seen for name, seen in observed.items() if seen.snapshot.job is not None}
-        observed |= read_notes(jobs, registered, cluster, stack=sources.declaration.stack)
+        observed |= read_notes(registered, cluster, stack=sources.declaration.stack)
         steps = decide.make_run(sources.graph, names, jobs, observed, intent, source=_source(sources))
         _check_conditions(sources, steps)
     else:
@@ -65,7 +69,7 @@ def prepare(sources: Sources, cluster: Cluster, intent: Intent, *, namespace: st
         if faults := missing_namespaces(jobs, observed, cluster):
             raise DeclarationError(list(faults.values()))
         if intent.purge:
-            observed = read_notes(jobs, observed, cluster, stack=sources.declaration.stack)
+            observed = read_notes(observed, cluster, stack=sources.declaration.stack)
         steps = decide.make_stop(sources.graph, names, jobs, observed, intent, unread=unread)
     return Plan(
         verb=intent.verb,
@@ -74,7 +78,11 @@ def prepare(sources: Sources, cluster: Cluster, intent: Intent, *, namespace: st
         revision=str(sources.snapshot.revision),
         goals=intent.goals,
         steps=steps,
-        warnings=tuple(f"{name}: {run.warnings}" for name, seen in sorted(observed.items()) if (run := seen.dry_run) and run.warnings),
+        warnings=tuple(
+            inputs.secrets.hide(f"{name}: {run.warnings}")
+            for name, seen in sorted(observed.items())
+            if (run := seen.dry_run) and run.warnings
+        ),
     )
 
 
@@ -96,10 +104,21 @@ def validate(sources: Sources, cluster: Cluster, *, namespace: str, inputs: Inpu
             faults += refusals(job, error)
             continue
         if warning:
-            warnings.append(f"{name}: {warning}")
+            warnings.append(inputs.secrets.hide(f"{name}: {warning}"))
     if faults:
         raise DeclarationError(faults)
     return tuple(warnings)
+
+
+def parse(sources: Sources, names: Collection[str], cluster: Cluster, *, namespace: str, inputs: Inputs = _NONE) -> dict[str, RenderedJob]:
+    """Return jobs as Nomad parses their rendered files, by name.
+
+    Raises:
+        DeclarationError: every job whose file is no good.
+
+    Effects: reads the store and Nomad.
+    """
+    return _parsed(sources, names, cluster, namespace, inputs)
 
 
 def status(sources: Sources, cluster: Cluster, names: Sequence[str], *, namespace: str, inputs: Inputs = _NONE) -> tuple[StatusRow, ...]:
@@ -107,9 +126,30 @@ def status(sources: Sources, cluster: Cluster, names: Sequence[str], *, namespac
 
     Effects: reads the store and Nomad.
     """
-    chosen = graph.select(sources.graph, names)
+    return _status(sources, cluster, graph.select(sources.graph, names), namespace, inputs)
+
+
+def which(sources: Sources, cluster: Cluster, name: str, *, namespace: str, inputs: Inputs = _NONE) -> StatusRow:
+    """Say how one job does and where it came from.
+
+    Raises:
+        DeclarationError: its job file is no good, so that its ID is not known.
+        Denied: what is noted of it may not be read.
+
+    Effects: reads the store and Nomad.
+    """
+    (row,) = _status(sources, cluster, {name}, namespace, inputs, needs_notes=True)
+    if row.health == "Unknown":
+        _parsed(sources, [name], cluster, namespace, inputs)  # raises
+    return row
+
+
+def _status(
+    sources: Sources, cluster: Cluster, chosen: Collection[str], namespace: str, inputs: Inputs, *, needs_notes: bool = False
+) -> tuple[StatusRow, ...]:
     jobs, unread = _parsed_or_not(sources, chosen, cluster, namespace, inputs)
-    observed = read_notes(jobs, read_stored(jobs, cluster, children=False), cluster, stack=sources.declaration.stack)
+    stored = read_stored(jobs, cluster, children=False)
+    observed = read_notes(stored, cluster, stack=sources.declaration.stack, required=needs_notes)
     homeless = missing_namespaces(jobs, observed, cluster)
     ordered = reversed(graph.order(sources.graph, chosen))
 
@@ -170,8 +210,15 @@ def _status_row(needs: tuple[str, ...], job: RenderedJob, seen: ObservedJob, clu
 
 def _source(sources: Sources) -> Source:
     """Say which state of the store this is."""
-    snapshot = sources.snapshot
-    return Source(sources.declaration.stack, sources.store, snapshot.revision.id)
+    revision = sources.snapshot.revision.id
+    try:
+        commit = sources.snapshot.commit
+    except StoreError:  # it is told where it is asked for, and no reason not to run
+        commit = None
+    if commit is None:
+        return Source(sources.declaration.stack, sources.store, revision)
+    dirty = DIRTY if commit.is_dirty else ""
+    return Source(sources.declaration.stack, sources.store, revision, commit.ref, commit.id + dirty)
 
 
 def _health_of(snapshot: JobSnapshot, awaited: Awaited, checks: Mapping[str, Sequence[CheckResult]]) -> tuple[Health, str]:
@@ -197,7 +244,7 @@ def _unread_row(name: str, needs: tuple[str, ...], fault: Fault) -> StatusRow:
 
 
 def _parsed(sources: Sources, names: Collection[str], cluster: Cluster, namespace: str, inputs: Inputs) -> dict[str, RenderedJob]:
-    jobs, faults = _parse_all(sources, names, cluster, namespace, inputs)
+    jobs, faults = _parse_all(sources, names, cluster, namespace, inputs, needs_versions=True)
     if faults:
         raise DeclarationError(list(dict.fromkeys(fault for name in sorted(faults) for fault in faults[name])))
     return jobs
@@ -207,14 +254,17 @@ def _parsed_or_not(
     sources: Sources, names: Collection[str], cluster: Cluster, namespace: str, inputs: Inputs
 ) -> tuple[dict[str, RenderedJob], dict[str, Fault]]:
     """Return the jobs, and of those whose file is no good the first fault: a broken file may not stand in the way of a stop or a look."""
-    jobs, faults = _parse_all(sources, names, cluster, namespace, inputs)
+    jobs, faults = _parse_all(sources, names, cluster, namespace, inputs, needs_versions=False)
     return jobs, {name: wrong[0] for name, wrong in faults.items()}
 
 
 def _parse_all(
-    sources: Sources, names: Collection[str], cluster: Cluster, namespace: str, inputs: Inputs
+    sources: Sources, names: Collection[str], cluster: Cluster, namespace: str, inputs: Inputs, *, needs_versions: bool
 ) -> tuple[dict[str, RenderedJob], dict[str, tuple[Fault, ...]]]:
     files, missing = job_texts(sources, names)
-    texts, wrong = render_jobs(sources, files, inputs)
+    texts, wrong = render_jobs(sources, files, inputs, needs_versions=needs_versions)
     jobs, refused = parse_jobs(texts, sources.graph.entries, cluster, namespace=namespace)
+    if inputs.locked and needs_versions:
+        images = Versions(sources, inputs).images
+        jobs = {name: pin_images(job, images) for name, job in jobs.items()}
     return jobs, {**missing, **wrong, **refused}

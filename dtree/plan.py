@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from typing import Final, Literal
 
 from dtree.model import Condition, DryRun, JobRef, JobSnapshot, RenderedJob
+from dtree.provenance import Items, Provenance
 
 Change = Literal["noop", "create", "update", "replace", "rerun", "evaluate", "stop", "purge", "keep", "absent"]
 """noop: runs unchanged · create: new, or stopped until now · update: in place · replace: new allocations · rerun: unchanged but failed,
@@ -101,6 +102,9 @@ class Step:
         condition: when the step counts as ready.
         timeout_s: longest wait for that.
         retries: further attempts after a failed one.
+        provenance: where the job came from, to be noted of it once Nomad has accepted it; of an unchanged job with what it is registered
+            as. None for a stop.
+        is_noted: the note of the unchanged job says so already.
     """
 
     job: RenderedJob
@@ -111,6 +115,8 @@ class Step:
     condition: Condition
     timeout_s: float
     retries: int = 0
+    provenance: Provenance | None = None
+    is_noted: bool = False
 
     @property
     def name(self) -> str:
@@ -151,12 +157,14 @@ class ObservedJob:
         dry_run: Nomad's own plan of registering the rendered job; None where it was not asked (stop).
         stable_version: newest older version that was stable, None for none (asked only for an unchanged job).
         children: of a periodic or parameterized job, those that still run (asked only for a stop).
+        note: what is noted of it; {} for nothing, or where the token may not read it (asked where it matters).
     """
 
     snapshot: JobSnapshot
     dry_run: DryRun | None = None
     stable_version: int | None = None
     children: tuple[JobRef, ...] = ()
+    note: Items = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,6 +12,7 @@ from typing import Any, Literal, Protocol
 
 from dtree.errors import ClusterError
 from dtree.model import Address, CheckResult, DryRun, JobRef, JobSnapshot, JobState, RenderedJob, Spec
+from dtree.provenance import Items, Provenance
 
 OnChange = Callable[[JobSnapshot], None]
 OnTrouble = Callable[[ClusterError | None], None]
@@ -24,12 +25,14 @@ class Registered:
     Attributes:
         version: the job version that now is current: the one the run waits for.
         shape: its `JobState.shape`, to tell an autoscaler's new version from somebody else's.
+        modify_index: its JobModifyIndex.
         eval_id: "" for periodic and parameterized jobs.
         warnings: Nomad's own, "" for none.
     """
 
     version: int
     shape: str
+    modify_index: int
     eval_id: str
     warnings: str = ""
 
@@ -72,8 +75,11 @@ class Cluster(Protocol):
     def stable_version(self, ref: JobRef, *, below: int) -> int | None:
         """Newest version under `below` that was stable and was not a stop; None for none."""
 
-    def register(self, job: RenderedJob, *, enforce_index: int) -> Registered:
-        """Register, if the job's JobModifyIndex still is `enforce_index` (0: it must not exist); else Conflict."""
+    def register(self, job: RenderedJob, *, enforce_index: int, provenance: Provenance | None = None) -> Registered:
+        """Register, if the job's JobModifyIndex still is `enforce_index` (0: it must not exist); else Conflict.
+
+        `provenance` goes along with its source, and is no part of the job.
+        """
 
     def evaluate(self, ref: JobRef) -> str:
         """Have the job evaluated again, with failed allocations rescheduled; returns the evaluation's id."""
@@ -95,6 +101,15 @@ class Cluster(Protocol):
 
     def children(self, ref: JobRef) -> tuple[JobRef, ...]:
         """Children of a periodic or parameterized job that still run, sorted."""
+
+    def notes(self, stack: str, refs: Sequence[JobRef]) -> Mapping[JobRef, Items]:
+        """What is noted of jobs of a stack, of those of which something is; all of one namespace. Denied where the token may not."""
+
+    def change_note(self, stack: str, ref: JobRef, change: Callable[[Items], Items]) -> None:
+        """Change a job's note; it is {} before there is one. What others wrote meanwhile is not lost: `change` is then asked again."""
+
+    def forget(self, stack: str, ref: JobRef) -> None:
+        """Remove a job's note, if there is one."""
 
     def logs(self, alloc_id: str, task: str, *, stream: Literal["stdout", "stderr"], lines: int) -> Sequence[str]:
         """Last lines of a task's log; empty where there is none (any more)."""

@@ -20,6 +20,7 @@ from dtree.events import (
     RunFinished,
     RunInterrupted,
     RunStarted,
+    RunWarned,
     StepFailed,
     StepKept,
     StepLost,
@@ -30,6 +31,7 @@ from dtree.events import (
     StepWaiting,
 )
 from dtree.model import Address
+from dtree.provenance import Provenance
 
 State = Literal["pending", "acting", "waiting", "ready", "failed", "lost", "kept"]
 
@@ -80,6 +82,7 @@ class RunRecord:
     interrupted: str = ""
     exit_code: int | None = None
     elapsed_s: float = 0.0
+    warnings: tuple[RunWarned, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,6 +97,8 @@ class StatusRow:
         running, desired: allocations of this version, over all groups.
         addresses: of the running allocations, sorted by label.
         reason: why it is not healthy, "" where it is.
+        provenance: where it came from, as we noted when we registered it; None where nothing is noted that may be read.
+        changed_since: what Nomad has is no longer what we registered: somebody else changed it, or reverted it.
     """
 
     job: str
@@ -108,6 +113,8 @@ class StatusRow:
     desired: int
     addresses: tuple[Address, ...] = ()
     reason: str = ""
+    provenance: Provenance | None = None
+    changed_since: bool = False
 
 
 def begin(event: RunStarted) -> RunRecord:
@@ -139,6 +146,8 @@ class Recorder:
                 self.steps = dict(self._record.steps)
             case RunInterrupted(signal=signal):
                 self._record = replace(self.record(), interrupted=signal)
+            case RunWarned():
+                self._record = replace(self.record(), warnings=(*self.record().warnings, event))
             case RunFinished(exit_code=code, elapsed_s=elapsed_s):
                 self._record = replace(self.record(), exit_code=code, elapsed_s=elapsed_s)
             case _:

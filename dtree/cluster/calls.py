@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any, Literal
 
@@ -10,6 +10,7 @@ from dtree.access.nomad import Connection, NomadClient
 from dtree.access.refusals import reasons
 from dtree.clock import SystemClock
 from dtree.cluster import decode
+from dtree.cluster.notes import Notes
 from dtree.cluster.watch import NomadWatch, by_ref, job_filter
 from dtree.errors import Conflict, Invalid, NotFound, Unavailable
 from dtree.model import (
@@ -23,6 +24,7 @@ from dtree.model import (
     Spec,
 )
 from dtree.ports import OnChange, OnTrouble, Registered
+from dtree.provenance import Items, Provenance, with_comments
 
 _LOG_LINE_BYTES = 400
 _FEW = 8
@@ -40,6 +42,7 @@ class NomadCluster:
     def __init__(self, connection: Connection, clock: SystemClock) -> None:
         self._client = NomadClient(connection, now_s=clock.now_s, pause=clock.pause)
         self._clock = clock
+        self._notes = Notes(self._client)
 
     @property
     def address(self) -> str:
@@ -127,7 +130,7 @@ class NomadCluster:
         ]
         return max(stable, default=None)
 
-    def register(self, job: RenderedJob, *, enforce_index: int) -> Registered:
+    def register(self, job: RenderedJob, *, enforce_index: int, provenance: Provenance | None = None) -> Registered:
         """Register the job with its source, if nobody changed it since. Effects: changes Nomad.
 
         An answer that was lost may have been carried out; the next try then meets our own change as a conflict, which is none.
@@ -136,7 +139,12 @@ class NomadCluster:
             "Job": job.spec,
             "EnforceIndex": True,
             "JobModifyIndex": enforce_index,
-            "Submission": {"Source": job.text, "Format": job.format, "Variables": "", "VariableFlags": {}},
+            "Submission": {
+                "Source": job.text,
+                "Format": job.format,
+                "Variables": with_comments(job.variables, provenance),
+                "VariableFlags": {},
+            },
         }
         doing = f"registering job '{job.name}'"
         try:
@@ -201,6 +209,18 @@ class NomadCluster:
         answer = self._client.call("get", "jobs", params=params, doing=f"listing children of job '{ref.id}'") or ()
         return tuple(sorted(replace(ref, id=raw["ID"]) for raw in answer if raw.get("ParentID") == ref.id and _is_alive(raw)))
 
+    def notes(self, stack: str, refs: Sequence[JobRef]) -> Mapping[JobRef, Items]:
+        """What is noted of jobs of a stack, all of one namespace; Denied where the token may not read it. Effects: reads Nomad."""
+        return self._notes.read(stack, refs)
+
+    def change_note(self, stack: str, ref: JobRef, change: Callable[[Items], Items]) -> None:
+        """Change a job's note; `change` is asked again where somebody else wrote it meanwhile. Effects: changes Nomad."""
+        self._notes.change(stack, ref, change)
+
+    def forget(self, stack: str, ref: JobRef) -> None:
+        """Remove a job's note, if there is one. Effects: changes Nomad."""
+        self._notes.forget(stack, ref)
+
     def logs(self, alloc_id: str, task: str, *, stream: Literal["stdout", "stderr"], lines: int) -> Sequence[str]:
         """Last lines of a task's log; empty where they cannot be had. Effects: reads Nomad."""
         params = {"task": task, "type": stream, "plain": "true", "origin": "end", "offset": str(lines * _LOG_LINE_BYTES)}
@@ -236,7 +256,7 @@ class NomadCluster:
         accepted = answer.get("JobModifyIndex") or state.modify_index
         if state.modify_index > accepted:
             raise Conflict(f"job '{ref}' was changed by somebody else right after we registered it", hint="run again")
-        return Registered(state.version, state.shape, answer.get("EvalID") or "", decode.warnings(answer))
+        return Registered(state.version, state.shape, state.modify_index, answer.get("EvalID") or "", decode.warnings(answer))
 
     def _list(self, table: str, refs: Sequence[JobRef], region: str) -> dict[JobRef, list[Mapping[str, Any]]]:
         params = {**_named(region, "*"), "filter": job_filter(refs)}

@@ -13,14 +13,19 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import fields, is_dataclass
 from datetime import UTC, datetime
 from types import TracebackType
-from typing import Any, Self, TextIO
+from typing import TYPE_CHECKING, Any, Self, TextIO
 
 from dtree.errors import DtreeError
 from dtree.events import EVENT_SCHEMA, Event
 from dtree.plan import Plan, Refuse, Step
 from dtree.record import StatusRow
 from dtree.transfer import Difference
+from dtree.views.explain_text import Explanation
 from dtree.views.transfer_text import Side, diff_lines, is_binary
+from dtree.views.versions_text import ListedVersion, VersionChange
+
+if TYPE_CHECKING:
+    from dtree.artifacts import Checked  # brings the clients of servers along, which most commands have no use for
 
 
 class JsonLines:
@@ -57,11 +62,13 @@ def event_form(event: Event) -> dict[str, Any]:
     return {"schema": EVENT_SCHEMA, "event": event_kind(type(event)), "time": utc(body.pop("time_s")), **body}
 
 
-def plan_json(plan: Plan, *, line: bool = False) -> str:
+def plan_json(plan: Plan, *, address: str, checked: Sequence[Checked] | None = None, line: bool = False) -> str:
     """Write a plan as one document; without job specs and without the text of job files, which may hold secrets.
 
     Args:
         plan: the plan.
+        address: of the Nomad that it is for.
+        checked: what came of asking for artifacts; None where nobody asked.
         line: on one line, where more will follow.
     """
     form = {
@@ -70,18 +77,36 @@ def plan_json(plan: Plan, *, line: bool = False) -> str:
         "stack": plan.stack,
         "store": plan.store,
         "revision": plan.revision,
+        "address": address,
         "goals": list(plan.goals),
         "counts": dict(sorted(Counter(step.change for step in plan.steps).items())),
         "steps": [_step_form(step) for step in plan.steps],
         "warnings": list(plan.warnings),
+        "artifacts": None if checked is None else [_artifact_form(one) for one in checked],
     }
     return _line(form) if line else _document(form)
+
+
+def artifacts_json(checked: Sequence[Checked], *, time_s: float) -> str:
+    """Write what came of asking for artifacts as an event: one line, before the run's first."""
+    form = {
+        "schema": EVENT_SCHEMA,
+        "event": "artifacts-checked",
+        "time": utc(time_s),
+        "artifacts": [_artifact_form(one) for one in checked],
+    }
+    return _line(form)
 
 
 def status_json(rows: Iterable[StatusRow], *, line: bool = False) -> str:
     """Write where the jobs stand as one document; on one line where more will follow, so that a reader can tell them apart."""
     form = {"schema": EVENT_SCHEMA, "jobs": [_plain(row) for row in rows]}
     return _line(form) if line else _document(form)
+
+
+def which_json(row: StatusRow) -> str:
+    """Write where one job stands as one document."""
+    return _document({"schema": EVENT_SCHEMA, **_plain(row)})
 
 
 def transfer_json(differences: Sequence[Difference], *, sides: Mapping[str, Side], lines: bool, **more: Any) -> str:
@@ -103,6 +128,40 @@ def transfer_json(differences: Sequence[Difference], *, sides: Mapping[str, Side
             **more,
         }
     )
+
+
+def explain_json(explanation: Explanation) -> str:
+    """Write where the values of a job's variables come from, as one document; secret ones as `(secret)`."""
+    names = [
+        {
+            "name": one.name,
+            "readers": list(one.readers),
+            "sources": [
+                {"value": source.value, "layer": source.layer, "place": _plain(source.place) if source.place is not None else None}
+                for source in one.sources
+            ],
+        }
+        for one in explanation.names
+    ]
+    asked = [{"call": call, "value": value or None} for call, value in explanation.asked]
+    return _document({"schema": EVENT_SCHEMA, "job": explanation.job, "file": explanation.file, "variables": names, "asked": asked})
+
+
+def versions_json(rows: Sequence[ListedVersion]) -> str:
+    """Write the versions of jobs as one document."""
+    return _document({"schema": EVENT_SCHEMA, "jobs": [_version_form(row) for row in rows]})
+
+
+def version_changes_json(changes: Sequence[VersionChange], file: str, **more: Any) -> str:
+    """Write what becomes of a file of versions as one document.
+
+    Args:
+        changes: also of what stays as it is.
+        file: as people call it.
+        more: further fields.
+    """
+    lines = [{"name": one.job, "old": one.old, "new": one.new} for one in changes if one.differs]
+    return _document({"schema": EVENT_SCHEMA, "file": file, "changes": lines, **more})
 
 
 def error_json(error: DtreeError) -> str:
@@ -151,6 +210,8 @@ def _step_form(step: Step) -> dict[str, Any]:
         "region": step.ref.region,
         "type": step.job.type,
         "file": step.job.file,
+        "version": step.job.version,
+        "reads": list(step.job.reads),
         "change": step.change,
         "cause": step.cause,
         "refused": {"why": refused.why, "hint": refused.hint} if refused else None,
@@ -158,6 +219,31 @@ def _step_form(step: Step) -> dict[str, Any]:
         "condition": str(step.condition),
         "timeout_s": step.timeout_s,
         "retries": step.retries,
+    }
+
+
+def _artifact_form(one: Checked) -> dict[str, Any]:
+    return {
+        "kind": one.source.kind,
+        "address": one.source.shown,
+        "state": one.answer.state,
+        "why": one.answer.why,
+        "tasks": [{"job": use.job, "task": use.task, "file": use.file} for use in one.uses],
+    }
+
+
+def _version_form(row: ListedVersion) -> dict[str, Any]:
+    place = row.declared.origin.place if row.declared else None
+    return {
+        "job": row.job,
+        "version": row.version,
+        "declared": row.declared.text if row.declared else "",
+        "layer": row.declared.origin.layer if row.declared else "",
+        "file": place.file if place else None,
+        "line": place.line if place else None,
+        "problem": row.trouble,
+        "runs": row.runs,
+        "in_nomad": row.is_running,
     }
 
 

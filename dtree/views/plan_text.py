@@ -7,14 +7,19 @@ from typing import Final
 
 from dtree.plan import Plan, Refuse, Step
 from dtree.views.style import PLAIN, Cell, Look, columns
-from dtree.views.text import clean, count, join_names, short_revision
-from dtree.views.words import CHANGES, change_words, identity
+from dtree.views.text import clean, count, join_names, wrap
+from dtree.views.words import CHANGES, change_words, head_line, identity
 
-_SIZES: Final = {2: (0, 40), 4: (0, 40), 5: (0, 60)}  # names, needs, files: one long line does not push all the others apart
+_SIZES: Final = {
+    2: (0, 40),
+    4: (0, 30),
+    5: (0, 40),
+    6: (0, 60),
+}  # names, versions, needs, files: one long line does not push all the others apart
 
 
-def plan_text(plan: Plan, look: Look = PLAIN, *, files: bool = False, origin: bool = False) -> str:
-    """Write a plan: number, mark, job, change, needs and cause of every step, in order; then its warnings and its count.
+def plan_text(plan: Plan, look: Look = PLAIN, *, files: bool = False, address: str = "") -> str:
+    """Write a plan: what it is of; number, mark, job, change, needs and cause of every step, in order; then its warnings and its count.
 
     A step that cannot be done is marked `x` and followed by the reason and a hint.
 
@@ -22,15 +27,15 @@ def plan_text(plan: Plan, look: Look = PLAIN, *, files: bool = False, origin: bo
         plan: the plan.
         look: colours and marks.
         files: also where each job's text came from.
-        origin: begin with the store and its state, to tell one plan from the next.
+        address: of the Nomad that it is for; "" leaves out the whole line that says what it is of.
     """
-    head = [_origin(plan, look), ""] if origin else []
+    head = [look.paint(head_line("plan", plan, address), "dim"), ""] if address else []
     lines = _step_lines(plan, look, files=files)
-    return "\n".join([*head, *lines, *([""] if lines else []), *_warnings(plan, look), _count_line(plan)])
+    return "\n".join([*head, *lines, *([""] if lines else []), *_reads(plan, look), *_warnings(plan, look), _count_line(plan)])
 
 
-def plan_picture(plan: Plan, width: int, height: int, look: Look, note: str = "", *, files: bool = False) -> list[str]:
-    """Write the same for a screen: lines that fit its size, where it came from and the count always among them.
+def plan_picture(plan: Plan, width: int, height: int, look: Look, note: str = "", *, address: str, files: bool = False) -> list[str]:
+    """Write the same for a screen: lines that fit its size, what it is of and the count always among them.
 
     Args:
         plan: the plan.
@@ -38,20 +43,17 @@ def plan_picture(plan: Plan, width: int, height: int, look: Look, note: str = ""
         height: lines; one stays free for the cursor.
         look: colours and marks.
         note: a last line, such as why the plan is not up to date; "" for none.
+        address: of the Nomad that it is for.
         files: as for `plan_text`.
     """
-    last = [look.paint(look.fit(clean(note), width - 1), "bad")] if note else []
-    room = max(height - len(("origin", "count", "cursor")) - len(last), 1)
+    last = [look.paint(line, "bad") for line in wrap(clean(note), width - 1)] if note else []
+    room = max(height - len(("head", "count", "cursor")) - len(last), 1)
     lines = [*_step_lines(plan, look, files=files, width=width - 1), *_warnings(plan, Look(unicode=look.unicode), width=width - 1)]
     hidden = len(lines) - room + 1 if len(lines) > room else 0
     shown = lines[: len(lines) - hidden]
     more = [look.paint(f"{look.mark('ellipsis')} and {count(hidden, 'line')} more", "dim")] if hidden else []
-    return [_origin(plan, look, width=width - 1), *shown, *more, look.fit(_count_line(plan), width - 1), *last]
-
-
-def _origin(plan: Plan, look: Look, *, width: int | None = None) -> str:
-    text = f"stack {clean(plan.stack)}, {clean(plan.store)} {short_revision(plan.revision)}"
-    return look.paint(text if width is None else look.fit(text, width), "dim")
+    head = look.paint(look.fit(head_line("plan", plan, address), width - 1), "dim")
+    return [head, *shown, *more, look.fit(_count_line(plan), width - 1), *last]
 
 
 def _step_lines(plan: Plan, look: Look, *, files: bool, width: int | None = None) -> list[str]:
@@ -71,12 +73,18 @@ def _refusal(action: Refuse, look: Look, width: int | None) -> list[str]:
     hint = [f"       hint: {clean(action.hint)}"] if action.hint else []
     if width is None:
         return [f"       {look.paint(lead, 'bad')} {why}", *hint]
-    return [look.fit(line, width) for line in (f"       {lead} {why}", *hint)]
+    return [part for line in (f"       {lead} {why}", *hint) for part in wrap(line, width, indent=" " * 9)]
+
+
+def _reads(plan: Plan, look: Look) -> list[str]:
+    """Say what templates read that is neither in the store nor on the command line."""
+    calls = sorted({call for step in plan.steps for call in step.job.reads if not call.startswith("file(")})
+    return [look.paint(f"Templates read {clean(', '.join(calls))}.", "dim")] if calls else []
 
 
 def _warnings(plan: Plan, look: Look, *, width: int | None = None) -> list[str]:
     lines = [f"{look.paint('warning:', 'busy')} {clean(warning)}" for warning in plan.warnings]
-    return lines if width is None else [look.fit(line, width) for line in lines]
+    return [part for line in lines for part in wrap(line, width, indent="  ")]
 
 
 def _row(number: int, step: Step, look: Look, *, files: bool) -> list[Cell]:
@@ -88,6 +96,7 @@ def _row(number: int, step: Step, look: Look, *, files: bool) -> list[Cell]:
         (look.mark("failed" if refused else words.mark), role),
         (identity(step.name, step.ref.id, step.ref.namespace), ""),
         (step.change, role),
+        (clean(step.job.version), ""),
         (f"after {join_names(step.needs)}" if step.needs else "", "dim"),
         (clean(step.job.file) if files else "", "dim"),
         (clean(step.cause), ""),

@@ -9,10 +9,12 @@ from typing import Final
 from dtree.record import Health, StatusRow
 from dtree.views.outline import OutlineRow, outline, without_references
 from dtree.views.style import PLAIN, Cell, Look, Role, columns
-from dtree.views.text import cells, clean, count
+from dtree.views.text import cells, clean, count, wrap
+from dtree.views.which_text import release
 from dtree.views.words import address_lines, identity
 
-_TITLES: Final = ("JOB", "TYPE", "STATE", "HEALTH", "VERSION", "ALLOCS", "ADDRESSES")
+_TITLES: Final = ("JOB", "TYPE", "STATE", "HEALTH", "VERSION", "ALLOCS", "RELEASE", "ADDRESSES")
+_RELEASE: Final = _TITLES.index("RELEASE")
 
 _ROLES: Final[Mapping[Health, Role]] = {
     "Healthy": "good",
@@ -44,7 +46,8 @@ def status_picture(rows: Sequence[StatusRow], width: int, height: int, look: Loo
         look: colours and marks.
         note: a last line, such as why the table is not up to date; "" for none.
     """
-    room = max(height - 3 - bool(note), 1)  # head, count, cursor
+    last = [look.paint(line, "bad") for line in wrap(clean(note), width - 1)] if note else []
+    room = max(height - 3 - len(last), 1)  # head, count, cursor
     jobs = _jobs(rows, look)
     shown: list[list[Cell]] = []
     hidden = len(jobs)
@@ -55,7 +58,6 @@ def status_picture(rows: Sequence[StatusRow], width: int, height: int, look: Loo
         shown.extend(job)
         hidden -= 1
     more = [look.paint(f"{look.mark('ellipsis')} and {hidden} more", "dim")] if hidden else []
-    last = [look.paint(look.fit(clean(note), width - 1), "bad")] if note else []
     counted = _count_line(rows, Look(unicode=look.unicode))
     counted = _count_line(rows, look) if cells(counted) < width else look.fit(counted, width - 1)
     return [*_aligned(shown, look, width=width - 1), *more, counted, *last]
@@ -69,8 +71,10 @@ def _jobs(rows: Sequence[StatusRow], look: Look) -> list[list[list[Cell]]]:
 
 
 def _aligned(lines: Sequence[Sequence[Cell]], look: Look, *, width: int | None = None) -> list[str]:
-    head: list[Cell] = [(title, "dim") for title in _TITLES]
-    return columns([head, *lines], look=look, right=(4, 5), sizes={0: (0, 60)}, width=width)
+    # Where nobody declares a version, and the files have no history, there is nothing to say: an empty column takes no room.
+    unused = _RELEASE if not any(line[_RELEASE][0] for line in lines) else None
+    head: list[Cell] = [(title if index != unused else "", "dim") for index, title in enumerate(_TITLES)]
+    return columns([head, *lines], look=look, right=(4, 5), sizes={0: (0, 60), _RELEASE: (0, 40)}, width=width)
 
 
 def _count_line(rows: Sequence[StatusRow], look: Look) -> str:
@@ -82,6 +86,8 @@ def _count_line(rows: Sequence[StatusRow], look: Look) -> str:
 def _lines(row: StatusRow, line: OutlineRow, look: Look) -> list[list[Cell]]:
     last: list[Cell] = [(text, "") for text in address_lines(row.addresses)]
     last.extend([(clean(row.reason), _ROLES[row.health])] if row.reason else [])
+    if row.changed_since and row.provenance and row.provenance.registered:
+        last.append((f"changed since it was registered as version {row.provenance.registered.version}", "busy"))
     first: list[Cell] = [
         (line.guide(look) + identity(row.job, row.id, row.namespace), ""),
         (clean(row.type), ""),
@@ -89,6 +95,7 @@ def _lines(row: StatusRow, line: OutlineRow, look: Look) -> list[list[Cell]]:
         (row.health, _ROLES[row.health]),
         ("-" if row.version is None else str(row.version), ""),
         (f"{row.running}/{row.desired}", ""),
+        (release(row), ""),
         last[0] if last else ("", ""),
     ]
     empty: list[Cell] = [("", "")] * (len(first) - 1)

@@ -17,6 +17,7 @@ import pytest
 from dtree.errors import ClusterError, Conflict, Invalid, NotFound
 from dtree.model import AllocationState, JobRef, JobSnapshot, JobState, RenderedJob
 from dtree.ports import Cluster, Registered, Watch
+from dtree.provenance import MARK, Items, note_path
 
 T = TypeVar("T")
 
@@ -49,6 +50,10 @@ class ClusterContract(ABC):
     @abstractmethod
     def scale(self, ref: JobRef, count: int) -> None:
         """Set the count of the group `main`, as an autoscaler does."""
+
+    @abstractmethod
+    def put_variable(self, path: str, items: Mapping[str, str]) -> None:
+        """Let somebody write a Variable of the namespace `default`."""
 
     @abstractmethod
     def launch(self, parent: JobRef) -> JobRef:
@@ -110,7 +115,7 @@ class ClusterContract(ABC):
         registered = self.cluster.register(job, enforce_index=0)
         snapshot = self.cluster.snapshot(job.ref)
         assert snapshot.job is not None
-        assert (registered.version, registered.shape) == (0, snapshot.job.shape)
+        assert (registered.version, registered.shape, registered.modify_index) == (0, snapshot.job.shape, snapshot.job.modify_index)
         assert [one.id for one in snapshot.evaluations] == [registered.eval_id]
 
     def test_a_job_that_exists_is_not_new(self) -> None:
@@ -380,6 +385,61 @@ class ClusterContract(ABC):
         self.register(self.parent("mail/other"))
         assert self.cluster.children(parent.ref) == ()
 
+    # -- notes --------------------------------------------------------------------------------------------------------
+
+    def test_a_note_is_kept_by_stack_namespace_and_job(self) -> None:
+        web, twin, dotted = self.ref("web"), JobRef(self.elsewhere, self.prefix + "web"), self.ref("web/v2.1 ü")
+        for ref, colour in ((web, "red"), (twin, "green"), (dotted, "blue")):
+            self.put_note(ref, colour=colour)
+        assert self.notes(web, twin, dotted, self.ref("nobody")) == {web: "red", twin: "green", dotted: "blue"}
+        assert self.cluster.notes(self.prefix + "other stack", [web]) == {}
+        assert self.cluster.notes(self.stack, []) == {}
+
+    def test_a_change_of_a_note_is_handed_what_is_there_and_replaces_it(self) -> None:
+        ref = self.ref("web")
+        seen: list[Items] = []
+
+        def change(items: Items) -> Items:
+            seen.append(items)
+            return {MARK: "1", "count": str(len(seen))}
+
+        self.cluster.change_note(self.stack, ref, change)
+        self.cluster.change_note(self.stack, ref, change)
+        assert seen == [{}, {MARK: "1", "count": "1"}]
+        assert self.cluster.notes(self.stack, [ref])[ref] == {MARK: "1", "count": "2"}
+
+    def test_what_somebody_else_notes_meanwhile_is_not_lost(self) -> None:
+        ref = self.ref("web")
+        self.put_note(ref, colour="red")
+        seen: list[Items] = []
+
+        def change(items: Items) -> Items:
+            if not seen:
+                self.put_variable(note_path(self.stack, ref.id), {**items, "theirs": "1"})
+            seen.append(items)
+            return {**items, "ours": "1"}
+
+        self.cluster.change_note(self.stack, ref, change)
+        assert self.cluster.notes(self.stack, [ref])[ref] == {MARK: "1", "colour": "red", "theirs": "1", "ours": "1"}
+        assert len(seen) == 2
+
+    def test_a_note_is_forgotten_once_and_one_that_is_not_there_is_no_error(self) -> None:
+        web, other = self.ref("web"), self.ref("other")
+        for ref in (web, other):
+            self.put_note(ref, colour="red")
+        for _ in range(2):
+            self.cluster.forget(self.stack, web)
+        assert self.notes(web, other) == {other: "red"}
+
+    def test_what_is_no_note_is_neither_changed_nor_forgotten(self) -> None:
+        ref = self.ref("web")
+        self.put_variable(note_path(self.stack, ref.id), {"index": "of a store"})
+        with pytest.raises(Conflict):
+            self.put_note(ref, colour="red")
+        with pytest.raises(Conflict):
+            self.cluster.forget(self.stack, ref)
+        assert self.cluster.notes(self.stack, [ref])[ref] == {"index": "of a store"}
+
     # -- allocations --------------------------------------------------------------------------------------------------
 
     def test_an_unknown_allocation_has_no_logs_checks_or_addresses(self) -> None:
@@ -464,6 +524,16 @@ class ClusterContract(ABC):
 
     def ref(self, name: str) -> JobRef:
         return JobRef("default", self.prefix + name)
+
+    @property
+    def stack(self) -> str:
+        return self.prefix + "stack"
+
+    def put_note(self, ref: JobRef, **items: str) -> None:
+        self.cluster.change_note(self.stack, ref, lambda before: {**before, MARK: "1", **items})
+
+    def notes(self, *refs: JobRef) -> dict[JobRef, str]:
+        return {ref: items["colour"] for one in refs for ref, items in self.cluster.notes(self.stack, [one]).items()}
 
     def steady(self) -> RenderedJob:
         """Return a stable service that many tests look at and none may change."""

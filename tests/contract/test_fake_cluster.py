@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from itertools import count
 from typing import TypeVar
 
@@ -40,6 +40,9 @@ class TestFakeCluster(ClusterContract):
 
     def scale(self, ref: JobRef, count: int) -> None:
         self.fake.somebody_scales(ref, "main", count)
+
+    def put_variable(self, path: str, items: Mapping[str, str]) -> None:
+        self.fake.variables["default", path] = dict(items)
 
     def launch(self, parent: JobRef) -> JobRef:
         return self.fake.launch_child(parent, f"dispatch-{next(self.numbers)}", well(after_s=3600.0))

@@ -209,6 +209,7 @@ _VARYING: Final = (
     (re.compile(r"(?<=\"elapsed_s\": )[\d.]+"), "DURATION"),
     (re.compile(r"\b[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}\b"), "ID"),
     (re.compile(r"\b(?:filesystem |sha256:)[0-9a-f]{12}\b"), "REVISION"),
+    (re.compile(r"\bcommit [0-9a-f]{7}\b"), "COMMIT"),
     (re.compile(r"\bindex \d+, sha256:[0-9a-f]{12}\b"), "REVISION"),
     (re.compile(r"\ballocation [0-9a-f]{8} on \S+"), "ALLOCATION"),
     (re.compile(r"\b[0-9a-f]{8}(?=/\w+ std(?:out|err) )"), "ID"),

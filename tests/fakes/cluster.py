@@ -7,7 +7,7 @@ Nomad's leader, a purge while an evaluation is pending or an allocation lives, e
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from types import TracebackType
 from typing import Literal, Self
@@ -16,6 +16,7 @@ from dtree.decide import is_alive
 from dtree.errors import ClusterError, Conflict, Invalid, NotFound, Unavailable
 from dtree.model import Address, CheckResult, DryRun, JobRef, JobSnapshot, JobState, RenderedJob, Spec
 from dtree.ports import OnChange, OnTrouble, Registered
+from dtree.provenance import MARK, Items, Provenance, note_path, with_comments
 from tests.fakes.clock import FakeClock
 from tests.fakes.specs import canonical
 from tests.fakes.stored import Script, StoredJob
@@ -56,6 +57,8 @@ class FakeCluster:
         self.parsed: dict[str, Spec] = {}
         self.stop_s: dict[str, float] = {}
         self.bodies: list[Spec] = []
+        self.variables: dict[tuple[str, str], Items] = {}
+        self.submitted: dict[JobRef, str] = {}
         self._scripts = {name: [one] if callable(one) else list(one) for name, one in (scripts or {}).items()}
         self._default_latency_s = latency_s
         self._refusals: dict[tuple[str, str], list[ClusterError]] = {}
@@ -180,17 +183,18 @@ class FakeCluster:
         self._answer("stable_version", ref.id)
         return self.jobs[ref].stable_version(below) if ref in self.jobs else None
 
-    def register(self, job: RenderedJob, *, enforce_index: int) -> Registered:
+    def register(self, job: RenderedJob, *, enforce_index: int, provenance: Provenance | None = None) -> Registered:
         self._answer("register", job.ref.id)
+        self.submitted[job.ref] = with_comments(job.variables, provenance)
         stored = self.jobs.get(job.ref)
         found = stored.state.modify_index if stored is not None else 0
         if found != enforce_index:
             if stored is None or not stored.is_unchanged(canonical(job.spec)):
                 raise Conflict(f"job '{job.name}' was changed by somebody else", hint="run again")
-            return Registered(stored.state.version, stored.state.shape, "")
+            return Registered(stored.state.version, stored.state.shape, stored.state.modify_index, "")
         self.bodies.append(job.spec)
         now = self._store(job, None)
-        return Registered(now.state.version, now.state.shape, now.life.eval_id, self.warnings.get(job.ref.id, ""))
+        return Registered(now.state.version, now.state.shape, now.state.modify_index, now.life.eval_id, self.warnings.get(job.ref.id, ""))
 
     def evaluate(self, ref: JobRef) -> str:
         self._answer("evaluate", ref.id)
@@ -209,7 +213,7 @@ class FakeCluster:
         if version not in stored.versions:
             raise NotFound(f"job '{ref}' at version {version} not found")
         stored.register(stored.versions[version], self.next_index(), lambda life: life.do_well())
-        return Registered(stored.state.version, stored.state.shape, stored.life.eval_id)
+        return Registered(stored.state.version, stored.state.shape, stored.state.modify_index, stored.life.eval_id)
 
     def stop(self, ref: JobRef) -> str:
         self._answer("stop", ref.id)
@@ -245,6 +249,30 @@ class FakeCluster:
         self._answer("children", ref.id)
         mine = (other for other, stored in self.jobs.items() if stored.spec.get("ParentID") == ref.id)
         return tuple(sorted(other for other in mine if is_alive(self.peek(other))))
+
+    def notes(self, stack: str, refs: Sequence[JobRef]) -> Mapping[JobRef, Items]:
+        self._answer("notes", stack)
+        found = {ref: self.variables.get((ref.namespace, note_path(stack, ref.id))) for ref in refs}
+        return {ref: items for ref, items in found.items() if items is not None}
+
+    def change_note(self, stack: str, ref: JobRef, change: Callable[[Items], Items]) -> None:
+        self._answer("change_note", ref.id)
+        place = (ref.namespace, note_path(stack, ref.id))
+        while True:
+            items = self.variables.get(place, {})
+            self._refuse_others(items)
+            wanted = change(items)
+            if items == self.variables.get(place, {}):
+                break
+        if wanted != items:
+            self.calls.append(Call(self.clock.now_s(), "write_note", ref.id))
+            self.variables[place] = dict(wanted)
+
+    def forget(self, stack: str, ref: JobRef) -> None:
+        self._answer("forget", ref.id)
+        place = (ref.namespace, note_path(stack, ref.id))
+        self._refuse_others(self.variables.get(place, {}))
+        self.variables.pop(place, None)
 
     def logs(self, alloc_id: str, task: str, *, stream: Literal["stdout", "stderr"], lines: int) -> Sequence[str]:  # noqa: ARG002 - one task
         self._answer("logs", _owner(alloc_id))
@@ -292,6 +320,11 @@ class FakeCluster:
         if not scripts:
             return lambda life: life.do_well()
         return scripts.pop(0) if len(scripts) > 1 else scripts[0]
+
+    @staticmethod
+    def _refuse_others(items: Items) -> None:
+        if items and MARK not in items:
+            raise Conflict("the variable holds something else than a note of nomad-dtree", hint="move it")
 
     def _known(self, ref: JobRef) -> StoredJob:
         if ref not in self.jobs:

@@ -13,6 +13,7 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +22,7 @@ import pytest
 from dtree import pipeline
 from dtree.layered import open_layers
 from dtree.plan import Intent
+from dtree.provenance import Source, noted, provenance_of, registered_as
 from dtree.views.plan_text import plan_text
 from tests.fakes.clock import FakeClock
 from tests.fakes.cluster import FakeCluster
@@ -66,6 +68,18 @@ def fail_after_stable(cluster: FakeCluster, spec: Mapping[str, Any]) -> None:
     cluster.has(rendered_from("", spec), fails())
 
 
+def note(cluster: FakeCluster, spec: Mapping[str, Any]) -> None:
+    job = rendered_from("", spec)
+    state = cluster.has(job).state
+    noted_then = replace(provenance_of(job, Source("memory", "memory", "an older one")), registered=registered_as(state))
+    cluster.change_note("memory", job.ref, lambda items: noted(items, noted_then))
+
+
+def forget(cluster: FakeCluster, spec: Mapping[str, Any]) -> None:
+    note(cluster, spec)
+    cluster.collect(rendered_from("", spec).ref)
+
+
 STATES: Mapping[str, Callable[[FakeCluster, Mapping[str, Any]], object]] = {
     "runs": lambda cluster, spec: cluster.has(rendered_from("", spec)),
     "completed": lambda cluster, spec: cluster.has(rendered_from("", spec)),
@@ -78,6 +92,8 @@ STATES: Mapping[str, Callable[[FakeCluster, Mapping[str, Any]], object]] = {
     "runs with another priority": lambda cluster, spec: cluster.has(rendered_from("", {**spec, "Priority": 20})),
     "runs with a child": launch,
     "stopped, but a child runs": outlive,
+    "runs, noted from another revision": note,
+    "forgotten, but noted": forget,
 }
 
 

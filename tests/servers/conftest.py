@@ -14,6 +14,7 @@ import trustme
 from dtree.demo.agent import Agent
 from dtree.demo.api import Api, Tls
 from dtree.demo.binary import find_nomad, find_program
+from dtree.provenance import NOTES, stack_path
 from tests.servers.consul_agent import CONSUL, ConsulAgent
 from tests.servers.eventually import eventually
 from tests.servers.scenario import Scenario
@@ -106,7 +107,7 @@ def prefix(agent: Agent) -> Iterator[str]:
 
 
 def purge_jobs(api: Api, prefix: str) -> None:
-    """Stop all jobs whose id begins with `prefix`, wait until they are over, then purge them.
+    """Stop all jobs whose id begins with `prefix`, wait until they are over, then purge them, and what is noted of them.
 
     Never at once: a purge within milliseconds of a registration crashes Nomad's leader.
     """
@@ -118,6 +119,16 @@ def purge_jobs(api: Api, prefix: str) -> None:
     eventually(lambda: _AllOver(_unfinished(api, prefix)), timeout_s=180.0)
     for job in _of_prefix(api, "jobs", "ID", prefix):
         api.delete(f"/v1/job/{job['ID']}", namespace=job["Namespace"], purge="true")
+    for row in api.get("/v1/vars", prefix=f"{NOTES}/", namespace="*"):
+        if row["Path"].rpartition("/")[2].startswith(prefix):
+            api.delete(f"/v1/var/{row['Path']}", namespace=row["Namespace"])
+
+
+def forget_notes(api: Api, stack: str, *namespaces: str) -> None:
+    """Remove what is noted of the jobs of a stack."""
+    for namespace in namespaces or ("default",):
+        for row in api.get("/v1/vars", prefix=f"{stack_path(stack)}/", namespace=namespace):
+            api.delete(f"/v1/var/{row['Path']}", namespace=namespace)
 
 
 @dataclass(frozen=True)

@@ -82,10 +82,12 @@ def test_the_documented_policy_is_enough_for_every_command(guarded: Scenario, to
         ["run", "--all", "-v"],
         ["run", "--all", "--force"],
         ["status", "--all"],
+        ["which", "api"],
         ["stop", "--all", "--purge"],
     ):
         done = run_with(guarded, token, *argv)
         assert done.code == 0, f"{argv}: {done.stderr}"
+        assert "warning" not in done.stderr, done.stderr
 
 
 def test_the_documented_policy_shows_the_log_of_a_task_that_failed(guarded: Scenario, token_with: TokenWith) -> None:
@@ -134,6 +136,36 @@ def test_without_the_right_to_list_only_the_stop_of_a_parent_is_denied(guarded: 
     done = run_with(guarded, token, "stop", "nightly")
     assert "capability list-jobs in namespace 'default'" in done.stderr
     assert done.code in (1, 3), done.stderr
+
+
+def test_without_the_rule_for_notes_the_run_warns_once_and_the_rule_that_it_names_is_enough(
+    guarded: Scenario, token_with: TokenWith
+) -> None:
+    bare = policy("submit-job", "read-job", "read-logs", "list-jobs")
+    done = run_with(guarded, token_with(bare), "run", "api", "--output", "json")
+    assert (done.code, done.stderr) == (0, "")
+    (warning,) = done.of("run-warned")
+    assert warning["problem"].startswith("what runs where is not noted in Nomad's Variables: Nomad denies it: ")
+    summary = run_with(guarded, token_with(bare), "run", "api").stderr
+    assert summary.count("what runs where is not noted") == 2, "once when it happens, and once in the summary"
+    # Whether nothing is noted, or may not be read, is not the same.
+    refused = run_with(guarded, token_with(bare), "which", "api")
+    assert_denied(refused, "have namespace")
+    assert run_with(guarded, token_with(bare), "status", "api").code == 0
+    (rule,) = re.findall(r'namespace "default" \{.*\}', warning["hint"])
+    good = token_with(f"{bare}\n{rule}")
+    assert run_with(guarded, good, "run", "api", "--output", "json").of("run-warned") == []
+    assert "registered as version 0" in run_with(guarded, good, "which", "api").stdout
+    assert run_with(guarded, good, "stop", "api", "--deep", "--purge", "--output", "json").of("run-warned") == []
+
+
+def test_without_the_right_to_forget_a_purge_warns_once(guarded: Scenario, token_with: TokenWith) -> None:
+    token = token_with(documented_policy().replace(', "destroy"', ""))
+    assert run_with(guarded, token, "run", "api", "--output", "json").of("run-warned") == []
+    done = run_with(guarded, token, "stop", "api", "--deep", "--purge", "--output", "json")
+    assert done.code == 0, done.stderr
+    assert len(done.of("run-warned")) == 1
+    assert guarded.names() == []
 
 
 # -- tokens ------------------------------------------------------------------------------------------------------------
@@ -193,6 +225,7 @@ def test_a_token_that_no_header_can_carry_is_refused_without_showing_it(guarded:
         ["run", "api", "--tokem", "x"],
         ["plan", "api", "--output", "json"],
         ["status", "api", "--output", "json"],
+        ["which", "api"],
         ["stop", "api", "--deep", "-v"],
         ["validate", "--nomad", "--output", "json"],
         ["version"],

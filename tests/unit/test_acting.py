@@ -225,7 +225,7 @@ def test_a_stop_purges_children_before_their_parent() -> None:
     assert isinstance(outcome, Acted)
     assert outcome.refs == (world.ref("nightly"), *children)
     world.clock.pause(1.0)
-    done = acting.finish(step, None, outcome.refs, None, "all allocations have ended", world.cluster)
+    done = acting.finish(step, None, outcome.refs, None, "all allocations have ended", world.cluster, stack="shop")
     assert done == Acted("nightly", None, (), ready="all allocations have ended, purged")
     assert world.cluster.called("purge") == [*(child.id for child in children), "nightly"]
 
@@ -236,7 +236,7 @@ def test_at_most_ten_allocations_are_asked_for_their_addresses() -> None:
     world = World({"db": {}}, specs={"db": spec})
     step, awaited = registered(world)
     world.clock.pause(5.0)
-    outcome = acting.finish(step, awaited, (step.ref,), world.cluster.peek(step.ref), "healthy", world.cluster)
+    outcome = acting.finish(step, awaited, (step.ref,), world.cluster.peek(step.ref), "healthy", world.cluster, stack="shop")
     assert isinstance(outcome, Acted)
     assert len(outcome.addresses) == 10
 

@@ -25,6 +25,7 @@ from dtree.plan import (
     Step,
     Stop,
 )
+from dtree.provenance import Registration
 from dtree.views.plan_text import plan_text
 from tests.fakes import snapshots
 from tests.fakes.jobs import job_spec, rendered
@@ -463,3 +464,66 @@ def test_every_step_comes_after_its_needs_and_a_stop_is_a_start_turned_round(pai
         place = {step.name: number for number, step in enumerate(plan.steps)}
         assert all(place[need] < place[step.name] for step in plan.steps for need in step.needs)
     assert [step.name for step in stop.steps] == [step.name for step in reversed(start.steps)]
+
+
+# -- what is noted -----------------------------------------------------------------------------------------------------
+
+
+def test_a_changed_job_is_noted_once_it_is_registered_and_an_unchanged_one_as_what_it_is() -> None:
+    world = World({"api": {"pre": "db"}})
+    world.cluster.has(world.job("db"))
+    plan = world.plan("api")
+    state = world.cluster.peek(world.ref("db")).job
+    assert state is not None
+    assert [(step.provenance.registered if step.provenance else None, step.is_noted) for step in plan.steps] == [
+        (Registration(state.version, state.modify_index, state.shape), False),
+        (None, False),
+    ]
+    assert {step.provenance.store for step in plan.steps if step.provenance} == {"memory"}
+
+
+def test_what_is_noted_already_is_not_noted_again_and_changes_no_step() -> None:
+    world = World({"db": {}})
+    world.run("db")
+    assert step_of(world.plan("db"), "db").is_noted
+    world.specs["other"] = job_spec("other")
+    again = world.plan("db")
+    # Another file of the store is another revision: that is to be noted, and no change of the job.
+    assert (step_of(again, "db").change, step_of(again, "db").is_noted, again.pending) == ("noop", False, False)
+
+
+def test_an_autoscaled_job_stays_noted_as_what_was_registered() -> None:
+    spec = job_spec("web")
+    spec["TaskGroups"][0]["Scaling"] = {"Enabled": True, "Min": 1, "Max": 9}
+    world = World({"web": {}}, specs={"web": spec})
+    world.run("web")
+    world.cluster.somebody_scales(world.ref("web"), "main", 3)
+    step = step_of(world.plan("web"), "web")
+    assert (step.change, step.is_noted) == ("noop", True)
+    assert step.provenance is not None
+    assert step.provenance.registered is not None
+    assert step.provenance.registered.version == 0
+
+
+def test_a_purge_of_what_nomad_has_forgotten_is_for_what_is_noted_of_it() -> None:
+    world = World({"db": {}}, kinds={"db": "batch"})
+    world.run("db")
+    world.cluster.collect(world.ref("db"))
+    assert step_of(world.plan("db", verb="stop"), "db").change == "absent"
+    step = step_of(world.plan("db", verb="stop", purge=True), "db")
+    assert (step.action, step.change, step.cause) == (Stop(purge=True, asked=True), "purge", "not in Nomad, but noted")
+    assert world.stop("db", purge=True).exit_code == 0
+    assert step_of(world.plan("db", verb="stop", purge=True), "db").change == "absent"
+
+
+def test_what_was_changed_back_by_hand_is_noted_as_what_it_now_is() -> None:
+    world = World({"db": {}}, head={"stack": "shop"})
+    world.run("db")
+    note = world.cluster.variables["default", "dtree/shop/db"]
+    world.cluster.variables["default", "dtree/shop/db"] = {**note, "shape": "another", "modify_index": "1"}
+    step = step_of(world.plan("db"), "db")
+    state = world.cluster.peek(world.ref("db")).job
+    assert state is not None
+    assert (step.change, step.is_noted) == ("noop", False)
+    assert step.provenance is not None
+    assert step.provenance.registered == Registration(state.version, state.modify_index, state.shape)

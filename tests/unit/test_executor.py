@@ -16,6 +16,7 @@ from dtree.events import (
     RunFinished,
     RunInterrupted,
     RunStarted,
+    RunWarned,
     StepFailed,
     StepKept,
     StepLost,
@@ -919,3 +920,58 @@ def test_a_job_that_nomad_refuses_at_registration_is_told() -> None:
     world.cluster.refuse("register", "db", Invalid("group has no task", notes=["1 error occurred"]))
     step = world.run("db").steps["db"]
     assert (step.kind, step.reason, step.details) == ("error", "group has no task", ("1 error occurred",))
+
+
+# -- what is noted -----------------------------------------------------------------------------------------------------
+
+
+def test_what_runs_is_noted_after_it_was_registered_and_before_it_is_waited_for() -> None:
+    world = World({"api": {"pre": "db"}}, {"db": well(5.0)}, head={"stack": "shop"})
+    assert world.run("api").exit_code == 0
+    assert world.cluster.called("register", "write_note") == ["db", "db", "api", "api"]
+    note = world.cluster.variables["default", "dtree/shop/api"]
+    assert (note["stack"], note["store"], note["registered_version"]) == ("shop", "memory", "0")
+    assert 'stack = "shop"' in world.cluster.submitted[world.ref("api")]
+    assert world.of(RunWarned) == []
+
+
+def test_another_state_of_the_store_is_noted_of_unchanged_jobs_and_registers_nothing() -> None:
+    world = World({"db": {}}, head={"stack": "shop"})
+    world.run("db")
+    before = world.cluster.variables["default", "dtree/shop/db"]
+    world.specs["other"] = job_spec("other")
+    world.run("db")
+    after = world.cluster.variables["default", "dtree/shop/db"]
+    assert {key for key in before if before[key] != after[key]} == {"revision"}
+    world.run("db")
+    assert world.cluster.called("register", "change_note") == []
+
+
+def test_a_batch_job_that_is_run_again_is_noted_as_what_it_now_is() -> None:
+    world = World({"db": {"retries": 1}}, {"db": [fails(), well()]}, kinds={"db": "batch"}, head={"stack": "shop"})
+    assert world.run("db").exit_code == 0
+    state = world.cluster.peek(world.ref("db")).job
+    assert state is not None
+    assert world.cluster.variables["default", "dtree/shop/db"]["modify_index"] == str(state.modify_index)
+
+
+def test_a_token_that_may_note_nothing_is_told_once_and_fails_nothing() -> None:
+    world = World({"api": {"pre": "db"}, "db": {}})
+    for name in ("api", "db"):
+        world.cluster.refuse("change_note", name, Denied("Nomad denies it", notes=[f"while reading {name}"], hint="add a rule"))
+    record = world.run("api")
+    assert record.exit_code == 0
+    (warning,) = world.of(RunWarned)
+    assert (warning.problem, warning.hint) == ("what runs where is not noted in Nomad's Variables: Nomad denies it", "add a rule")
+    assert record.warnings == (warning,)
+
+
+def test_a_purge_that_may_not_forget_is_a_purge_all_the_same() -> None:
+    world = World({"db": {}}, head={"stack": "shop"})
+    world.run("db")
+    world.cluster.refuse("forget", "db", Denied("Nomad denies it", hint="add a rule"))
+    assert world.stop("db", purge=True).exit_code == 0
+    assert len(world.of(RunWarned)) == 1
+    assert world.ref("db") not in world.cluster.jobs
+    assert world.stop("db", purge=True).exit_code == 0
+    assert world.cluster.variables == {}

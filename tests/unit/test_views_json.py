@@ -15,6 +15,7 @@ from dtree.errors import DeclarationError, DtreeError, Fault, Place
 from dtree.events import Event, PlannedStep, RunFinished, RunInterrupted, StepFailed, StepKept, StepLost
 from dtree.model import Address, FailureKind
 from dtree.plan import Change, Refuse
+from dtree.provenance import Provenance
 from dtree.record import StatusRow
 from dtree.views.json_forms import JsonLines, error_json, event_form, event_kind, plan_json, status_json
 from tests.unit.views_samples import FAILURE, INTERRUPTED, SUCCESS, T, plan, step
@@ -29,6 +30,8 @@ TYPES = {
     "FailureKind": "string",
     "Health": "string",
     "int | None": "integer or null",
+    "Provenance | None": "object or null",
+    "Registration | None": "object or null",
     "tuple[str, ...]": "list of strings",
     "tuple[PlannedStep, ...]": "list of planned steps",
     "tuple[Address, ...]": "list of addresses",
@@ -82,7 +85,13 @@ def test_every_documented_event_exists() -> None:
 
 
 @pytest.mark.parametrize(
-    ("value_class", "heading"), [(PlannedStep, "#### A planned step"), (Address, "#### An address"), (StatusRow, "## Status")]
+    ("value_class", "heading"),
+    [
+        (PlannedStep, "#### A planned step"),
+        (Address, "#### An address"),
+        (StatusRow, "## Status"),
+        (Provenance, "### Where a job came from"),
+    ],
 )
 def test_the_values_inside_are_documented(value_class: type, heading: str) -> None:
     assert shape(value_class) == table(heading)
@@ -123,7 +132,8 @@ def test_no_control_character_leaves_unescaped() -> None:
 
 
 def test_a_plan_is_written_as_documented_and_without_the_job_itself() -> None:
-    document = plan_json(plan(step("db", change="noop", cause="runs"), step("api", "db", action=Refuse("no way back", "change it"))))
+    made = plan(step("db", change="noop", cause="runs"), step("api", "db", action=Refuse("no way back", "change it")))
+    document = plan_json(made, address="http://nomad:4646")
     form = json.loads(document)
     check(form, "## Plan")
     for written in form["steps"]:

@@ -1,0 +1,57 @@
+"""What runs of a job, in one line, and in a word or two."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Final
+
+from dtree.provenance import DIRTY, Provenance
+from dtree.record import StatusRow
+from dtree.views.text import clean, short_revision
+from dtree.views.words import identity
+
+_SHORT: Final = 7
+
+
+def which_text(row: StatusRow) -> str:
+    """Answer which version of a job runs: what was noted of it when it was registered, if that is what Nomad still has."""
+    name = identity(row.job, row.id, row.namespace)
+    noted = row.provenance
+    if noted is None or noted.registered is None:
+        return f"{name}: where it came from is not noted (version {row.version} in Nomad; {_runs(row)})"
+    release = f" {clean(noted.version)}" if noted.version else ""
+    facts = ", ".join(_facts(noted, noted.registered.version))
+    if row.changed_since:
+        return f"{name} was{release or ' registered'} ({facts}), but was changed since (version {row.version} in Nomad; {_runs(row)})"
+    return f"{name}{release} ({facts}; {_runs(row)})"
+
+
+def release(row: StatusRow) -> str:
+    """Return the version and the ref or commit of what runs, as `1.4.2 (v1.2)`; "" where none is known."""
+    noted = row.provenance
+    if noted is None or row.version is None:
+        return ""
+    origin = clean(noted.ref) if noted.ref not in ("", "HEAD") else _short(noted.commit)
+    return f"{clean(noted.version)} ({origin})" if noted.version and origin else clean(noted.version) or origin
+
+
+def _facts(noted: Provenance, version: int) -> Iterator[str]:
+    if noted.ref:
+        yield f"ref {clean(noted.ref)}"
+    if noted.commit:
+        yield f"commit {_short(noted.commit)}"
+    if not noted.ref and not noted.commit:
+        yield f"revision {short_revision(noted.revision)}"
+    yield f"registered as version {version} by stack {clean(noted.stack)} from {clean(noted.store)}"
+
+
+def _runs(row: StatusRow) -> str:
+    if row.reason:
+        return f"runs {row.running}/{row.desired}: {clean(row.reason)}"
+    ended = ", has ended" if row.state == "dead" else ""
+    return f"runs {row.running}/{row.desired}{ended}"
+
+
+def _short(commit: str) -> str:
+    dirty = DIRTY if commit.endswith(DIRTY) else ""
+    return clean(commit.removesuffix(DIRTY))[:_SHORT] + dirty
