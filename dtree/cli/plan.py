@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated, Final
 
 import typer
@@ -12,8 +13,11 @@ from dtree.cli.options import All, Command, Job, Jobs, Output
 from dtree.errors import EXIT_CHANGES_PENDING, EXIT_OK, DeclarationError, DtreeError, StoreError, UsageError
 
 if TYPE_CHECKING:
+    from dtree.access.artifacts import Answer
+    from dtree.artifacts import Checked, Source
     from dtree.plan import Plan
     from dtree.store import Snapshot
+    from dtree.views.style import Look
 
 Force = Annotated[bool, typer.Option("--force", help="Plan `run --force`.")]
 Detailed = Annotated[bool, typer.Option("--detailed-exitcode", help="Exit with 2 where a run would change something.")]
@@ -34,9 +38,6 @@ def plan(  # noqa: PLR0913 - each is an option
     detailed_exitcode: Detailed = False,
 ) -> int:
     """Show what a run would do, in order, and why. Changes nothing."""
-    from dtree.views.json_forms import plan_json
-    from dtree.views.plan_text import plan_text
-
     planner = _Planner(invocation, asked_for(jobs, job, everything=everything, verb="plan"), everything=everything, force=force)
     if watch and detailed_exitcode:
         raise UsageError("--watch and --detailed-exitcode exclude each other", hint="leave one of them out: a watch only ends by Ctrl-C")
@@ -46,8 +47,17 @@ def plan(  # noqa: PLR0913 - each is an option
         made = planner.look()
     finally:
         planner.close()
-    invocation.print(plan_json(made) if output == "json" else plan_text(made, invocation.look(), files=verbose))
-    return EXIT_CHANGES_PENDING if detailed_exitcode and made.pending else EXIT_OK
+    shown = _Shown(invocation.cluster.address, files=verbose)
+    invocation.print(shown.json(made) if output == "json" else shown.text(made, invocation.look()))
+    return EXIT_CHANGES_PENDING if detailed_exitcode and made.plan.pending else EXIT_OK
+
+
+@dataclass(frozen=True, slots=True)
+class _Made:
+    """A plan, and what came of asking for the artifacts of its jobs; None where nobody asked."""
+
+    plan: Plan
+    checked: tuple[Checked, ...] | None
 
 
 class _Planner:
@@ -60,9 +70,10 @@ class _Planner:
         self._force = force
         self._snapshot: Snapshot | None = None
         self._failed = False
+        self._answers: tuple[str, dict[Source, Answer]] = "", {}  # those that hold, of which revision
 
-    def look(self) -> Plan:
-        """Read the store, unless that is known, and plan. Effects: reads the store and Nomad."""
+    def look(self) -> _Made:
+        """Read the store, unless that is known, and plan. Effects: reads the store and Nomad, and asks for artifacts."""
         from dtree import pipeline
         from dtree.plan import Intent
 
@@ -74,8 +85,9 @@ class _Planner:
         goals = pipeline.goals(sources, self._asked, everything=self._everything)
         intent = Intent("run", goals, wait_ready=invocation.setting("wait") == "ready", force=self._force)
         made = pipeline.prepare(sources, invocation.cluster, intent, namespace=invocation.namespace, inputs=invocation.inputs)
+        checked = self._check(made) if invocation.setting("check_artifacts") else None
         self._failed = False
-        return made
+        return _Made(made, checked)
 
     def wait(self, timeout_s: float) -> None:
         """Wait until the store has changed, but no longer than that; the next look then takes a new view of it."""
@@ -95,24 +107,66 @@ class _Planner:
             self._snapshot.close()
             self._snapshot = None
 
+    def _check(self, made: Plan) -> tuple[Checked, ...]:
+        from dtree import artifacts
+
+        clock = self.invocation.clock
+        revision, answers = self._answers
+        known = answers if revision == made.revision else {}
+        checked = artifacts.check(made, now_s=clock.now_s, pause=clock.pause, known=known)
+        self._answers = made.revision, artifacts.settled(checked)
+        artifacts.refuse_missing(checked)
+        return checked
+
+
+@dataclass(frozen=True, slots=True)
+class _Shown:
+    """How it is shown: for people, for programs, on a screen.
+
+    Attributes:
+        address: of the Nomad that it is for.
+        files: with the file of each step.
+    """
+
+    address: str
+    files: bool
+
+    def text(self, made: _Made, look: Look) -> str:
+        from dtree.views.artifacts_text import artifacts_text
+        from dtree.views.plan_text import plan_text
+
+        planned = plan_text(made.plan, look, files=self.files, address=self.address)
+        return planned if made.checked is None else f"{planned}\n{artifacts_text(made.checked, look)}"
+
+    def json(self, made: _Made, *, line: bool = False) -> str:
+        from dtree.views.json_forms import plan_json
+
+        return plan_json(made.plan, address=self.address, checked=made.checked, line=line)
+
+    def picture(self, made: _Made, width: int, height: int, look: Look, note: str = "") -> list[str]:
+        from dtree.views.artifacts_text import artifacts_picture
+        from dtree.views.plan_text import plan_picture
+
+        checked = artifacts_picture(made.checked or (), width, height // 3, look) if made.checked is not None else []
+        return [*plan_picture(made.plan, width, height - len(checked), look, note, files=self.files, address=self.address), *checked]
+
 
 def _watch(planner: _Planner, *, files: bool, json: bool) -> None:
     """Show the plan until Ctrl-C. Faults in the files do not keep it from starting: they are there to be mended."""
     from functools import partial
 
     from dtree.cli.watching import Watched, watch
-    from dtree.views.json_forms import plan_json
-    from dtree.views.plan_text import plan_picture, plan_text
 
+    shown = _Shown(planner.invocation.cluster.address, files=files)
     watched = Watched(
         planner.look,
         planner.wait,
-        text=partial(plan_text, files=files, origin=True),
-        json=partial(plan_json, line=True),
-        picture=partial(plan_picture, files=files),
+        text=shown.text,
+        json=partial(shown.json, line=True),
+        picture=shown.picture,
         shown_errors=(DtreeError,),
     )
-    first: Plan | DtreeError
+    first: _Made | DtreeError
     try:
         first = planner.look()
     except DeclarationError as error:
@@ -120,4 +174,9 @@ def _watch(planner: _Planner, *, files: bool, json: bool) -> None:
     watch(planner.invocation, first, watched, json=json)
 
 
-COMMAND: Final = Command(plan, {"Run": (config.WAIT,), "Nomad": config.NOMAD}, uses_store=True, has_exit_codes=True)
+COMMAND: Final = Command(
+    plan,
+    {"Run": (config.WAIT, config.CHECK_ARTIFACTS, config.REQUIRE_CLEAN), "Templates": config.TEMPLATES, "Nomad": config.NOMAD},
+    uses_store=True,
+    has_exit_codes=True,
+)
