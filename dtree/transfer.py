@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Mapping, Sequence
+import re
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Final, Literal
@@ -15,6 +16,11 @@ from dtree.store import Changes, Snapshot, Text, job_name
 _SURELY_JOBS: Final = (".nomad", ".hcl", ".nomad.j2")
 """What else a job file may be called, `api.json` or just `api`, other files are called too."""
 
+VERSION_FILES: Final = ("versions.yaml", "versions.yml", "versions.json", "versions.toml", "versions.lock.yaml")
+"""Files of versions in the root of a store."""
+
+_NAMED: Final = re.compile(r"""\[%[-+]?\s*(?:include|import|from|extends)\s+["']([^"'\n]+)["']|\bfile\(\s*["']([^"'\n]+)["']\s*\)""")
+
 Kind = Literal["depfile", "job", "file"]
 Change = Literal["add", "change", "remove", "keep"]
 
@@ -26,7 +32,7 @@ class Contents:
     Attributes:
         depfile: the dependency file; None where there is none.
         jobs: all job files, by path below the jobs path.
-        files: other files that the dependency file names, by path from the root.
+        files: other files that the dependency file or a template names, and the file of versions, by path from the root.
     """
 
     depfile: Text | None = None
@@ -56,7 +62,9 @@ class Difference:
 
 
 def read_contents(*snapshots: Snapshot) -> tuple[Contents, ...]:
-    """Read all files of sets of jobs that are to be compared: dependency files, job files, and what the entries of any name with `file`.
+    """Read all files of sets of jobs that are to be compared.
+
+    These are dependency files, job files, versions, what the entries of any name with `file`, and what templates name in words.
 
     Where the jobs lie in the root of a project, so does much else: a file is taken for a job's if its name says so, or if one of
     the dependency files has a job of that name. Nothing else is copied, and nothing else is ever removed.
@@ -68,7 +76,9 @@ def read_contents(*snapshots: Snapshot) -> tuple[Contents, ...]:
     known_jobs = {name for declaration in declared for name in _job_names(declaration)}
     jobs = [snapshot.read_jobs([path for path in snapshot.list_jobs() if _is_job_file(path, known_jobs)]) for snapshot in snapshots]
     named = sorted({entry.file for declaration in declared for entry in declaration.entries.values() if entry.file is not None})
-    files = [_read_named(snapshot, named) for snapshot in snapshots]
+    files = [_read_named(snapshot, named, its) for snapshot, its in zip(snapshots, jobs, strict=True)]
+    further = sorted({path for its in files for path in its} - set(named))
+    files = [{**its, **_read_files(snapshot, further)} for snapshot, its in zip(snapshots, files, strict=True)]
     twice = {path for its, known in zip(files, jobs, strict=True) for path in _job_files_among(its, known)}
     return tuple(
         Contents(depfile, known, {path: text for path, text in its.items() if path not in twice})
@@ -149,12 +159,34 @@ def _is_job_file(path: str, known_jobs: Collection[str]) -> bool:
     return path.endswith(_SURELY_JOBS) or job_name(path) in known_jobs
 
 
-def _read_named(snapshot: Snapshot, paths: Sequence[str]) -> dict[str, Text]:
+def _read_named(snapshot: Snapshot, paths: Sequence[str], jobs: Mapping[str, Text]) -> dict[str, Text]:
+    """Read the files of versions, those that the dependency file names, and what they and the job files name in their templates."""
+    found = _read_files(snapshot, [*VERSION_FILES, *paths])
+    known = {*VERSION_FILES, *paths}
+    todo = [*jobs.values(), *found.values()]
+    while todo:
+        named = sorted({path for text in todo for path in _named_in(text.data)} - known)
+        known.update(named)
+        new = _read_files(snapshot, named)
+        found |= new
+        todo = list(new.values())
+    return found
+
+
+def _read_files(snapshot: Snapshot, paths: Iterable[str]) -> dict[str, Text]:
     found = {}
     for path in paths:
-        with suppress(StoreFileMissing):  # whoever needs it is told by `sources.check`
+        with suppress(StoreFileMissing):  # whoever needs it is told when the jobs are checked
             found[path] = snapshot.read(path)
     return found
+
+
+def _named_in(data: bytes) -> Iterator[str]:
+    """Yield the files that a template names, as far as it does so in words and not by a value."""
+    for found in _NAMED.finditer(data.decode(errors="replace")):
+        path = found[1] or found[2]
+        if not path.startswith("/") and ".." not in path.split("/"):  # else no store reads it, as whoever renders it is told
+            yield path
 
 
 def _job_files_among(files: Mapping[str, Text], jobs: Mapping[str, Text]) -> Iterator[str]:

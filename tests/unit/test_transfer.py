@@ -126,3 +126,25 @@ def test_writing_what_differs_leaves_nothing_to_write(old: dict[str, str], new: 
     assert set(written) - set(new) == (
         set() if prune else {path for path in old if path not in new and job_name(path) not in map(job_name, new)}
     )
+
+
+def test_what_templates_name_and_the_versions_are_copied_too() -> None:
+    files = {
+        "versions.yaml": "api: '1.2'\n",
+        "parts/a.j2": "[%- include 'parts/b.j2' %]",
+        "parts/b.j2": '[[ file( "conf/nginx.conf" ) ]]',
+        "conf/nginx.conf": "x",
+        "conf/of-nobody": "x",
+        "prod.tfvars": "x",
+    }
+    job = "[% import \"parts/a.j2\" as a %][% include 'gone.j2' %][[ file('/etc/' ~ x) ]][[ file('/etc/x') ]][[ file('../x') ]]"
+    new = MemorySnapshot({"dependencies": {"api": {}}}, {"api.nomad": job}, files=files)
+    old = MemorySnapshot({"dependencies": {}}, files={"conf/nginx.conf": "old", "parts/b.j2": "[[ 1 ]]"})
+    contents = read_contents(old, new)
+    assert sorted(contents[1].files) == ["conf/nginx.conf", "parts/a.j2", "parts/b.j2", "versions.yaml"]
+    assert [(one.path, one.change) for one in compare(*contents, prune=True) if one.kind == "file"] == [
+        ("conf/nginx.conf", "change"),
+        ("parts/a.j2", "add"),
+        ("parts/b.j2", "change"),
+        ("versions.yaml", "add"),
+    ]
