@@ -6,6 +6,7 @@ Out: `{"ask": [kind, …]}`, and for each job in turn `{"text": …, "used": [�
 
 from __future__ import annotations
 
+import gc
 import json
 import resource
 import signal
@@ -28,6 +29,7 @@ def main() -> None:
     engine = Engine(parent.ask)
     engine.warm_up()
     _limit(request["seconds"])
+    gc.set_threshold(100_000, 10, 10)  # a template is some thousand small objects, most of them gone at once
     shared = request["values"]
     for job in request["jobs"]:
         parent.begin()

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import difflib
 import re
+import weakref
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import suppress
 from functools import partial
@@ -206,14 +207,20 @@ class _Function:
         return answer[1] if self._kind == "file" else answer
 
 
-class _Versions(Mapping[str, str]):
+class _Versions(Mapping[str, Any]):
     """`versions.api`: the version of any job, asked for when it is used."""
 
     def __init__(self, ask: Ask) -> None:
         self._ask = ask
 
-    def __getitem__(self, job: str) -> str:
-        return str(self._ask("version", str(job)))
+    def __getitem__(self, job: str) -> Any:  # noqa: ANN401 - a text, or what fails where it is used
+        try:
+            return str(self._ask("version", str(job)))
+        except Unanswered as error:
+            return _Undefined(name=str(job), exc=partial(_unanswered, error))
+
+    def __contains__(self, job: object) -> bool:
+        return job in self._ask("versions")
 
     def __iter__(self) -> Iterator[str]:
         return iter(self._ask("versions"))
@@ -297,6 +304,7 @@ class _Environment(ImmutableSandboxedEnvironment):
         )
         self.ask = ask
         self.touched: set[str] = set()
+        self._job = ""
         self._files: dict[str, tuple[str, str]] = {}
         self._names: dict[str, frozenset[str]] = {}
         for name in _LEFT_OUT_FILTERS:
@@ -311,7 +319,12 @@ class _Environment(ImmutableSandboxedEnvironment):
         )
 
     def begin(self, job: str, file: str, source: str) -> None:
-        """Take the job file that is rendered next."""
+        """Take the job file that is rendered next, and let go of the last one, which nobody asks for again."""
+        for name in (self._job, _main(job)):
+            self._files.pop(name, None)
+            if self.cache is not None:
+                self.cache.pop((weakref.ref(self.loader), name), None)
+        self._job = _main(job)
         self.touched = set()
         self._files[_main(job)] = file, source
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from typing import TypeVar
 from uuid import uuid4
 
@@ -14,7 +14,7 @@ from dtree.cluster import NomadCluster
 from dtree.demo.agent import Agent
 from dtree.model import JobRef
 from tests.contract.cluster_contract import ClusterContract
-from tests.servers.conftest import purge_jobs
+from tests.servers.conftest import forget_notes, purge_jobs
 from tests.servers.eventually import eventually
 
 T = TypeVar("T")
@@ -46,11 +46,19 @@ class TestNomadCluster(ClusterContract):
         self.elsewhere = namespace
         self.cluster = NomadCluster(Connection(address=agent.address), SystemClock())
 
+    @pytest.fixture(autouse=True)
+    def _no_notes_stay(self, agent: Agent, namespace: str, prefix: str) -> Iterator[None]:
+        yield
+        forget_notes(agent.api, f"{prefix}stack", "default", namespace)
+
     def eventually(self, check: Callable[[], T]) -> T:
         return eventually(check)
 
     def scale(self, ref: JobRef, count: int) -> None:
         self.api.put(f"/v1/job/{ref.id}/scale", {"Count": count, "Target": {"Group": "main"}})
+
+    def put_variable(self, path: str, items: Mapping[str, str]) -> None:
+        self.api.put(f"/v1/var/{path}", {"Path": path, "Items": dict(items)})
 
     def launch(self, parent: JobRef) -> JobRef:
         answer = self.api.put(f"/v1/job/{parent.id}/dispatch", {})

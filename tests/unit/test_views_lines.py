@@ -9,7 +9,7 @@ from textwrap import dedent
 
 import pytest
 
-from dtree.events import Event, PlannedStep, RunFinished, StepFailed, StepStarted
+from dtree.events import Event, PlannedStep, RunFinished, RunWarned, StepFailed, StepStarted
 from dtree.views.json_forms import JsonLines
 from dtree.views.lines import Lines, Verbosity
 from dtree.views.live import Live
@@ -171,3 +171,10 @@ def test_no_color_is_honoured() -> None:
             view(event)
     assert "\x1b[32mDone:\x1b[0m" in coloured.getvalue()
     assert "\x1b" not in plain.getvalue()
+
+
+def test_a_warning_of_the_run_is_told_when_it_comes_but_not_where_only_failures_are() -> None:
+    events = (*SUCCESS[:3], RunWarned(T, "what runs where is not noted", ""))
+    assert "07:31:58 warning: what runs where is not noted\n" in lines_of(events)
+    assert "07:31:58 warning" not in lines_of(events, "quiet")
+    assert lines_of(events, "quiet").count("warning: what runs where is not noted") == 1

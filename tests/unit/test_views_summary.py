@@ -8,7 +8,7 @@ from textwrap import dedent
 
 import pytest
 
-from dtree.events import Event, RunFinished, RunInterrupted, StepFailed, StepLost, StepStarted
+from dtree.events import Event, RunFinished, RunInterrupted, RunWarned, StepFailed, StepLost, StepStarted
 from dtree.record import fold
 from dtree.views.style import Look
 from dtree.views.summary import summary_text
@@ -133,3 +133,15 @@ def test_a_log_line_as_long_as_a_document_is_cut() -> None:
 
 def test_colour_marks_the_outcome_and_nothing_else_of_its_line() -> None:
     assert summary_text(fold(NOOP), Look(colour=True)) == "\x1b[32mDone:\x1b[0m 1 ready (1 unchanged) in 0.2 s"
+
+
+def test_what_could_not_be_done_beside_the_jobs_stands_in_the_summary_and_fails_nothing() -> None:
+    warned = RunWarned(T + 1, "what runs where is not noted", 'add namespace "default" {}')
+    expected = text("""
+        warning: nginx: update block is ignored
+        warning: what runs where is not noted
+            hint: add namespace "default" {}
+
+        Done: 4 ready (3 changed, 1 unchanged) in 12.4 s
+    """)
+    assert expected == summary_text(fold((*SUCCESS[:-1], warned, SUCCESS[-1])))
