@@ -5,8 +5,9 @@ A file without a delimiter passes byte for byte, and where all do, no process is
 
 from __future__ import annotations
 
+import json
 import re
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import replace
 from functools import cached_property
@@ -24,8 +25,8 @@ from dtree.versions import Versions
 _WORD: Final = re.compile(r"[^\W\d]\w*")
 _TAKES_OTHERS: Final = re.compile(r"\[%[-+]?\s*(?:include|import|from|extends)\b")
 _OF_VERSIONS: Final = ("version", "versions", "built-in")
-_PUBLIC: Final = re.compile(r'^\s*job\s+"([^"]*)"|^\s*"?(?:namespace|region|Namespace|Region|ID)"?\s*[=:]\s*"([^"]*)"', re.MULTILINE)
-"""Names that everybody sees who may list jobs, as HCL and JSON have them."""
+_PUBLIC: Final = re.compile(r'^\s*job\s+"([^"\n]*)"|^\s{0,4}(?:namespace|region)\s*=\s*"([^"\n]*)"', re.MULTILINE)
+"""Names that everybody sees who may list jobs, as HCL has them."""
 
 _AS_IT_IS_HINT: Final = "if it is none of ours but the job file's own, `template: false` in the job's entry passes the file as it is"
 
@@ -90,7 +91,9 @@ def render_jobs(
     if templates:
         from dtree.render.process import render
 
-        rendered, wrong = render(templates, {"env": inputs.environment} if inputs.environment else {}, answers)
+        shared = {"env": inputs.environment} if inputs.environment else {}
+        foreseen = [("version", one.job) for one in templates if "version" in one.source]
+        rendered, wrong = render(templates, shared, answers, foreseen=foreseen)
         if answers.lost is not None:
             raise answers.lost
         jobs |= {name: _job_text(texts[name], one, values[name]) for name, one in rendered.items()}
@@ -122,8 +125,20 @@ def _hide_secrets(jobs: Mapping[str, JobText], inputs: Inputs) -> dict[str, JobT
     """Keep the secrets that job files hold, and note how they may be shown."""
     secrets = inputs.secrets
     _keep_secrets((layer for job in jobs.values() for layer in (job.values, job.given)), inputs)
-    secrets.publish(name for job in jobs.values() for found in _PUBLIC.findall(job.source) for name in found)
+    secrets.publish(name for job in jobs.values() for name in _public_names(job.source))
     return {name: replace(job, shown=shown) if (shown := secrets.hide(job.source)) != job.source else job for name, job in jobs.items()}
+
+
+def _public_names(source: str) -> Iterator[str]:
+    """Yield the ID, namespace and region of a job file, and what looks like them."""
+    if not source.lstrip().startswith("{"):
+        yield from (name for found in _PUBLIC.findall(source) for name in found)
+        return
+    with suppress(ValueError, RecursionError, AttributeError):  # not JSON, or not a job's: then it names nothing
+        given = json.loads(source)
+        job = given.get("Job", given)
+        yield from (name for key in ("ID", "Namespace", "Region") if isinstance(name := job.get(key), str))
+        yield from (given.get("job") or {}).keys()
 
 
 def _keep_secrets(layers: Iterable[Layer], inputs: Inputs) -> None:

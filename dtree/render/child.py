@@ -25,7 +25,7 @@ def main() -> None:
     """Render what standard input asks for. Effects: limits this process for good; ends with it."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent hears Ctrl-C, and ends this process
     request = json.loads(sys.stdin.readline())
-    parent = _Parent()
+    parent = _Parent({tuple(question): answer for question, answer in request["answers"]})
     engine = Engine(parent.ask)
     engine.warm_up()
     _limit(request["seconds"])
@@ -41,14 +41,14 @@ def main() -> None:
 
 
 class _Parent:
-    """Asks the parent process; each thing once.
+    """Asks the parent process; each thing once, and nothing that came with the request.
 
     Attributes:
         asked: what the job at hand asked for, in order, each once.
     """
 
-    def __init__(self) -> None:
-        self._answers: dict[tuple[str, ...], dict[str, Any]] = {}
+    def __init__(self, answers: dict[tuple[str, ...], dict[str, Any]]) -> None:
+        self._answers = answers
         self.asked: dict[tuple[str, ...], None] = {}
 
     def begin(self) -> None:

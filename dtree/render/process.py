@@ -10,7 +10,7 @@ import os
 import select
 import subprocess
 import sys
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any, Final
 
@@ -27,7 +27,12 @@ Answer = Callable[..., Any]
 
 
 def render(
-    templates: Sequence[Template], shared: Mapping[str, Any], answer: Answer, *, seconds: float = _SECONDS_A_TEMPLATE
+    templates: Sequence[Template],
+    shared: Mapping[str, Any],
+    answer: Answer,
+    *,
+    foreseen: Iterable[tuple[str, ...]] = (),
+    seconds: float = _SECONDS_A_TEMPLATE,
 ) -> tuple[dict[str, Rendered], dict[str, TemplateFault]]:
     """Render all templates.
 
@@ -35,6 +40,7 @@ def render(
         shared: values of variables that all of them have; a template's own go first.
         answer: answers what templates ask for: ("file", path) with (its name for people, its text), ("version", job), ("versions",) with
             the names of all jobs, ("built-in", name), ("env", name), ("consul", path), ("nomad", path, key). Each is asked once in a call.
+        foreseen: what is known to be asked, so that the answers go along: each that does not saves the child a wait.
         seconds: longest time that one template may take.
 
     Returns:
@@ -46,10 +52,13 @@ def render(
     faults: dict[str, TemplateFault] = {}
     todo = list(templates)
     answers: dict[tuple[str, ...], dict[str, Any]] = {}
+    tell = _remembering(answer, answers)
+    for question in foreseen:
+        tell(question)
     deaths = 0
     while todo:
         with _child() as child:
-            _render_some(child, todo, shared, _remembering(answer, answers), seconds, rendered, faults)
+            _render_some(child, todo, shared, answers, tell, seconds, rendered, faults)
         todo = [one for one in todo if one.job not in rendered and one.job not in faults]
         deaths += bool(todo)
         if deaths >= _MAX_DEATHS:
@@ -62,6 +71,7 @@ def _render_some(
     child: subprocess.Popen[bytes],
     templates: Sequence[Template],
     shared: Mapping[str, Any],
+    known: Mapping[tuple[str, ...], Any],
     answer: Callable[[tuple[str, ...]], dict[str, Any]],
     seconds: float,
     rendered: dict[str, Rendered],
@@ -70,7 +80,8 @@ def _render_some(
     """Have one child render until all is done, or until one template is the end of it, which is then a fault of that one."""
     lines = _Lines(child)
     jobs = [{"name": one.job, "file": one.file, "source": one.source, "values": dict(one.values)} for one in templates]
-    lines.write({"seconds": int(seconds * (len(jobs) + 1)), "values": dict(shared), "jobs": jobs})
+    seconds_in_all = int(seconds * (len(jobs) + 1))
+    lines.write({"seconds": seconds_in_all, "values": dict(shared), "answers": list(known.items()), "jobs": jobs})
     for one in templates:
         while True:
             try:

@@ -135,3 +135,32 @@ def test_a_byte_order_mark_goes_and_nothing_else() -> None:
 def test_brackets_of_a_file_that_is_no_template_are_counted() -> None:
     _, faults = rendered(snapshot({"a": {}}, {"a": "{" * 501}))
     assert [fault.code for fault in faults["a"]] == ["too-deep"]
+
+
+@pytest.mark.parametrize(
+    "source",
+    [
+        'job "api-[[ stage ]]" {\n  x = "[[ stage ]] [[ key ]]"\n}',
+        '{"ID": "api-[[ stage ]]", "TaskGroups": [], "Meta": {"ID": "[[ key ]]", "x": "[[ stage ]] [[ key ]]"}}',
+        '{"job": {"api-[[ stage ]]": {"x": "[[ stage ]] [[ key ]]"}}}',
+        'job "api" {\n  namespace = "[[ stage ]]"\n  env {\n      ID = "[[ key ]]"\n      namespace = "[[ key ]]"\n  }\n}',
+    ],
+)
+def test_a_secret_is_hidden_but_where_it_names_the_job(source: str) -> None:
+    given = {
+        name: Given(value, Origin("NOMAD_DTREE_VAR_x"), secret=True) for name, value in {"stage": "staging", "key": "hunter22"}.items()
+    }
+    inputs = Inputs(layers=(given,))
+    jobs, _ = rendered(snapshot({"api": {}}, {"api": source}), inputs)
+    assert "hunter22" in jobs["api"].source
+    assert "hunter22" not in jobs["api"].shown
+    assert "staging" in jobs["api"].shown
+    assert inputs.secrets.hide("staging hunter22") == "staging (secret)"
+
+
+@pytest.mark.parametrize(
+    "source", ["{[[ 1 ]]", '{"Job": [[ 1 ]], "x": 2}', '{"job": [[ 1 ]]}', '{"job": [[ [1] ]]}', '{"ID": [[ 1 ]], "job": null}']
+)
+def test_json_that_is_no_job_names_nothing(source: str) -> None:
+    jobs, faults = rendered(snapshot({"api": {}}, {"api": source}))
+    assert (list(jobs), faults) == (["api"], {})
