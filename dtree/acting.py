@@ -4,24 +4,31 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Final
 
 from dtree import diagnose
-from dtree.decide import run_again
+from dtree.completion import dispatched, job_digest, succeeded
+from dtree.conditions import Answer, leaves, what_lasts
+from dtree.decide import is_alive, run_again
 from dtree.errors import ClusterError, Conflict, DtreeError, Unavailable, Unreachable
-from dtree.evidence import Awaited, as_found, current_allocations
-from dtree.health import Broken, Waiting, is_confirmed, judge
-from dtree.model import Address, CheckResult, FailureKind, JobRef, JobSnapshot
+from dtree.evidence import Awaited, as_found, as_seen, current_allocations, restarts_of
+from dtree.health import Broken, Waiting, is_confirmed, is_finished, judge
+from dtree.model import Address, CheckResult, FailureKind, JobRef, JobSnapshot, Probe, TaskExit
 from dtree.observe import look_again
-from dtree.plan import Evaluate, Noop, Refuse, Register, Rerun, Step, Stop
+from dtree.plan import Await, Child, Evaluate, Noop, Refuse, Register, Rerun, Step, Stop
 from dtree.ports import Cluster
 from dtree.provenance import Registration, noted
+from dtree.renewal import portions
 
 _LOG_LINES: Final = 20
 _ADDRESSED_ALLOCATIONS: Final = 10
 _PREFIXES: Final = ("group ", "deployment ")
 """Beginnings of the details whose rest a reason may repeat word for word."""
+
+
+Portions = tuple[tuple[str, ...], ...]
+"""IDs of allocations, those together that are renewed at a time."""
 
 
 class Halt(threading.Event):
@@ -44,7 +51,7 @@ class Standing:
         """Whether it may fall over: it is meant to run on, or was ready as soon as it ran."""
         if self.step.job.is_parent:
             return False
-        return not self.is_batch or self.awaited.condition.name == "started"
+        return not self.is_batch or any(one.name == "started" for one in leaves(what_lasts(self.awaited.condition)))
 
     @property
     def is_batch(self) -> bool:
@@ -61,6 +68,10 @@ class Acted:
         refs: jobs to watch: the job itself, for a stop its children too.
         ready: set when nothing is left to wait for.
         unnoted: why what runs could not be noted, or not be forgotten; None where it could.
+        forgotten: why it could not be noted that the job has completed; None where it could, or where it has not.
+        children: children of the job that are waited for, in place of it, in the order of the dependency file.
+        dispatched: how many of these were begun just now.
+        left: of what is renewed, the portions that are still to come; None where nothing is.
     """
 
     job: str
@@ -70,6 +81,10 @@ class Acted:
     ready: str | None = None
     addresses: tuple[Address, ...] = ()
     unnoted: ClusterError | None = None
+    forgotten: ClusterError | None = None
+    children: Mapping[JobRef, Awaited] = field(default_factory=dict)
+    dispatched: int = 0
+    left: Portions | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,6 +105,15 @@ class Refused:
     fallen: str = ""
     untouched: bool = False
     touched: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Renewed:
+    """A portion of a job's allocations is being restarted or replaced; `left` are those still to come."""
+
+    job: str
+    awaited: Awaited
+    left: Portions
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,6 +141,7 @@ class Explained:
     details: tuple[str, ...]
     again: Step | None
     upheld: Broken | None = None
+    exits: tuple[TaskExit, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,11 +152,15 @@ class JudgedAgain:
     error: ClusterError | None = None
 
 
-Outcome = Acted | Refused | Checked | Doubted | Explained
+Outcome = Acted | Renewed | Refused | Checked | Doubted | Explained
 
 
-def act(step: Step, needs: Sequence[Standing], cluster: Cluster, halt: Halt) -> Outcome:
-    """Do a step's action, if all that it needs is still ready. Effects: changes Nomad."""
+def act(step: Step, needs: Sequence[Standing], cluster: Cluster, halt: Halt, *, token: str = "") -> Outcome:
+    """Do a step's action, if all that it needs is still ready. Effects: changes Nomad.
+
+    Args:
+        token: of this attempt of this run, so that a child is not dispatched twice where an answer was lost.
+    """
     try:
         for name, reason, details in fallen(needs, cluster):
             return Refused(step.name, "failed", reason, details, fallen=name)
@@ -140,11 +169,19 @@ def act(step: Step, needs: Sequence[Standing], cluster: Cluster, halt: Halt) -> 
     except ClusterError as error:
         return Refused(step.name, "error", error.problem, error.notes, error.hint)
     try:
-        return _do(step, cluster)
+        return _dispatch(step, _begin_renewal(step, _do(step, cluster), cluster), cluster, halt, token=token)
     except ClusterError as error:
         # A request without an answer may have been carried out.
-        lost = isinstance(error, Unavailable | Unreachable) and not isinstance(step.action, Noop)
+        lost = isinstance(error, Unavailable | Unreachable) and not (isinstance(step.action, Noop) and step.renewal == "none")
         return _refused(step, error, touched=lost)
+
+
+def renew(step: Step, awaited: Awaited, left: Portions, cluster: Cluster) -> Outcome:
+    """Restart or replace the next portion of what runs of a job. Effects: changes Nomad."""
+    try:
+        return Renewed(step.name, *_renew_next(step, awaited, left, cluster))
+    except ClusterError as error:
+        return _refused(step, error, touched=True)
 
 
 def fallen(stands: Sequence[Standing], cluster: Cluster) -> list[tuple[str, str, tuple[str, ...]]]:
@@ -160,12 +197,17 @@ def fallen(stands: Sequence[Standing], cluster: Cluster) -> list[tuple[str, str,
     """
     lasting = [one for one in stands if one.lasts]
     snapshots = cluster.snapshots(sorted({one.step.ref for one in lasting})) if lasting else {}
-    found = []
+    found: list[tuple[str, str, tuple[str, ...]]] = []
     for one in sorted(lasting, key=lambda one: one.step.name):
+        if found and found[-1][0] == one.step.name:
+            continue
         snapshot = snapshots[one.step.ref]
         if one.is_batch and snapshot.job is None:
             continue
-        verdict = judge(snapshot, one.awaited, waited_s=one.step.timeout_s, unplaceable_s=0.0, placement_timeout_s=float("inf"))
+        condition = what_lasts(one.awaited.condition)
+        # Of a job of others' a newer version is theirs to make.
+        awaited = as_seen(snapshot, condition) if isinstance(one.step.action, Await) else replace(one.awaited, condition=condition)
+        verdict = judge(snapshot, awaited, waited_s=one.step.timeout_s, unplaceable_s=0.0, placement_timeout_s=float("inf"))
         fell = isinstance(verdict, Broken) or (isinstance(verdict, Waiting) and standing(snapshot, one.awaited) < one.good)
         if fell:
             found.append((one.step.name, verdict.reason, _beyond(verdict.reason, _details(snapshot, one.awaited, cluster))))
@@ -208,6 +250,19 @@ def finish(
     return Acted(step.name, awaited, (), ready=reason, addresses=addresses)
 
 
+def remember(outcome: Outcome, step: Step, snapshots: Sequence[JobSnapshot], cluster: Cluster, *, stack: str, at: str) -> Outcome:
+    """Note that a job has completed, where it has; whatever its step waited for. Effects: changes Nomad.
+
+    Args:
+        snapshots: of the job, or of its children.
+        at: when, as text.
+    """
+    if not isinstance(outcome, Acted) or not step.digest or not all(is_finished(one) for one in snapshots):
+        return outcome
+    forgotten = _attempt(lambda: cluster.change_note(stack, step.ref, lambda items: succeeded(items, step.digest, at=at)))
+    return replace(outcome, forgotten=forgotten)
+
+
 def read_checks(name: str, allocations: Sequence[str], cluster: Cluster) -> Outcome:
     """Ask what the health checks of allocations say; nothing where they cannot be asked. Effects: reads Nomad."""
     try:
@@ -216,32 +271,107 @@ def read_checks(name: str, allocations: Sequence[str], cluster: Cluster) -> Outc
         return Checked(name, {})
 
 
-def explain(step: Step, awaited: Awaited | None, broken: Broken, snapshot: JobSnapshot | None, cluster: Cluster, *, again: bool) -> Outcome:
+def explain(
+    step: Step,
+    awaited: Awaited | None,
+    broken: Broken,
+    snapshot: JobSnapshot | None,
+    cluster: Cluster,
+    *,
+    again: bool,
+    answers: Mapping[Probe, Answer] | None = None,
+    children: Sequence[JobRef] = (),
+) -> Outcome:
     """Look once more whether a step broke, find out why, and if asked how to try again. Effects: reads Nomad.
+
+    Args:
+        awaited, snapshot: of the job, or of that of its children which broke.
+        children: all of these.
+        answers: what others than Nomad's lists have answered; they are not asked again.
 
     The lists behind a first verdict are read at slightly different moments: a failed allocation may be seen before its successor.
     """
     details: tuple[str, ...] = ()
+    exits: tuple[TaskExit, ...] = ()
     upheld = None
     try:
         if awaited is not None and broken.kind != "timed-out":
-            first, snapshot = snapshot, cluster.snapshot(step.ref)
+            first, snapshot = snapshot, cluster.snapshot(broken.child or step.ref)
             long_s = float("inf")
-            second = judge(snapshot, awaited, waited_s=long_s, unplaceable_s=long_s, placement_timeout_s=0.0)
+            second = judge(snapshot, awaited, waited_s=long_s, unplaceable_s=long_s, placement_timeout_s=0.0, answers=answers)
             if not is_confirmed(broken, second):
                 return Doubted(step.name, first, snapshot)
             # Who stopped or replaced a job shows in some of Nomad's lists earlier than in others.
             upheld = second if isinstance(second, Broken) and second.kind == "superseded" else None
         if awaited is not None and snapshot is not None:
             details = _beyond((upheld or broken).reason, _details(snapshot, awaited, cluster))
-        if not again:
-            return Explained(step.name, details, None, upheld)
+            exits = diagnose.exits(snapshot, awaited)
+        if not again or step.children:
+            return Explained(step.name, details, _dispatch_again(step, children, cluster) if again else None, upheld, exits)
         action, cause = run_again(step.job, look_again(step.job, cluster))
     except DtreeError as error:
-        return Explained(step.name, (*details, f"Nomad could not be asked for more: {error.problem}"), None)
+        return Explained(step.name, (*details, f"Nomad could not be asked for more: {error.problem}"), None, exits=exits)
     if isinstance(action, Refuse):
-        return Explained(step.name, (*details, f"it is not tried again: {action.why}"), None)
+        return Explained(step.name, (*details, f"it is not tried again: {action.why}"), None, exits=exits)
     return Explained(step.name, details, replace(step, action=action, change="rerun", cause=cause))
+
+
+def _dispatch(step: Step, outcome: Outcome, cluster: Cluster, halt: Halt, *, token: str) -> Outcome:
+    """Begin the children of a job that was just registered, or found unchanged, and note which they are.
+
+    Once the run is broken off none is begun any more; the next run does the rest.
+    """
+    if not isinstance(outcome, Acted) or outcome.awaited is None or not step.job.dispatches:
+        return outcome
+    if not step.children:
+        return replace(outcome, ready="its children completed before")
+    children: dict[JobRef, Awaited] = {}
+    begun, broken = 0, None
+    try:
+        for number, child in enumerate(step.children, start=1):
+            if halt:
+                break
+            ref, eval_id = _begin_child(step, child, cluster, token=f"{token}-{number}")
+            children[ref] = Awaited(0, step.condition, changed=not child.id, eval_id=eval_id)
+            begun += not child.id
+    except ClusterError as error:
+        broken = error
+    if broken is not None:
+        lost = isinstance(broken, Unavailable | Unreachable)
+        outcome = _refused(step, broken, touched=lost or outcome.awaited.changed or begun > 0)
+    else:
+        outcome = replace(outcome, refs=tuple(children), children=children, dispatched=begun)
+    unnoted = _note_children(step, [ref.id for ref in children], cluster) if begun else None
+    return replace(outcome, unnoted=outcome.unnoted or unnoted) if isinstance(outcome, Acted) else outcome
+
+
+def _begin_child(step: Step, child: Child, cluster: Cluster, *, token: str) -> tuple[JobRef, str]:
+    if child.id:
+        return replace(step.ref, id=child.id), ""
+    asked = child.dispatch
+    if asked.force:
+        begun = cluster.force(step.ref)
+        return begun.ref, begun.eval_id
+    begun = cluster.dispatch(step.ref, meta=asked.meta, payload=asked.payload or b"", token=token)
+    return begun.ref, begun.eval_id
+
+
+def _note_children(step: Step, ids: Sequence[str], cluster: Cluster) -> ClusterError | None:
+    if step.provenance is None:
+        return None
+    stack, digest = step.provenance.stack, job_digest(step.job)
+    return _attempt(lambda: cluster.change_note(stack, step.ref, lambda items: dispatched(items, digest, ids)))
+
+
+def _dispatch_again(step: Step, refs: Sequence[JobRef], cluster: Cluster) -> Step | None:
+    """Return the step that dispatches again what has failed, and waits for the other children as before; None where the job is gone."""
+    state = cluster.job(step.ref)
+    if state is None:
+        return None
+    snapshots = cluster.snapshots(refs)
+    kept = [is_alive(snapshots[ref]) or is_finished(snapshots[ref]) for ref in refs]
+    children = tuple(replace(child, id=ref.id if keeps else "") for child, ref, keeps in zip(step.children, refs, kept, strict=True))
+    return replace(step, action=Noop(state.version, state.shape), change="dispatch", cause="a child failed", children=children)
 
 
 def _do(step: Step, cluster: Cluster) -> Outcome:
@@ -250,6 +380,8 @@ def _do(step: Step, cluster: Cluster) -> Outcome:
             return _register(step, index, cluster)
         case Noop(version=version, shape=shape):
             return _unchanged(step, version, shape, cluster)
+        case Await():
+            return Acted(step.name, as_seen(cluster.snapshot(step.ref), step.condition), (step.ref,))
         case Evaluate(version=version, shape=shape):
             cluster.evaluate(step.ref)
             return _unchanged(step, version, shape, cluster)
@@ -268,6 +400,30 @@ def _do(step: Step, cluster: Cluster) -> Outcome:
             return Refused(step.name, "failed", why, _details_of_stored(step, cluster), hint)
         case _:
             return Acted(step.name, None, (), ready=step.cause)
+
+
+def _begin_renewal(step: Step, outcome: Outcome, cluster: Cluster) -> Outcome:
+    """Renew an unchanged job at once, healthy or not; one that was just changed first has to be up again."""
+    if step.renewal == "none" or not isinstance(outcome, Acted) or outcome.awaited is None or outcome.awaited.changed:
+        return outcome
+    left = portions(cluster.snapshot(step.ref), outcome.awaited)
+    if not left:
+        return outcome
+    awaited, left = _renew_next(step, outcome.awaited, left, cluster)
+    return replace(outcome, awaited=awaited, left=left)
+
+
+def _renew_next(step: Step, awaited: Awaited, left: Portions, cluster: Cluster) -> tuple[Awaited, Portions]:
+    there = {one.id: one for one in current_allocations(cluster.snapshot(step.ref), awaited) if one.client == "running"}
+    renewed = dict(awaited.renewed)
+    for one in (there[identity] for identity in left[0] if identity in there):
+        if step.renewal == "restart":
+            renewed[one.id] = restarts_of(one)
+            cluster.restart(step.ref, one.id)
+        else:
+            renewed[one.id] = None
+            cluster.replace(step.ref, one.id)
+    return replace(awaited, renewed=renewed), left[1:]
 
 
 def _details_of_stored(step: Step, cluster: Cluster) -> tuple[str, ...]:

@@ -6,13 +6,16 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
 from typing import Final
 
+from dtree.completion import children_due, done_before, job_digest, last_success
 from dtree.errors import Fault
 from dtree.evidence import as_found, current_allocations, living
-from dtree.graph import DependencyGraph, order, select
+from dtree.graph import DependencyGraph, order
 from dtree.health import awaits_promotion, has_failed, is_finished
-from dtree.model import Condition, DryRun, JobRef, JobSnapshot, JobState, RenderedJob, Spec
-from dtree.plan import Action, Change, Evaluate, Intent, Noop, Nothing, ObservedJob, Refuse, Register, Rerun, Step, Stop
+from dtree.links import as_asked, link, longest_wait_s
+from dtree.model import Condition, DryRun, JobRef, JobSnapshot, JobState, RenderedJob, RunPolicy
+from dtree.plan import Action, Await, Change, Evaluate, Intent, Noop, Nothing, ObservedJob, Refuse, Register, Rerun, Step, Stop
 from dtree.provenance import Source, provenance_of, read_note, registered_as, still_runs
+from dtree.renewal import renew
 
 _DEFAULT_TIMEOUT_S: Final = 300.0
 _STOP_SPARE_S: Final = 10.0
@@ -27,20 +30,30 @@ def make_run(
     intent: Intent,
     *,
     source: Source,
+    outside: Collection[str] = (),
 ) -> tuple[Step, ...]:
     """Decide what bringing up `names` takes.
 
     Args:
-        names: the goals and all that they need, as `graph.select` gives them.
+        names: the jobs that the run is about, as `choice.choose` gives them.
         jobs, observed: for each of the names.
         source: which state of which store they are of.
+        outside: jobs beside the names that need some of them, and have a step if that means a restart; the graph, `jobs` and `observed`
+            have them too.
 
     Returns:
         One step a job, each after its needs; the same state gives the same steps.
     """
-    return tuple(
-        _noting(_run_step(graph, name, jobs[name], observed[name], intent), observed[name], source) for name in order(graph, names)
-    )
+    steps = []
+    for name in order(graph, {*names, *outside}):
+        job, seen = jobs[name], observed[name]
+        if name in outside:
+            steps.extend([_step(graph, name, job, intent, found)] if (found := _as_it_is(seen)) else [])
+        elif name in graph.externals:
+            steps.append(_await_step(graph, name, job, seen, intent))
+        else:
+            steps.append(_own_step(graph, name, job, seen, intent, source))
+    return link(graph, renew(graph, steps, observed, outside), intent)
 
 
 def make_stop(
@@ -55,7 +68,7 @@ def make_stop(
     """Decide what stopping `names` takes: dependents before what they need.
 
     Args:
-        names: the jobs to stop, as `stop_set` gives them.
+        names: the jobs to stop, as `choice.choose` gives them.
         jobs, observed: for each of the names and for all their dependents, but for those that are
         unread: whose ID is not known, with the fault of their job file. They may be running.
 
@@ -68,33 +81,18 @@ def make_stop(
         if name in unread:
             steps.append(_unread_step(name, unread[name]))
             continue
-        dependents = graph.dependents[name]
+        dependents = tuple(user for user in graph.dependents[name] if user not in graph.externals)
         users = [
-            user for user in dependents if user in unread or ((user not in names or user in kept) and is_alive(observed[user].snapshot))
+            user
+            for user in dependents
+            if graph.terms_of(user, name).required
+            and (user in unread or ((user not in names or user in kept) and is_alive(observed[user].snapshot)))
         ]
         if users and not intent.force and is_alive(observed[name].snapshot):
             kept[name] = _needed_by(users, unread)
         needs = tuple(sorted(user for user in dependents if user in names and user not in unread))
         steps.append(_stop_step(graph, name, jobs[name], observed[name], intent, needs=needs, kept=kept.get(name)))
     return tuple(steps)
-
-
-def stop_set(graph: DependencyGraph, intent: Intent) -> frozenset[str]:
-    """Return the jobs that a stop is about: the goals and their post jobs; with `intent.deep` all that they need as well.
-
-    Raises:
-        GoalError: a goal that the graph does not know.
-    """
-    whole = select(graph, intent.goals)
-    if intent.deep:
-        return whole
-    chosen = set(intent.goals)
-    todo = list(intent.goals)
-    while todo:
-        posts = [post for post in graph.posts(todo.pop()) if post not in chosen]
-        chosen.update(posts)
-        todo.extend(posts)
-    return frozenset(chosen)
 
 
 def run_again(job: RenderedJob, seen: ObservedJob) -> tuple[Action, str]:
@@ -139,12 +137,32 @@ def is_alive(snapshot: JobSnapshot) -> bool:
     return snapshot.job.status != "dead" or any(not allocation.is_over for allocation in snapshot.allocations)
 
 
+def _as_it_is(seen: ObservedJob) -> tuple[Action, Change, str] | None:
+    """Leave a job as it is stored, whatever its file says by now; None where there is none."""
+    state = seen.snapshot.job
+    return None if state is None or state.stopped else (Noop(state.version, state.shape), "noop", "unchanged")
+
+
+def _await_step(graph: DependencyGraph, name: str, job: RenderedJob, seen: ObservedJob, intent: Intent) -> Step:
+    """Wait for a job of others'."""
+    step = _step(graph, name, job, intent, (Await(), "external", "external: only waited for"))
+    there = seen.snapshot.job is not None and not seen.snapshot.job.stopped
+    return step if there else replace(step, cause=f"{step.cause}; not there yet")
+
+
+def _own_step(graph: DependencyGraph, name: str, job: RenderedJob, seen: ObservedJob, intent: Intent, source: Source) -> Step:
+    return _noting(_completing(_run_step(graph, name, job, seen, intent), graph, seen, intent), seen, source)
+
+
 def _run_step(graph: DependencyGraph, name: str, job: RenderedJob, seen: ObservedJob, intent: Intent) -> Step:
+    return _step(graph, name, job, intent, _decide_by_policy(job, seen, graph.entries[name].run or "on_change", force=intent.force))
+
+
+def _step(graph: DependencyGraph, name: str, job: RenderedJob, intent: Intent, decided: tuple[Action, Change, str]) -> Step:
     entry = graph.entries[name]
-    action, change, cause = _decide(job, seen, force=intent.force)
+    action, change, cause = decided
     condition = graph.post_conditions.get(name) or entry.wait_cond or Condition()
-    if intent.wait_ready and condition.seconds is not None:
-        condition = replace(condition, name="ready", seconds=None)
+    condition = as_asked(condition, intent, job)
     return Step(
         job=job,
         action=action,
@@ -152,9 +170,28 @@ def _run_step(graph: DependencyGraph, name: str, job: RenderedJob, seen: Observe
         cause=cause,
         needs=graph.needs[name],
         condition=condition,
-        timeout_s=condition.timeout_s or entry.timeout_s or _patience_s(job.spec) + (condition.seconds or 0.0),
+        timeout_s=longest_wait_s(condition, entry, job),
         retries=entry.retries,
     )
+
+
+def _completing(step: Step, graph: DependencyGraph, seen: ObservedJob, intent: Intent) -> Step:
+    """Say what is to be dispatched, and what to note once a job that completes has done so."""
+    if not step.job.completes or isinstance(step.action, Nothing | Refuse):
+        return step
+    policy, noted, digest = graph.entries[step.name].run or "on_change", last_success(seen.note), job_digest(step.job)
+    is_new = not noted if policy == "once" else noted != digest
+    step = replace(step, digest=digest if is_new else "", is_once=policy == "once" and is_new)
+    if not step.job.dispatches:
+        return step
+    children = children_due(step.job, policy, seen, digest, force=intent.force)
+    if not children:
+        return replace(step, digest="", is_once=False, cause=f"{step.cause}; its children completed before")
+    count, new = len(children), sum(not child.id for child in children)
+    some = str(new) if new == count else f"{new} of {count}"
+    words = f"{some} children are dispatched" if count > 1 else "a child is dispatched"
+    cause = f"{step.cause}; {words if new else 'what was dispatched before is waited for'}"
+    return replace(step, children=children, cause=cause, change="dispatch" if new and step.change == "noop" else step.change)
 
 
 def _noting(step: Step, seen: ObservedJob, source: Source) -> Step:
@@ -171,12 +208,21 @@ def _noting(step: Step, seen: ObservedJob, source: Source) -> Step:
     return replace(step, provenance=wanted, is_noted=wanted == noted)
 
 
-def _decide(job: RenderedJob, seen: ObservedJob, *, force: bool) -> tuple[Action, Change, str]:
+def _decide_by_policy(job: RenderedJob, seen: ObservedJob, policy: RunPolicy, *, force: bool) -> tuple[Action, Change, str]:
+    """Ask what is noted of a job that completes, then what Nomad has of it. Of a parent the policy speaks of its children alone."""
+    if job.is_parent or not job.completes:
+        return _decide(job, seen, force=force)
+    if done := done_before(policy, seen, job_digest(job), force=force):
+        return Nothing(), "noop", done
+    return _decide(job, seen, force=force and policy != "once", always=policy == "always")
+
+
+def _decide(job: RenderedJob, seen: ObservedJob, *, force: bool, always: bool = False) -> tuple[Action, Change, str]:
     state, dry_run = seen.snapshot.job, seen.dry_run
     if state is None or dry_run is None:
         return Register(0), "create", "not in Nomad yet"
     if dry_run.diff == "None":
-        return _decide_unchanged(job, seen, state, force=force)
+        return _decide_unchanged(job, seen, state, force=force, always=always)
     cause = _was_stopped(seen.snapshot) if state.stopped else _difference(dry_run)
     if _ignores_dead(seen, job):
         return Rerun("purge", state.version), "rerun", f"{cause}; purged first, because Nomad would not run again what has ended"
@@ -205,15 +251,16 @@ def _replaces(job: RenderedJob, state: JobState, dry_run: DryRun) -> bool:
     )
 
 
-def _decide_unchanged(job: RenderedJob, seen: ObservedJob, state: JobState, *, force: bool) -> tuple[Action, Change, str]:
+def _decide_unchanged(job: RenderedJob, seen: ObservedJob, state: JobState, *, force: bool, always: bool) -> tuple[Action, Change, str]:
     if has_failed(seen.snapshot):
         action, how = run_again(job, seen)
         return action, "rerun", f"unchanged, but version {state.version} failed: {how}"
     if state.is_parent:
         return Noop(state.version, state.shape), "noop", "registered, unchanged"
     if is_finished(seen.snapshot):
-        if force:
-            return run_again(job, seen)[0], "rerun", "completed and unchanged; run again because of --force"
+        if force or always:
+            why = "--force" if force else "`run: always`"
+            return run_again(job, seen)[0], "rerun", f"completed and unchanged; run again because of {why}"
         return Noop(state.version, state.shape), "noop", "completed, unchanged"
     cause = _asks_for_evaluation(job, seen, state)
     if cause or force:
@@ -270,13 +317,6 @@ def _difference(dry_run: DryRun) -> str:
         return "changed"
     more = len(dry_run.changed) - _SHOWN_FIELDS
     return f"changed: {', '.join(dry_run.changed[:_SHOWN_FIELDS])}" + (f" and {more} more" if more > 0 else "")
-
-
-def _patience_s(spec: Spec) -> float:
-    """Five minutes, or longer where the job's own progress deadline says so."""
-    blocks = [spec.get("Update")] + [group.get("Update") for group in spec.get("TaskGroups") or ()]
-    deadlines = [(block.get("ProgressDeadline") or 0) / 1e9 for block in blocks if block]
-    return max([_DEFAULT_TIMEOUT_S, *deadlines])
 
 
 def _stop_step(

@@ -22,7 +22,7 @@ from dtree.evidence import (
     short_id,
     unplaced,
 )
-from dtree.model import AllocationState, CheckResult, JobSnapshot, Placement, TaskEvent, TaskState
+from dtree.model import AllocationState, CheckResult, JobSnapshot, Placement, TaskEvent, TaskExit, TaskState
 
 LINE_CHARS: Final = 300
 """Longest line of a report."""
@@ -31,6 +31,7 @@ LOG_LINES: Final = 20
 """Last lines of a log that are shown."""
 
 _ALLOCATIONS: Final = 3
+_TASKS: Final = 5
 _CHECKS: Final = 5
 _CHECK_LINES: Final = 3
 _CONSTRAINTS: Final = 6
@@ -87,7 +88,8 @@ def check_questions(snapshot: JobSnapshot, awaited: Awaited) -> tuple[str, ...]:
     asked = []
     for alloc in current_allocations(snapshot, awaited):
         group = group_of(snapshot, alloc)
-        if group is not None and group.checked and alloc.client == "running" and not (group.deploys and alloc.healthy):
+        is_known = group is not None and group.deploys and alloc.healthy and not awaited.renewed
+        if group is not None and group.checked and alloc.client == "running" and not is_known:
             asked.append(alloc.id)
     return tuple(asked)
 
@@ -114,13 +116,20 @@ def explain(
         for item in deployments_of(snapshot, awaited)[-1:]
         if item.status in ("failed", "cancelled")
     ]
-    lines += [
-        f"allocation {short_id(alloc.id)} on {alloc.node or 'an unknown node'}: {failure(alloc)}"
-        for alloc in _suspects(snapshot, awaited)[:_ALLOCATIONS]
-    ]
+    lines += [line for alloc in _suspects(snapshot, awaited)[:_ALLOCATIONS] for line in _allocation_lines(alloc)]
     lines += _check_lines(checks)
     lines += _log_lines(questions(snapshot, awaited), logs)
     return tuple(cut(line) for line in lines)
+
+
+def exits(snapshot: JobSnapshot, awaited: Awaited) -> tuple[TaskExit, ...]:
+    """Tell how the tasks of those allocations ended that `explain` speaks of, in its order, by name within each."""
+    return tuple(
+        TaskExit(snapshot.ref.id, alloc.id, task.name, task.exit_code, task.signal)
+        for alloc in _suspects(snapshot, awaited)[:_ALLOCATIONS]
+        for _, task in sorted(alloc.tasks.items())
+        if task.exit_code is not None
+    )
 
 
 def placement(failed: Mapping[str, Placement]) -> tuple[str, ...]:
@@ -230,6 +239,14 @@ def _suspects(snapshot: JobSnapshot, awaited: Awaited) -> list[AllocationState]:
     """Allocations that something is wrong with, the newest failed one first, then the newest of those that live."""
     suspects = [alloc for alloc in all_allocations(snapshot, awaited) if alloc.client == "failed" or _ails(alloc)]
     return sorted(suspects, key=lambda alloc: (alloc.client == "failed", alloc.create_index, alloc.id), reverse=True)
+
+
+def _allocation_lines(alloc: AllocationState) -> list[str]:
+    """Say why an allocation failed; where it has several tasks, also how the others ended."""
+    blamed = culprit(alloc)
+    others = [task for _, task in sorted(alloc.tasks.items()) if task is not blamed and task.exit_code is not None]
+    ended = [f"  task {task.name}: {exit_words(task)}" for task in others if alloc.client == "failed"]
+    return [f"allocation {short_id(alloc.id)} on {alloc.node or 'an unknown node'}: {failure(alloc)}", *ended[:_TASKS]]
 
 
 def _ails(alloc: AllocationState) -> bool:

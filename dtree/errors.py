@@ -5,6 +5,7 @@
     ├── ConfigError                nomad-dtree.toml or an environment variable is wrong
     ├── DeclarationError           faults in the dependency file, all of them at once
     ├── GoalError                  a goal that names no job
+    ├── TagError                   a tag that no job has
     ├── StoreError                 a store is unknown, broken, duplicate or cannot be read
     │   ├── StoreUnreachable       it cannot be asked at all
     │   ├── StoreFileMissing       it has no such file
@@ -202,6 +203,16 @@ class GoalError(DtreeError):
             f"there is no job '{goal}' in {depfile}, and the store has no job file of that name",
             hint=did_you_mean(goal, known) or "`nomad-dtree graph --all` lists the jobs there are",
         )
+
+
+class TagError(DtreeError):
+    """A tag that no job has."""
+
+    code = "unknown-tag"
+
+    def __init__(self, tag: str, known: Sequence[str], *, depfile: str) -> None:
+        listed = f"the tags there are: {', '.join(known)}" if known else "give jobs `tags: [NAME]` in their entries"
+        super().__init__(f"no job of {depfile} has the tag '{tag}'", hint=did_you_mean(tag, known) or listed)
 
 
 class StoreError(DtreeError):

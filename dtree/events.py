@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Final
 
-from dtree.model import Address, FailureKind
+from dtree.model import Address, FailureKind, TaskExit
 
 EVENT_SCHEMA: Final = 1
 
@@ -26,6 +26,7 @@ class PlannedStep:
     needs: tuple[str, ...]
     condition: str
     file: str = ""
+    tolerated: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,7 +58,8 @@ class StepRegistered:
 
     Attributes:
         version: the job version that is waited for; None for a stop.
-        changed: False where the job is unchanged and nothing was registered.
+        changed: False where the job is unchanged and nothing was registered or dispatched.
+        children: IDs of the children that are waited for, for a job that they are dispatched of.
     """
 
     time_s: float
@@ -65,6 +67,7 @@ class StepRegistered:
     version: int | None
     changed: bool
     warnings: str
+    children: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,6 +76,20 @@ class StepWaiting:
 
     time_s: float
     job: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class StepReached:
+    """The step reached a condition that some of those who need it wait for; it goes on to the others. Not told of the last one.
+
+    Attributes:
+        condition: in words, as in a plan.
+    """
+
+    time_s: float
+    job: str
+    condition: str
     reason: str
 
 
@@ -105,6 +122,7 @@ class StepFailed:
         reason: one sentence in the user's words.
         details: what supports it: placement, task events, checks, last log lines; ready to print, one line each.
         hint: one action, or "".
+        exits: how the tasks of its broken allocations ended.
     """
 
     time_s: float
@@ -113,6 +131,7 @@ class StepFailed:
     reason: str
     details: tuple[str, ...]
     hint: str
+    exits: tuple[TaskExit, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -164,6 +183,7 @@ Event = (
     | StepStarted
     | StepRegistered
     | StepWaiting
+    | StepReached
     | StepReady
     | StepRetrying
     | StepFailed

@@ -6,7 +6,8 @@ calls a healthy old version ready. Every rule about what counts stands here, onc
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import Final
 
 from dtree.model import AllocationState, Condition, DeploymentState, EvaluationState, GroupState, JobSnapshot, JobState, Placement
@@ -25,6 +26,8 @@ class Awaited:
         eval_id: evaluation of that registration; "" when unchanged, and for periodic and parameterized jobs.
         shape: `JobState.shape` of that version: a newer version of equal shape differs only in counts and is adopted.
         completed: this run has seen it completed, which stays true when Nomad collects the job.
+        renewed: allocation that was restarted -> restarts of its tasks before, and it counts again once they are more; one that is
+            replaced -> None, and it counts no more.
     """
 
     version: int
@@ -33,6 +36,18 @@ class Awaited:
     eval_id: str = ""
     shape: str = ""
     completed: bool = False
+    renewed: Mapping[str, int | None] = field(default_factory=dict, hash=False)
+
+
+UNSEEN: Final = -1
+"""Version of a job of others' that is waited for and was not there yet."""
+
+
+def as_seen(snapshot: JobSnapshot, condition: Condition) -> Awaited:
+    """Await a job of others' at the version that is there, if it is."""
+    if snapshot.job is None or snapshot.job.stopped:
+        return Awaited(UNSEEN, condition, changed=False)
+    return as_found(snapshot.job, condition)
 
 
 def as_found(job: JobState, condition: Condition) -> Awaited:
@@ -71,6 +86,11 @@ def current_allocations(snapshot: JobSnapshot, awaited: Awaited) -> tuple[Alloca
     if snapshot.job is not None and snapshot.job.type == "batch":
         return tuple({alloc.name: alloc for alloc in current}.values())
     return tuple(current)
+
+
+def restarts_of(alloc: AllocationState) -> int:
+    """Count how often the tasks of an allocation were restarted."""
+    return sum(task.restarts for task in alloc.tasks.values())
 
 
 def living(snapshot: JobSnapshot) -> tuple[AllocationState, ...]:

@@ -6,12 +6,15 @@ there; `health.judge` says what a snapshot means, `schedule` what may start, `de
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from functools import partial
 from typing import Final, TypeVar
+from uuid import uuid4
 
-from dtree import acting, diagnose
+from dtree import acting, diagnose, probing
 from dtree.acting import Acted, Checked, Doubted, Explained, JudgedAgain, Outcome, Refused
+from dtree.conditions import Answer, Question
 from dtree.errors import ClusterError, Denied
 from dtree.events import (
     Event,
@@ -23,19 +26,24 @@ from dtree.events import (
     StepFailed,
     StepKept,
     StepLost,
+    StepReached,
     StepReady,
     StepRegistered,
     StepRetrying,
     StepStarted,
     StepWaiting,
 )
-from dtree.evidence import Awaited
-from dtree.health import CHECK_AGAIN_S, Broken, Ready, Verdict, Waiting, judge, stopped
-from dtree.model import Address, CheckResult, FailureKind, JobRef, JobSnapshot
-from dtree.plan import Nothing, Plan, Step, Stop
+from dtree.evidence import UNSEEN, Awaited, as_seen
+from dtree.health import CHECK_AGAIN_S, Broken, Ready, Verdict, Waiting, is_finished, judge, stopped
+from dtree.memory import stamp
+from dtree.model import Address, CheckResult, FailureKind, JobRef, JobSnapshot, Probe, TaskExit
+from dtree.plan import Await, Milestone, Nothing, Plan, Step, Stop
 from dtree.ports import Clock, Cluster, Watch
+from dtree.probing import Probed
 from dtree.record import Recorder, RunRecord, exit_code
+from dtree.renewal import portions
 from dtree.schedule import Schedule
+from dtree.verdicts import all_of, of_child
 
 _LAST_ANSWERS_S: Final = 1.0
 
@@ -84,11 +92,22 @@ class _Crashed:
 
 @dataclass(slots=True)
 class _Flight:
-    """A step that has started and is neither ready nor broken."""
+    """A step that has started and is neither ready nor broken.
+
+    Attributes:
+        ahead: what it has not reached yet, its own condition last.
+        left: portions of what runs of it that are still to be renewed; None where that has not begun.
+        is_renewing: the next of them is on its way; it is not judged meanwhile.
+        children: jobs that are waited for in place of its own: those that were dispatched of it.
+    """
 
     step: Step
     attempt: int = 1
     awaited: Awaited | None = None
+    ahead: tuple[Milestone, ...] = ()
+    left: acting.Portions | None = None
+    is_renewing: bool = False
+    children: Mapping[JobRef, Awaited] = field(default_factory=dict)
     refs: tuple[JobRef, ...] = ()
     snapshots: dict[JobRef, JobSnapshot] = field(default_factory=dict)
     stopped: set[JobRef] = field(default_factory=set)
@@ -99,7 +118,16 @@ class _Flight:
     told: str = ""
     checks: Mapping[str, Sequence[CheckResult]] = field(default_factory=dict)
     checks_due_s: float = 0.0
+    answers: dict[Probe, Answer] = field(default_factory=dict)
+    asking: set[Probe] = field(default_factory=set)
+    asked_s: dict[Probe, float] = field(default_factory=dict)
     broken: Broken | None = None
+    exits: tuple[TaskExit, ...] = ()
+
+    @property
+    def is_judged(self) -> bool:
+        """Whether it is waited for, and nothing else is done about it."""
+        return bool(self.refs) and self.broken is None and not self.is_renewing
 
 
 def carry_out(
@@ -128,11 +156,12 @@ class _Run:
         self._emit_to = emit
         self._limits = limits
         self._inbox = clock.inbox()
+        self._token = uuid4().hex
         self._schedule = Schedule(plan)
         self._recorder = Recorder()
         self._flights: dict[str, _Flight] = {}
         self._by_ref: dict[JobRef, str] = {}
-        self._ready: dict[str, acting.Standing] = {}
+        self._ready: dict[str, tuple[acting.Standing, ...]] = {}
         self._halted = acting.Halt()
         self._denied: Denied | None = None
         self._touched = False
@@ -176,8 +205,10 @@ class _Run:
         step = flight.step
         self._flights[step.name] = flight
         self._emit(StepStarted(self._clock.unix_s(), step.name, flight.attempt))
-        needs = [self._ready[need] for need in step.needs if need in self._ready]
-        self._work(lambda: acting.act(step, needs, self._cluster, self._halted))
+        # What is still on its way to another condition is judged all the time.
+        needs = [stand for need in step.needs if need not in step.optional for stand in self._ready.get(need, ())]
+        token = f"{self._token}-{flight.attempt}"
+        self._work(lambda: acting.act(step, needs, self._cluster, self._halted, token=token))
 
     def _handle(self, item: object, watch: Watch) -> None:
         match item:
@@ -187,7 +218,7 @@ class _Run:
                 if name is not None and name in self._flights:
                     self._flights[name].snapshots[snapshot.ref] = snapshot
                     self._judge(self._flights[name], watch)
-            case Acted() | Refused() | Checked() | Doubted() | Explained():
+            case Acted() | acting.Renewed() | Refused() | Checked() | Probed() | Doubted() | Explained():
                 self._take(item, watch)
             case _Trouble(error=trouble):
                 self._meet_trouble(trouble, watch)
@@ -199,46 +230,59 @@ class _Run:
             case _:
                 pass
 
-    def _take(self, item: Outcome, watch: Watch) -> None:
+    def _take(self, item: Outcome | Probed, watch: Watch) -> None:
         flight = self._flights.get(item.job)
         if flight is None:
             return
         match item:
             case Acted():
                 self._go_on(flight, item, watch)
-            case Refused(fallen=fallen, kind=kind, reason=reason, details=details, hint=hint, touched=touched):
-                self._touched = self._touched or touched
-                if fallen:
-                    self._fall(fallen, reason, details)
-                    self._end(flight, watch)
-                    self._emit(StepLost(self._clock.unix_s(), flight.step.name, fallen))
-                    self._lose(flight.step.name, under=fallen)
-                else:
-                    self._fail(flight, kind, reason, details, hint, watch)
+            case Refused():
+                self._take_refusal(flight, item, watch)
+            case acting.Renewed():
+                self._await_renewed(flight, item, watch)
             case Checked(checks=checks):
                 flight.checks = checks
                 self._judge(flight, watch)
+            case Probed():
+                self._take_answer(flight, item, watch)
             case Doubted(first=first, snapshot=snapshot):
                 flight.broken = None
                 # What the watch reported since then may be newer than the second look, and is not reported again.
                 if flight.snapshots.get(snapshot.ref) is first:
                     flight.snapshots[snapshot.ref] = snapshot
                 self._judge(flight, watch)
-            case Explained(details=details, again=again, upheld=upheld):
+            case Explained(details=details, again=again, upheld=upheld, exits=exits):
+                flight.exits = exits
                 flight.broken = upheld or flight.broken
                 self._settle(flight, details, again, watch)
 
+    def _take_refusal(self, flight: _Flight, refused: Refused, watch: Watch) -> None:
+        self._touched = self._touched or refused.touched
+        if not refused.fallen:
+            self._fail(flight, refused.kind, refused.reason, refused.details, refused.hint, watch)
+            return
+        self._fall(refused.fallen, refused.reason, refused.details)
+        self._end(flight, watch)
+        self._emit(StepLost(self._clock.unix_s(), flight.step.name, refused.fallen))
+        self._lose(flight.step.name, under=refused.fallen)
+
     def _go_on(self, flight: _Flight, acted: Acted, watch: Watch) -> None:
-        if acted.unnoted is not None:
-            self._warn(acted.unnoted)
+        self._warn_unnoted(acted)
         if acted.ready is not None:
+            if flight.awaited is None and acted.awaited is not None:
+                flight.awaited = acted.awaited
+                self._emit(_accepted(acted, self._clock.unix_s()))
             self._become_ready(flight, acted.ready, acted.addresses, watch)
         else:
             self._begin_waiting(flight, acted, watch)
 
     def _begin_waiting(self, flight: _Flight, acted: Acted, watch: Watch) -> None:
         flight.awaited = acted.awaited
+        flight.ahead = flight.step.awaited
+        flight.left = acted.left
         flight.refs = acted.refs
+        flight.children = acted.children
         flight.since_s = self._clock.now_s()
         flight.snapshots.clear()
         if isinstance(flight.step.action, Stop) and flight.step.action.asked:
@@ -250,69 +294,140 @@ class _Run:
         for ref in flight.refs:
             self._by_ref[ref] = flight.step.name
             watch.follow(ref)
-        flight.next_look_s = flight.since_s + flight.step.timeout_s
+        flight.next_look_s = _deadline_s(flight)
 
     # -- judging ------------------------------------------------------------------------------------------------------
 
     def _judge(self, flight: _Flight, watch: Watch) -> None:
-        if not flight.refs or flight.broken is not None or len(flight.snapshots) < len(flight.refs):
+        if not flight.is_judged or len(flight.snapshots) < len(flight.refs):
             return
+        if flight.awaited is not None and flight.awaited.version == UNSEEN:
+            flight.awaited = as_seen(flight.snapshots[flight.step.ref], flight.awaited.condition)
         now_s = self._clock.now_s()
-        waited_s = now_s - flight.since_s
-        verdict = self._verdict(flight, waited_s, now_s)
-        match verdict:
-            case Ready(reason=reason):
-                self._unfollow(flight, watch)
-                self._finish(flight, reason)
-            case Broken():
-                self._break(flight, verdict)
-            case Waiting(reason=reason, unplaceable=unplaceable, again_in_s=again_in_s):
-                since_s = now_s if flight.unplaceable_s is None else flight.unplaceable_s
-                flight.unplaceable_s = since_s if unplaceable else None
-                flight.next_look_s = flight.since_s + flight.step.timeout_s
-                if again_in_s is not None:
-                    flight.next_look_s = min(flight.next_look_s, now_s + max(again_in_s, 0.01))
-                self._say_why(flight, reason)
-                self._ask_checks(flight, now_s)
-                if now_s >= flight.since_s + flight.step.timeout_s:
-                    goal = flight.step.condition if flight.awaited is not None else "ended"
-                    why = f"not {goal} within {flight.step.timeout_s:g} s: {self._as_of(reason)}"
-                    self._break(flight, Broken("timed-out", why))
+        verdicts = [(milestone, self._verdict(flight, milestone, now_s)) for milestone in flight.ahead]
+        broken = next(((milestone, verdict) for milestone, verdict in verdicts if isinstance(verdict, Broken)), None)
+        if broken is not None:
+            self._break(flight, broken[1], broken[0])
+            return
+        waiting = [(milestone, verdict) for milestone, verdict in verdicts if isinstance(verdict, Waiting)]
+        if not waiting and self._renew_next(flight):
+            return
+        if not waiting:
+            self._unfollow(flight, watch)
+            self._finish(flight, verdicts[-1][1].reason)
+            return
+        for milestone, verdict in verdicts:
+            if isinstance(verdict, Ready) and (flight.step.renewal == "none" or flight.left == ()):
+                self._reach(flight, milestone, verdict.reason)
+        self._wait_on(flight, waiting, now_s)
 
-    def _verdict(self, flight: _Flight, waited_s: float, now_s: float) -> Verdict:
+    def _renew_next(self, flight: _Flight) -> bool:
+        """Restart or replace the next portion of what runs, if there is one left; all before it are up again."""
+        if flight.step.renewal == "none" or flight.awaited is None:
+            return False
+        awaited = flight.awaited
+        left = portions(flight.snapshots[flight.step.ref], awaited) if flight.left is None else flight.left
+        if left:
+            flight.is_renewing = True
+            self._work(lambda: acting.renew(flight.step, awaited, left, self._cluster))
+        return bool(left)
+
+    def _await_renewed(self, flight: _Flight, renewed: acting.Renewed, watch: Watch) -> None:
+        flight.awaited, flight.left, flight.is_renewing = renewed.awaited, renewed.left, False
+        flight.checks, flight.checks_due_s = {}, 0.0
+        flight.since_s = self._clock.now_s()
+        self._judge(flight, watch)
+
+    def _wait_on(self, flight: _Flight, waiting: Sequence[tuple[Milestone, Waiting]], now_s: float) -> None:
+        """Say why, and until when: the last of them is the step's own condition, or the one that it waits for longest."""
+        last = waiting[-1][1]
+        since_s = now_s if flight.unplaceable_s is None else flight.unplaceable_s
+        flight.unplaceable_s = since_s if any(verdict.unplaceable for _, verdict in waiting) else None
+        again_s = [now_s + max(verdict.again_in_s, 0.01) for _, verdict in waiting if verdict.again_in_s is not None]
+        flight.next_look_s = min([_deadline_s(flight), *again_s])
+        self._say_why(flight, last.reason)
+        self._ask_checks(flight, now_s)
+        self._ask_others(flight, dict.fromkeys(question for _, verdict in waiting for question in verdict.asks), now_s)
+        for milestone, verdict in waiting:
+            if now_s >= flight.since_s + milestone.timeout_s:
+                goal = milestone.condition if flight.awaited is not None else "ended"
+                why = f"not {goal} within {milestone.timeout_s:g} s: {self._as_of(verdict.reason)}"
+                self._break(flight, _too_late(flight.step, why), milestone)
+                return
+
+    def _reach(self, flight: _Flight, milestone: Milestone, reason: str) -> None:
+        """Free those who wait for no more than this, while the step goes on."""
+        flight.ahead = tuple(other for other in flight.ahead if other != milestone)
+        self._emit(StepReached(self._clock.unix_s(), flight.step.name, str(milestone.condition), reason))
+        self._schedule.reached(flight.step.name, milestone.condition)
+
+    def _verdict(self, flight: _Flight, milestone: Milestone, now_s: float) -> Verdict:
         if flight.awaited is None:
             return _stopped_all(flight)
+        if not flight.children:
+            return self._verdict_on(flight, flight.step.ref, flight.awaited, milestone, now_s)
+        each = {ref: self._verdict_on(flight, ref, awaited, milestone, now_s) for ref, awaited in flight.children.items()}
+        return all_of([of_child(ref, verdict) for ref, verdict in each.items()])
+
+    def _verdict_on(self, flight: _Flight, ref: JobRef, awaited: Awaited, milestone: Milestone, now_s: float) -> Verdict:
         unplaceable_s = now_s - flight.unplaceable_s if flight.unplaceable_s is not None else 0.0
         return judge(
-            flight.snapshots[flight.step.ref],
-            flight.awaited,
-            waited_s=waited_s,
+            flight.snapshots[ref],
+            replace(awaited, condition=milestone.condition),
+            waited_s=now_s - flight.since_s,
             unplaceable_s=unplaceable_s,
             placement_timeout_s=self._limits.placement_timeout_s,
             checks=flight.checks,
+            answers=flight.answers,
         )
 
     def _ask_checks(self, flight: _Flight, now_s: float) -> None:
         """Ask for health checks where they decide or explain; Nomad's lists do not tell of them."""
-        if flight.awaited is None or now_s < flight.checks_due_s:
+        if flight.awaited is None or flight.children or now_s < flight.checks_due_s:
             return
         asked = diagnose.check_questions(flight.snapshots[flight.step.ref], flight.awaited)
         if asked:
             flight.checks_due_s = now_s + CHECK_AGAIN_S
             self._work(lambda: acting.read_checks(flight.step.name, asked, self._cluster))
 
+    def _ask_others(self, flight: _Flight, asks: Iterable[Question], now_s: float) -> None:
+        """Ask what Nomad's lists do not tell, each question again once it is answered and due: soon at first, then more rarely."""
+        pause_s = probing.pause_s(now_s - flight.since_s)
+        name, ref = flight.step.name, flight.step.ref
+        for question in asks:
+            probe = question.probe
+            due_s = flight.asked_s.get(probe, float("-inf")) + pause_s
+            if probe in flight.asking:
+                continue
+            if now_s < due_s:
+                flight.next_look_s = min(flight.next_look_s, due_s)
+                continue
+            flight.asking.add(probe)
+            flight.asked_s[probe] = now_s
+            self._work(partial(probing.ask, name, ref, question, flight.answers.get(probe, Answer()), self._cluster))
+
+    def _take_answer(self, flight: _Flight, probed: Probed, watch: Watch) -> None:
+        flight.asking.discard(probed.probe)
+        flight.answers[probed.probe] = probed.answer
+        error = probed.error
+        if error is None:
+            self._judge(flight, watch)
+        elif flight.refs and flight.broken is None:
+            self._fail(flight, "error", error.problem, error.notes, error.hint, watch)
+
     def _look_at_the_clock(self, watch: Watch) -> None:
         now_s = self._clock.now_s()
         for flight in list(self._flights.values()):
-            if flight.refs and flight.broken is None and now_s >= flight.next_look_s:
+            if flight.is_judged and now_s >= flight.next_look_s:
                 if len(flight.snapshots) == len(flight.refs):
                     self._judge(flight, watch)
                 else:
-                    why = f"Nomad could not be asked for {flight.step.timeout_s:g} s: {self._as_of(flight.reason) or 'no answer'}"
-                    self._break(flight, Broken("timed-out", why))
+                    first = min(flight.ahead, key=lambda milestone: milestone.timeout_s)
+                    why = f"Nomad could not be asked for {first.timeout_s:g} s: {self._as_of(flight.reason) or 'no answer'}"
+                    self._break(flight, Broken("timed-out", why), first)
 
     def _until_next_look_s(self) -> float | None:
-        looks = [flight.next_look_s for flight in self._flights.values() if flight.refs and flight.broken is None]
+        looks = [flight.next_look_s for flight in self._flights.values() if flight.is_judged]
         return max(min(looks) - self._clock.now_s(), 0.0) if looks else None
 
     # -- what comes of it ---------------------------------------------------------------------------------------------
@@ -324,23 +439,37 @@ class _Run:
         flight.refs, refs = (), flight.refs
         snapshot = flight.snapshots.get(flight.step.ref)
         stack = self._plan.stack
-        self._work(lambda: acting.finish(flight.step, flight.awaited, refs, snapshot, reason, self._cluster, stack=stack))
+        snapshots, at = tuple(flight.snapshots.values()), stamp(self._clock.unix_s())
+
+        def finish() -> Outcome:
+            done = acting.finish(flight.step, flight.awaited, refs, snapshot, reason, self._cluster, stack=stack)
+            return acting.remember(done, flight.step, snapshots, self._cluster, stack=stack, at=at)
+
+        self._work(finish)
 
     def _become_ready(self, flight: _Flight, reason: str, addresses: tuple[Address, ...], watch: Watch) -> None:
         name = flight.step.name
         if flight.awaited is not None:
             snapshot = flight.snapshots.get(flight.step.ref)
-            self._ready[name] = acting.Standing(flight.step, flight.awaited, acting.standing(snapshot, flight.awaited) if snapshot else 0)
+            good = acting.standing(snapshot, flight.awaited) if snapshot else 0
+            stands = (replace(flight.awaited, condition=milestone.condition) for milestone in flight.step.awaited)
+            self._ready[name] = tuple(acting.Standing(flight.step, awaited, good) for awaited in stands)
         self._end(flight, watch)
         self._emit(StepReady(self._clock.unix_s(), name, reason, addresses))
         self._schedule.done(name)
 
-    def _break(self, flight: _Flight, broken: Broken) -> None:
+    def _break(self, flight: _Flight, broken: Broken, milestone: Milestone) -> None:
         """Ask why, and how to try again, before the step counts as failed."""
         flight.broken = broken
+        blamed = broken.child or _slowest(flight) or flight.step.ref
+        awaited = flight.children.get(blamed, flight.awaited)
+        awaited = awaited and replace(awaited, condition=milestone.condition)
+        children = tuple(flight.children)
         again = flight.attempt <= flight.step.retries and broken.kind in ("failed", "timed-out") and flight.awaited is not None
-        snapshot = flight.snapshots.get(flight.step.ref)
-        self._work(lambda: acting.explain(flight.step, flight.awaited, broken, snapshot, self._cluster, again=again))
+        snapshot = flight.snapshots.get(blamed)
+        answers = dict(flight.answers)
+        ask = partial(acting.explain, flight.step, awaited, broken, snapshot, self._cluster)
+        self._work(partial(ask, again=again, answers=answers, children=children))
 
     def _settle(self, flight: _Flight, details: tuple[str, ...], again: Step | None, watch: Watch) -> None:
         broken = flight.broken
@@ -356,13 +485,14 @@ class _Run:
 
     def _may_retry(self, step: Step) -> bool:
         """Not without the watch, and not on top of something that fell over meanwhile."""
-        return self._denied is None and all(self._recorder.steps[need].state != "failed" for need in step.needs)
+        required = [need for need in step.needs if need not in step.optional]
+        return self._denied is None and all(self._recorder.steps[need].state != "failed" for need in required)
 
     def _fail(self, flight: _Flight, kind: FailureKind, reason: str, details: tuple[str, ...], hint: str, watch: Watch) -> None:
         # The failure is recorded before anything else may start.
         name = flight.step.name
         self._end(flight, watch)
-        self._emit(StepFailed(self._clock.unix_s(), name, kind, reason, details, hint))
+        self._emit(StepFailed(self._clock.unix_s(), name, kind, reason, details, hint, flight.exits))
         self._lose(name, under=name)
 
     def _fall(self, name: str, reason: str, details: tuple[str, ...]) -> None:
@@ -372,7 +502,8 @@ class _Run:
             self._lose(name, under=name)
 
     def _lose(self, name: str, *, under: str) -> None:
-        lost = self._schedule.break_off() if self._limits.fail_fast else self._schedule.broke(name)
+        ends = self._limits.fail_fast and not self._steps[name].is_tolerated
+        lost = self._schedule.break_off() if ends else self._schedule.broke(name)
         for other in lost:
             self._emit(StepLost(self._clock.unix_s(), other, under))
 
@@ -386,7 +517,7 @@ class _Run:
 
     def _judge_at_the_end(self, watch: Watch) -> None:
         """Every service of the run once more: what fell over in between is a failure, and so is what cannot be asked any more."""
-        stands = list(self._ready.values())
+        stands = [stand for name in self._ready for stand in self._ready[name]]
         self._clock.start(lambda: self._inbox.put(_outcome(lambda: acting.judge_again(stands, self._cluster))))
         while not self._halted:
             item = self._inbox.get(None)
@@ -401,7 +532,7 @@ class _Run:
         if look.error is None:
             return
         reason = f"was ready, but could not be judged again at the end: {look.error.problem}"
-        for name in sorted(one.step.name for one in self._ready.values() if one.lasts):
+        for name in sorted(name for name, stands in self._ready.items() if any(one.lasts for one in stands)):
             self._emit(StepFailed(self._clock.unix_s(), name, "error", reason, look.error.notes, look.error.hint))
 
     # -- trouble ------------------------------------------------------------------------------------------------------
@@ -409,7 +540,7 @@ class _Run:
     def _meet_trouble(self, error: ClusterError | None, watch: Watch) -> None:
         self._trouble = error
         for flight in list(self._flights.values()):
-            if not flight.refs or flight.broken is not None:
+            if not flight.is_judged:
                 continue
             if isinstance(error, Denied):
                 self._fail(flight, "error", error.problem, error.notes, error.hint, watch)
@@ -430,14 +561,14 @@ class _Run:
             item = self._inbox.get(max(until_s - self._clock.now_s(), 0.0))
             if item is None:
                 return
-            if isinstance(item, Acted) and item.unnoted is not None:
-                self._warn(item.unnoted)
+            if isinstance(item, Acted):
+                self._warn_unnoted(item)
             if isinstance(item, Acted | Refused) and self._flights.pop(item.job, None) is not None:
                 self._emit(_last_word(item, self._clock.unix_s()))
 
     # -- small things -------------------------------------------------------------------------------------------------
 
-    def _work(self, job: Callable[[], Outcome]) -> None:
+    def _work(self, job: Callable[[], Outcome | Probed]) -> None:
         self._clock.start(lambda: self._inbox.put(_outcome(job)))
 
     def _say_why(self, flight: _Flight, reason: str) -> None:
@@ -447,9 +578,16 @@ class _Run:
             flight.told = told
             self._emit(StepWaiting(self._clock.unix_s(), flight.step.name, told))
 
-    def _warn(self, error: ClusterError) -> None:
-        """Say once, and not for every job, that what runs is not noted."""
-        problem = f"what runs where is not noted in Nomad's Variables: {error.problem}"
+    def _warn_unnoted(self, acted: Acted) -> None:
+        """Say once, and not for every job, what could not be noted."""
+        if acted.unnoted is not None:
+            self._warn("what runs where is not noted in Nomad's Variables", acted.unnoted)
+        if acted.forgotten is not None:
+            lead = "what has completed is not noted in Nomad's Variables, so that it is run again once Nomad has forgotten it"
+            self._warn(lead, acted.forgotten)
+
+    def _warn(self, lead: str, error: ClusterError) -> None:
+        problem = f"{lead}: {error.problem}"
         if (problem, error.hint) not in self._warned:
             self._warned.add((problem, error.hint))
             self._emit(RunWarned(self._clock.unix_s(), problem, error.hint))
@@ -472,6 +610,22 @@ class _Run:
     def _emit(self, event: Event) -> None:
         self._recorder(event)
         self._emit_to(event)
+
+
+def _too_late(step: Step, why: str) -> Broken:
+    if not isinstance(step.action, Await):
+        return Broken("timed-out", why)
+    return Broken("timed-out", f"external, {why}", hint="whoever runs it has to bring it up: nothing of it is changed from here")
+
+
+def _deadline_s(flight: _Flight) -> float:
+    """When the first of what a step has ahead is too late."""
+    return flight.since_s + min(milestone.timeout_s for milestone in flight.ahead)
+
+
+def _slowest(flight: _Flight) -> JobRef | None:
+    """Return the first of the children that has not completed; None where there is none."""
+    return next((ref for ref in flight.children if ref in flight.snapshots and not is_finished(flight.snapshots[ref])), None)
 
 
 def _outcome(job: Callable[[], Result]) -> Result | _Crashed:
@@ -504,12 +658,25 @@ def _stopped_all(flight: _Flight) -> Verdict:
 def _accepted(acted: Acted, time_s: float) -> StepRegistered:
     if acted.awaited is None:
         return StepRegistered(time_s, acted.job, version=None, changed=True, warnings=acted.warnings)
-    return StepRegistered(time_s, acted.job, acted.awaited.version, acted.awaited.changed, acted.warnings)
+    changed = acted.awaited.changed or acted.dispatched > 0 or acted.left is not None
+    children = tuple(ref.id for ref in acted.children)
+    version = acted.awaited.version if acted.awaited.version != UNSEEN else None
+    return StepRegistered(time_s, acted.job, version, changed, acted.warnings, children)
 
 
 def _opening(plan: Plan, address: str, time_s: float) -> RunStarted:
     steps = tuple(
-        PlannedStep(step.name, step.ref.id, step.ref.namespace, step.change, step.cause, step.needs, str(step.condition), step.job.file)
+        PlannedStep(
+            job=step.name,
+            id=step.ref.id,
+            namespace=step.ref.namespace,
+            change=step.change,
+            cause=step.cause,
+            needs=step.needs,
+            condition=str(step.condition),
+            file=step.job.file,
+            tolerated=step.is_tolerated,
+        )
         for step in plan.steps
     )
     return RunStarted(time_s, plan.verb, plan.stack, plan.store, plan.revision, plan.goals, steps, address)

@@ -10,12 +10,35 @@ import heapq
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from itertools import pairwise
-from typing import Literal
+from typing import Final, Literal
 
 from dtree.errors import DeclarationError, Fault, GoalError, did_you_mean
-from dtree.model import Condition, Declaration, Edge, Entry
+from dtree.model import Condition, Declaration, Edge, Entry, OnUpdate
 
 EdgeKind = Literal["pre", "post"]
+
+
+@dataclass(frozen=True, slots=True)
+class Terms:
+    """What a job asks of one that it needs.
+
+    Attributes:
+        conditions: all that it must have reached, in the order of the file; None for its own condition.
+        required: False: it goes on where that one fails.
+        on_update: what becomes of the job when that one was changed.
+    """
+
+    conditions: tuple[Condition | None, ...] = (None,)
+    required: bool = True
+    on_update: OnUpdate = "none"
+
+    def joined(self, other: Terms) -> Terms:
+        """Ask for both: where a job needs another by several edges."""
+        return Terms(
+            tuple(dict.fromkeys((*self.conditions, *other.conditions))),
+            self.required or other.required,
+            max(self.on_update, other.on_update, key=_BY_WEIGHT.index),
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,6 +52,9 @@ class DependencyGraph:
         needs: job -> all jobs whose steps come before its own, sorted: what it needs, their post jobs, its owners.
         dependents: the same edges turned round.
         post_conditions: post job -> the condition that its owner gives it.
+        terms: job -> need -> what is asked of it, where that is more or less than its own condition.
+        externals: jobs that are waited for and never touched.
+        absent: jobs without a file that all who name them can do without; they are in no other field.
     """
 
     file: str
@@ -37,6 +63,13 @@ class DependencyGraph:
     needs: Mapping[str, tuple[str, ...]]
     dependents: Mapping[str, tuple[str, ...]] = field(repr=False)
     post_conditions: Mapping[str, Condition] = field(repr=False)
+    terms: Mapping[str, Mapping[str, Terms]] = field(default_factory=dict, repr=False)
+    externals: frozenset[str] = frozenset()
+    absent: tuple[str, ...] = ()
+
+    def terms_of(self, name: str, need: str) -> Terms:
+        """What a job asks of one of its needs."""
+        return self.terms.get(name, {}).get(need, _PLAIN)
 
     def posts(self, name: str) -> tuple[str, ...]:
         """Post jobs of a job, sorted."""
@@ -52,15 +85,16 @@ def build(declaration: Declaration, job_names: Collection[str]) -> DependencyGra
     Raises:
         DeclarationError: edges to jobs named nowhere, and cycles with their whole path; all of them at once.
     """
-    entries, faults = _all_entries(declaration, frozenset(job_names))
-    owners: dict[str, list[str]] = {}
+    entries, faults, absent = _all_entries(declaration, frozenset(job_names))
+    owners: dict[str, list[tuple[str, Edge]]] = {}
     conditions: dict[str, Condition] = {}
     for entry in entries.values():
         for edge in entry.post:
-            owners.setdefault(edge.job, []).append(entry.name)
+            owners.setdefault(edge.job, []).append((entry.name, edge))
             if edge.wait_cond is not None:
                 conditions[edge.job] = edge.wait_cond
-    needs = _needs(entries, owners)
+    terms = _terms(entries, owners)
+    needs = {name: tuple(sorted(asked)) for name, asked in terms.items()}
     faults += _cycles(declaration, entries, needs)
     if faults:
         raise DeclarationError(sorted(faults, key=by_place))
@@ -79,27 +113,65 @@ def build(declaration: Declaration, job_names: Collection[str]) -> DependencyGra
         needs=needs,
         dependents={name: tuple(others) for name, others in dependents.items()},
         post_conditions=conditions,
+        terms=_unlike_plain(terms),
+        externals=frozenset(edge.job for entry in entries.values() for edge in (*entry.pre, *entry.post) if edge.external),
+        absent=absent,
     )
 
 
-def select(graph: DependencyGraph, goals: Iterable[str]) -> frozenset[str]:
+def select(graph: DependencyGraph, goals: Iterable[str], *, required: bool = False) -> frozenset[str]:
     """Return the goals, all that they need, and the post jobs of all of these.
+
+    Args:
+        required: leave out what they can do without.
 
     Raises:
         GoalError: a goal that the graph does not know.
     """
     chosen: set[str] = set()
     todo = list(goals)
-    for goal in todo:
-        if goal not in graph.entries:
-            raise GoalError(goal, sorted(graph.entries), depfile=graph.file)
+    refuse_unknown(graph, todo)
     while todo:
         name = todo.pop()
         if name not in chosen:
             chosen.add(name)
-            todo.extend(graph.needs[name])
-            todo.extend(graph.posts(name))
+            todo.extend(need for need in graph.needs[name] if not required or graph.terms_of(name, need).required)
+            todo.extend(edge.job for edge in graph.entries[name].post if not required or edge.required)
     return frozenset(chosen)
+
+
+def refuse_unknown(graph: DependencyGraph, names: Iterable[str]) -> None:
+    """Raise GoalError for the first of `names` that the graph does not know."""
+    for name in names:
+        if name not in graph.entries:
+            raise GoalError(name, sorted(graph.entries), depfile=graph.file)
+
+
+def restrict(graph: DependencyGraph, names: Collection[str]) -> DependencyGraph:
+    """Return the graph with edges among `names` only: what one needs through jobs that are left out, it then needs itself.
+
+    So the order holds between jobs that are asked for, whatever of what lies between them is not.
+    """
+    if all(need in names for name in names for need in graph.needs[name]):
+        return graph
+    near: dict[str, dict[str, Terms]] = {}
+    for name in order(graph, graph.entries):
+        near[name] = {}
+        for need in graph.needs[name]:
+            own = graph.terms_of(name, need)
+            through = {far: Terms(required=own.required and one.required) for far, one in near[need].items()}
+            found = {need: own} if need in names else through
+            near[name] |= {far: near[name][far].joined(one) if far in near[name] else one for far, one in found.items()}
+    dependents: dict[str, list[str]] = {name: [] for name in graph.entries}
+    for name in sorted(names):
+        for need in near[name]:
+            dependents[need].append(name)
+    return replace(
+        graph,
+        needs={name: tuple(sorted(asked)) for name, asked in near.items()},
+        dependents={name: tuple(others) for name, others in dependents.items()},
+        terms=_unlike_plain(near),
+    )
 
 
 def order(graph: DependencyGraph, names: Collection[str]) -> tuple[str, ...]:
@@ -119,24 +191,41 @@ def order(graph: DependencyGraph, names: Collection[str]) -> tuple[str, ...]:
     return tuple(ordered)
 
 
+def written_edge(entries: Mapping[str, Entry], name: str, other: str) -> Edge:
+    """Find the line of the file that makes `name` wait for `other`."""
+    for edge in entries[name].pre:
+        if edge.job == other or (waits_for_posts(edge.condition) and other in _barrier(edge.job, entries)):
+            return edge
+    return next(edge for edge in entries[other].post if edge.job == name)
+
+
 def by_place(fault: Fault) -> tuple[int, int, str]:
     """Sort key that puts faults in the order of the file."""
     place = fault.place
     return (place.line or 0, place.column or 0, fault.problem) if place else (0, 0, fault.problem)
 
 
+def waits_for_posts(condition: Condition | None) -> bool:
+    """Whether an edge with this condition waits for the post jobs too: whoever asks for so little that they cannot have run does not."""
+    return condition is None or condition.seconds is not None or condition.name not in ("registered", "started")
+
+
+_PLAIN: Final = Terms()
+_BY_WEIGHT: Final[tuple[OnUpdate, ...]] = ("none", "restart", "redeploy")
 _PRE: EdgeKind = "pre"
 _POST: EdgeKind = "post"
 
 
-def _all_entries(declaration: Declaration, job_names: Collection[str]) -> tuple[dict[str, Entry], list[Fault]]:
-    entries = dict(declaration.entries)
+def _all_entries(declaration: Declaration, job_names: Collection[str]) -> tuple[dict[str, Entry], list[Fault], tuple[str, ...]]:
+    """Return an entry for every job, what is wrong with edges to jobs named nowhere, and the jobs that are left out."""
+    absent = _absent(declaration, job_names)
+    entries = {name: entry for name, entry in declaration.entries.items() if name not in absent}
     faults: list[Fault] = []
-    for entry in declaration.entries.values():
+    for entry in tuple(entries.values()):
         for edge in (*entry.pre, *entry.post):
-            if edge.job in entries:
+            if edge.job in entries or edge.job in absent:
                 continue
-            if edge.job in job_names:
+            if edge.job in job_names or edge.external:
                 entries[edge.job] = replace(declaration.defaults, name=edge.job, variables={}, version=None)
                 continue
             faults.append(
@@ -148,31 +237,70 @@ def _all_entries(declaration: Declaration, job_names: Collection[str]) -> tuple[
                 )
             )
             entries[edge.job] = Entry(edge.job)
-    return {name: entries[name] for name in sorted(entries)}, faults
+    if absent:
+        entries = {name: _without(entry, absent) for name, entry in entries.items()}
+    return {name: entries[name] for name in sorted(entries)}, faults, tuple(sorted(absent))
 
 
-def _needs(entries: Mapping[str, Entry], owners: Mapping[str, list[str]]) -> dict[str, tuple[str, ...]]:
+def _unlike_plain(terms: Mapping[str, Mapping[str, Terms]]) -> dict[str, dict[str, Terms]]:
+    return {name: told for name, asked in terms.items() if (told := {need: one for need, one in asked.items() if one != _PLAIN})}
+
+
+def _absent(declaration: Declaration, job_names: Collection[str]) -> frozenset[str]:
+    """Jobs that every edge to them can do without, and that have no file."""
+    optional: set[str] = set()
+    others: set[str] = set()
+    for entry in declaration.entries.values():
+        for edge in (*entry.pre, *entry.post):
+            (others if edge.required or edge.external else optional).add(edge.job)
+    files = {name for name, entry in declaration.entries.items() if entry.file is not None}
+    return frozenset(optional - others - files - frozenset(job_names))
+
+
+def _without(entry: Entry, absent: Collection[str]) -> Entry:
+    pre, post = (tuple(edge for edge in edges if edge.job not in absent) for edges in (entry.pre, entry.post))
+    return replace(entry, pre=pre, post=post)
+
+
+def _terms(entries: Mapping[str, Entry], owners: Mapping[str, list[tuple[str, Edge]]]) -> dict[str, dict[str, Terms]]:
+    """Return what each job asks of whom; a job stands for all that its edges, and the post jobs behind them, come to."""
     barriers = {other: _barrier(other, entries) for other in {edge.job for entry in entries.values() for edge in entry.pre}}
-    needs: dict[str, tuple[str, ...]] = {}
+    terms: dict[str, dict[str, Terms]] = {}
     for name, entry in entries.items():
-        found = set(owners.get(name, ()))
+        found: dict[str, Terms] = {}
+        for owner, edge in owners.get(name, ()):
+            _ask(found, owner, Terms((edge.condition,), on_update=edge.on_update))
         for edge in entry.pre:
+            _ask(found, edge.job, Terms((edge.condition,), edge.required, edge.on_update))
             # A post job's own edge to its owner is met by the owner's own readiness.
-            found |= {edge.job} if name in barriers[edge.job] else barriers[edge.job]
-        needs[name] = tuple(sorted(found))
-    return needs
+            if name in barriers[edge.job] or not waits_for_posts(edge.condition):
+                continue
+            for post, required in barriers[edge.job].items():
+                if post != edge.job:
+                    _ask(found, post, Terms(required=edge.required and required))
+        terms[name] = found
+    return terms
 
 
-def _barrier(name: str, entries: Mapping[str, Entry]) -> frozenset[str]:
-    """A job with its post jobs, with theirs, and so on."""
+def _ask(found: dict[str, Terms], name: str, terms: Terms) -> None:
+    found[name] = found[name].joined(terms) if name in found else terms
+
+
+def _barrier(name: str, entries: Mapping[str, Entry]) -> dict[str, bool]:
+    """A job with its post jobs, with theirs, and so on; each with whether it is required all the way."""
+    required = _posts_below(name, entries, required=True)
+    return {post: post in required for post in _posts_below(name, entries, required=False)}
+
+
+def _posts_below(name: str, entries: Mapping[str, Entry], *, required: bool) -> set[str]:
     found: set[str] = set()
     todo = [name]
     while todo:
         current = todo.pop()
         if current not in found:
             found.add(current)
-            todo.extend(edge.job for edge in entries[current].post)
-    return frozenset(found)
+            todo.extend(edge.job for edge in entries[current].post if edge.required or not required)
+    return found
 
 
 def _cycles(declaration: Declaration, entries: Mapping[str, Entry], needs: Mapping[str, tuple[str, ...]]) -> list[Fault]:
@@ -248,7 +376,7 @@ def _reaching(start: str, needs: Mapping[str, tuple[str, ...]], within: Collecti
 
 
 def _cycle_fault(declaration: Declaration, entries: Mapping[str, Entry], path: list[str]) -> Fault:
-    edge = _written_edge(entries, path[0], path[1])
+    edge = written_edge(entries, path[0], path[1])
     drawn = " -> ".join(path)
     hints = []
     for name, other in pairwise(path):
@@ -257,11 +385,3 @@ def _cycle_fault(declaration: Declaration, entries: Mapping[str, Entry], path: l
             hints.append(f"'{post}' is a post job of '{owner}'")
     hint = "take one of these edges out" + (f" ({'; '.join(hints)})" if hints else "")
     return Fault("cycle", f"jobs wait for each other: {drawn}", declaration.locator.place(edge.path), hint)
-
-
-def _written_edge(entries: Mapping[str, Entry], name: str, other: str) -> Edge:
-    """Find the line of the file that makes `name` wait for `other`."""
-    for edge in entries[name].pre:
-        if edge.job == other or other in _barrier(edge.job, entries):
-            return edge
-    return next(edge for edge in entries[other].post if edge.job == name)

@@ -11,6 +11,7 @@ from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
+from dtree.hcl_tokens import Token, end_of_block, next_token
 from dtree.render.filters import to_hcl
 from dtree.values import Given, Layer
 
@@ -75,98 +76,26 @@ _INVALID: Final = "Invalid value for varfile variable"
 _ASSIGNMENT: Final = re.compile(r"(\w+) = ")
 
 _LOOKS_DECLARED: Final = re.compile(r"(?:^|\*/)[ \t]*variables?[\s\"{]", re.MULTILINE)
-_PARTS: Final = r"""
-    (?P<comment> \#[^\n]* | //[^\n]* | /\*.*?(?:\*/|\Z) )
-    | <<-?(?P<heredoc> [^\W\d][\w-]* )[ \t]*\r?\n
-    | (?P<quote> " )
-    | (?P<open> [\[{(] )
-    | (?P<close> [\]})] )
-"""
-_STRUCTURE: Final = re.compile(_PARTS, re.VERBOSE | re.DOTALL)
-_TOKEN: Final = re.compile(
-    rf"{_PARTS} | (?P<newline> \n ) | (?P<equals> =(?!=) ) | (?P<word> [^\W\d][\w-]* ) | [^\S\n]+ | .", re.VERBOSE | re.DOTALL
-)
-_IN_TEXT: Final = re.compile(r'\\.|\$\$\{|%%\{|[$%]\{|"|\n', re.DOTALL)
-_IN_EXPRESSION: Final = re.compile(r'["{}]')
 _NUMBER: Final = re.compile(r"-?\d[\d.eE+-]*")
 
 
-@dataclass(frozen=True, slots=True)
-class _Token:
-    """A piece of HCL.
-
-    Attributes:
-        kind: name of a group of `_TOKEN`; `text` for a string or a heredoc, "" for what does not matter here.
-    """
-
-    kind: str
-    start: int
-    end: int
-
-
-def _next_token(source: str, at: int, pattern: re.Pattern[str] = _TOKEN) -> _Token:
-    """Return the first token from `at` on that the pattern has; one at the end of the text where there is none."""
-    found = pattern.search(source, at)
-    if found is None:
-        return _Token("", len(source), len(source))
-    kind, end = found.lastgroup or "", found.end()
-    if kind == "quote":
-        return _Token("text", found.start(), _end_of_text(source, end))
-    if kind == "heredoc":
-        mark = re.compile(rf"^[ \t]*{re.escape(found['heredoc'])}[ \t]*\r?$", re.MULTILINE).search(source, end)
-        return _Token("text", found.start(), mark.end() if mark else len(source))
-    return _Token(kind, found.start(), end)
-
-
-def _end_of_block(source: str, at: int) -> int:
-    """Return where the block ends whose first bracket stands before `at`: its last bracket, or the end of the text."""
-    depth = 1
-    while at < len(source):
-        token = _next_token(source, at, _STRUCTURE)
-        depth += (token.kind == "open") - (token.kind == "close")
-        if depth == 0:
-            return token.start
-        at = token.end
-    return len(source)
-
-
-def _end_of_text(source: str, at: int) -> int:
-    """Return where a string ends whose first quote stands before `at`: within `${ }` there may be others."""
-    closers = ['"']
-    while closers:
-        in_text = closers[-1] == '"'
-        found = (_IN_TEXT if in_text else _IN_EXPRESSION).search(source, at)
-        if found is None:
-            return len(source)
-        at = found.end()
-        if found[0] == closers[-1]:
-            closers.pop()
-        elif in_text and found[0] in ("${", "%{"):
-            closers.append("}")
-        elif in_text and found[0] == "\n":
-            return at
-        elif not in_text:
-            closers.append('"' if found[0] == '"' else "}")
-    return at
-
-
 def _declared_in_hcl(source: str) -> Iterator[HclVariable]:
-    header: list[_Token] = []
+    header: list[Token] = []
     at = 0
     while at < len(source):
-        token = _next_token(source, at)
+        token = next_token(source, at)
         at = token.end
         if token.kind in ("word", "text"):
             header.append(token)
         elif token.kind == "newline":
             header = []
         elif token.kind == "open":
-            end = _end_of_block(source, at)
+            end = end_of_block(source, at)
             yield from _declared_by(source, header, at, end)
             header, at = [], end + 1
 
 
-def _declared_by(source: str, header: list[_Token], start: int, end: int) -> Iterator[HclVariable]:
+def _declared_by(source: str, header: list[Token], start: int, end: int) -> Iterator[HclVariable]:
     """Yield what a block at the top declares: `variable "name" { }`, or `variables { }` with a default for each.
 
     Args:
@@ -192,10 +121,10 @@ def _attributes(source: str, at: int, end: int) -> Iterator[tuple[str, str]]:
     name = ""
     begin, last = -1, -1
     while at < end:
-        token = _next_token(source, at)
+        token = next_token(source, at)
         at = token.end
         if token.kind == "open":
-            at = last = _end_of_block(source, at) + 1
+            at = last = end_of_block(source, at) + 1
         elif token.kind in ("newline", "comment"):
             if begin >= 0:
                 yield name, source[begin:last].strip()

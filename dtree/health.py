@@ -10,13 +10,15 @@ together with the failure, and the replacement before the evaluation is complete
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import replace
 from typing import Final
 
-from dtree import diagnose, evidence, progress
+from dtree import diagnose, evidence, probes, progress
+from dtree.conditions import Answer
 from dtree.evidence import SETTLE_S, Awaited
-from dtree.model import DEFAULT_NAMESPACE, CheckResult, Condition, FailureKind, JobSnapshot, Placement
+from dtree.model import DEFAULT_NAMESPACE, CheckResult, Condition, FailureKind, JobSnapshot, Placement, Probe
 from dtree.tally import Case
+from dtree.verdicts import Broken, Ready, Verdict, Waiting, all_of, any_of, within
 
 __all__ = [
     "Awaited",
@@ -38,45 +40,6 @@ CHECK_AGAIN_S: Final = 1.0
 """How soon to ask again while only a health check can change the verdict: no list tells of it."""
 
 
-@dataclass(frozen=True, slots=True)
-class Ready:
-    """The condition is met."""
-
-    reason: str
-
-
-@dataclass(frozen=True, slots=True)
-class Waiting:
-    """Not yet.
-
-    Attributes:
-        unplaceable: no node is eligible; the caller measures for how long and hands that back as `unplaceable_s`.
-        again_in_s: time alone, or a check, can change the verdict then; None: only a change of the job can.
-    """
-
-    reason: str
-    unplaceable: bool = False
-    again_in_s: float | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Broken:
-    """It will not come by itself.
-
-    Attributes:
-        kind: failed, superseded or awaiting-promotion.
-        allocations: IDs of those that the verdict rests on, oldest first.
-        hint: one action, or "".
-    """
-
-    kind: FailureKind
-    reason: str
-    allocations: tuple[str, ...] = ()
-    hint: str = ""
-
-
-Verdict = Ready | Waiting | Broken
-
 _SOMEBODY_STOPPED: Final = Broken("superseded", "somebody stopped the job", hint="run again to start it")
 _REGISTERED_AGAIN: Final = Broken("superseded", "somebody registered the job again while it was being stopped", hint="stop it again")
 
@@ -89,6 +52,7 @@ def judge(
     unplaceable_s: float,
     placement_timeout_s: float,
     checks: Mapping[str, Sequence[CheckResult]] | None = None,
+    answers: Mapping[Probe, Answer] | None = None,
 ) -> Verdict:
     """Judge a job against what is waited for.
 
@@ -97,21 +61,37 @@ def judge(
         unplaceable_s: for how long the verdicts so far have been `unplaceable` without a break.
         placement_timeout_s: how long that is put up with.
         checks: results by allocation ID, for those that `diagnose.check_questions` names; None: not asked.
+        answers: what came of the last `Waiting.asks`, by probe; None: not asked.
 
     Returns:
         The verdict; its reason is deterministic and at most one line.
     """
     if awaited.completed:
         return Ready("completed")
+    if awaited.version == evidence.UNSEEN:
+        return Waiting("it is stopped" if snapshot.job is not None else "Nomad has no such job")
+    condition = awaited.condition
+    if condition.parts:
+
+        def judge_part(part: Condition) -> Verdict:
+            verdict = judge(
+                snapshot,
+                replace(awaited, condition=part),
+                waited_s=waited_s,
+                unplaceable_s=unplaceable_s,
+                placement_timeout_s=placement_timeout_s,
+                checks=checks,
+                answers=answers,
+            )
+            return within(verdict, part.timeout_s, str(part), waited_s=waited_s)
+
+        return (all_of if condition.name == "all" else any_of)([judge_part(part) for part in condition.parts])
     if snapshot.job is None:
         return Broken("superseded", "the job is gone: somebody purged it, or Nomad collected it", hint="run again")
     evaluations = evidence.evaluations_of(snapshot, awaited, waited_s=waited_s)
-    case = Case(snapshot, snapshot.job, awaited, evaluations, waited_s, unplaceable_s, placement_timeout_s, checks or {})
-    for question in _QUESTIONS:
-        verdict = question(case)
-        if verdict is not None:
-            return verdict
-    return _progress(case)
+    case = Case(snapshot, snapshot.job, awaited, evaluations, waited_s, unplaceable_s, placement_timeout_s, checks or {}, answers or {})
+    verdict = next((found for question in _QUESTIONS if (found := question(case)) is not None), None) or _progress(case)
+    return _asking(case, verdict, condition.probe) if condition.probe is not None and isinstance(verdict, Waiting) else verdict
 
 
 def is_confirmed(first: Broken, again: Verdict) -> bool:
@@ -148,13 +128,13 @@ def impossible(goal: str, type_: str, *, parent: str) -> tuple[str, str] | None:
     """Say why a job of this type can never meet a condition, whatever it does.
 
     Args:
-        goal: the condition's name.
+        goal: the name of the condition, which has no parts.
         parent: "periodic" or "parameterized", "" for any other job.
 
     Returns:
         (the reason, a hint); None where it may be met.
     """
-    if parent and goal in ("healthy", "completed"):
+    if parent and goal in ("healthy", "completed", "service", "http", "tcp", "log"):
         return f"a {parent} job runs only through its children, so '{goal}' cannot be waited for", "wait for 'registered'"
     if not parent and goal == "completed" and type_ not in ("batch", "sysbatch"):
         return f"a {type_} job is meant to run on, so 'completed' cannot be waited for", "wait for 'healthy', or make it a batch job"
@@ -274,9 +254,12 @@ def _failed_for_good(case: Case) -> Verdict | None:
 
 
 def _reached(case: Case) -> Verdict | None:
-    if case.lacking or (case.per_node and not _is_spread(case)):
+    probe = case.awaited.condition.probe
+    if probe is not None:
+        return _answered(case, probe)
+    if not case.is_met:
         return None
-    left = _seconds_left(case)
+    left = _seconds_left(case) or _health_left(case)
     if left is not None:
         return left
     want = sum(tally.want for tally in case.tallies)
@@ -285,19 +268,13 @@ def _reached(case: Case) -> Verdict | None:
     return Ready(f"{want} of {_many(want, 'allocation')} {progress.WORDS[case.goal]}")
 
 
-def _is_spread(case: Case) -> bool:
-    """Whether a system or sysbatch job is where it should be: its count says nothing, so only what Nomad has decided does.
-
-    Filtering some nodes is what constraints are for. Placing nothing at all is not, and a full node is waited for.
-
-    Source: seen with Nomad 1.11.3: without an eligible node the deployment is `successful` with 0 wanted, without a node in the
-    datacenter there is neither deployment nor failed group.
-    """
-    if case.is_evaluating or evidence.older_allocations(case.snapshot, case.awaited):
-        return False
-    if any(item.nodes_exhausted or item.quota_exhausted for item in case.unplaced.values()):
-        return False
-    return bool(case.allocations) or not any(group.count for group in case.job.groups)
+def _answered(case: Case, probe: Probe) -> Verdict | None:
+    """Judge by what others than Nomad's lists have answered."""
+    reason = probes.met(case, probe)
+    if reason is not None:
+        return Ready(reason)
+    why = probes.hopeless(case, probe)
+    return Broken("failed", diagnose.cut(why[0]), hint=why[1]) if why is not None else None
 
 
 def _awaits_promotion(case: Case) -> Verdict | None:
@@ -389,6 +366,24 @@ def _progress(case: Case) -> Waiting:
     if case.goal == "healthy" and diagnose.check_questions(case.snapshot, case.awaited):
         again_in_s = CHECK_AGAIN_S
     return Waiting(progress.describe(case), again_in_s=again_in_s)
+
+
+def _asking(case: Case, verdict: Waiting, probe: Probe) -> Waiting:
+    """Say also what others have yet to answer, and ask for it."""
+    question = probes.question(case, probe)
+    if question is None:
+        return verdict
+    missing = probes.missing(case, probe)
+    reason = missing if case.is_met else f"{verdict.reason}; {missing}"
+    return replace(verdict, reason=diagnose.cut(reason), asks=(question,))
+
+
+def _health_left(case: Case) -> Waiting | None:
+    """Wait until what was renewed has been up for as long as Nomad itself would want to call it healthy."""
+    want_s = max((group.min_healthy_s for group in case.job.groups), default=0.0) if case.awaited.renewed else 0.0
+    if case.waited_s >= want_s:
+        return None
+    return Waiting(f"runs again; {want_s:g} s of that are waited for", again_in_s=_rest(want_s, case.waited_s))
 
 
 def _seconds_left(case: Case) -> Waiting | None:

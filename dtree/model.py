@@ -19,29 +19,137 @@ DEFAULT_NAMESPACE: Final = "default"
 Spec = Mapping[str, Any]
 """A job as Nomad's parse endpoint gives it: JSON, untouched."""
 
+BOOKKEEPING: Final = frozenset(
+    {
+        "CreateIndex",
+        "DispatchIdempotencyToken",
+        "JobModifyIndex",
+        "ModifyIndex",
+        "NomadTokenID",
+        "Stable",
+        "Status",
+        "StatusDescription",
+        "Stop",
+        "SubmitTime",
+        "Version",
+        "VersionTag",
+    }
+)
+"""Fields of a job that Nomad fills in by itself."""
+
+RunPolicy = Literal["on_change", "always", "once"]
+"""When a job that completes is run again: when it changed since its last success, in each run, or never after a success."""
+
 FailureKind = Literal["failed", "timed-out", "awaiting-promotion", "superseded", "changed-meanwhile", "error"]
 """How a step broke: the job failed, a wait timed out, a canary waits for a person, somebody else's version took over, the job was changed
 between plan and register, or Nomad could not be asked."""
 
-ConditionName = Literal["ready", "registered", "started", "healthy", "completed"]
+ConditionName = Literal["ready", "registered", "started", "healthy", "completed", "service", "http", "tcp", "log", "all", "any"]
+
+
+_SHOWN_PATTERN: Final = 60
+
+
+@dataclass(frozen=True, slots=True)
+class ServiceProbe:
+    """So many passing instances of a service, each of an allocation of the awaited version.
+
+    Attributes:
+        provider: whose catalogue; None in a dependency file that does not say: the one that the job file names for the service.
+    """
+
+    service: str
+    passing: int = 1
+    provider: Literal["nomad", "consul"] | None = None
+
+    def __str__(self) -> str:
+        return f"{self.passing} instance{'' if self.passing == 1 else 's'} of service {self.service} passing"
+
+
+@dataclass(frozen=True, slots=True)
+class HttpProbe:
+    """An answer with a status: of every allocation at a port label; or of one URL.
+
+    Attributes:
+        port: the label; "" with a URL.
+        path: with its query; "" with a URL.
+        url: http or https; "" with a label.
+    """
+
+    port: str = ""
+    path: str = ""
+    status: int = 200
+    url: str = field(default="", repr=False)
+
+    def __str__(self) -> str:
+        return f"http {self.status} from {self.url.partition('?')[0] if self.url else f'port {self.port} {self.path}'}"
+
+
+@dataclass(frozen=True, slots=True)
+class TcpProbe:
+    """A connection that is accepted: by every allocation at a port label; or by one HOST:PORT, then `target`."""
+
+    port: str = ""
+    target: str = ""
+
+    def __str__(self) -> str:
+        return f"tcp connection to {self.target or f'port {self.port}'}"
+
+
+@dataclass(frozen=True, slots=True)
+class LogProbe:
+    """A line of an allocation of the awaited version that a regular expression matches.
+
+    Attributes:
+        task: "" in a dependency file that does not say: the only one, or the only main one.
+    """
+
+    pattern: str
+    task: str = ""
+    stream: Literal["stdout", "stderr"] = "stdout"
+
+    @property
+    def shown(self) -> str:
+        """The expression between slashes; of a long one the beginning."""
+        return f"/{self.pattern if len(self.pattern) <= _SHOWN_PATTERN else self.pattern[: _SHOWN_PATTERN - 1] + '…'}/"
+
+    def __str__(self) -> str:
+        of_task = f" of task {self.task}" if self.task else ""
+        return f"a line{of_task} matching {self.shown}"
+
+
+Probe = ServiceProbe | HttpProbe | TcpProbe | LogProbe
+"""What has to be asked of others than Nomad's lists of a job."""
 
 
 @dataclass(frozen=True, slots=True)
 class Condition:
-    """When a job counts as ready.
+    """When a job counts as ready, or as far as an edge needs it.
 
     Attributes:
-        name: one of the named conditions; with `seconds` it is `started`.
+        name: one of the named conditions (with `seconds` it is `started`); the kind of the probe; or `all` or `any` of the parts.
         seconds: the seed's number: so many seconds after Nomad accepted the job; None for a named condition.
-        timeout_s: longest wait that the condition itself names; None: the job's own.
+        timeout_s: longest wait that the condition itself names; None: the job's own, or that of the condition around it.
+        probe: what is asked; None for all others.
+        parts: of `all` and `any`, at least one.
     """
 
     name: ConditionName = "ready"
     seconds: float | None = None
     timeout_s: float | None = None
+    probe: Probe | None = None
+    parts: tuple[Condition, ...] = ()
 
     def __str__(self) -> str:
+        if self.parts:
+            return f"{self.name} of ({', '.join(map(str, self.parts))})"
+        if self.probe is not None:
+            return str(self.probe)
         return self.name if self.seconds is None else f"{self.seconds:g} s after start"
+
+
+OnUpdate = Literal["none", "restart", "redeploy"]
+"""What becomes of a dependent that runs when its dependency was changed: nothing, a restart in place, or new allocations."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,11 +160,37 @@ class Edge:
         job: name of the other job.
         path: keys and indexes that lead to it in the dependency file, for `Declaration.place`.
         wait_cond: only in `post`, the seed's place for the post job's own condition.
+        condition: what must have been reached, in `post` by the owner; None: that job's own condition.
+        required: False: its failure or absence does not stop the dependent.
+        external: not deployed here, only waited for.
+        on_update: what becomes of the running dependent when the dependency was changed.
     """
 
     job: str
     path: tuple[str | int, ...]
     wait_cond: Condition | None = None
+    condition: Condition | None = None
+    required: bool = True
+    external: bool = False
+    on_update: OnUpdate = "none"
+
+
+@dataclass(frozen=True, slots=True)
+class Dispatch:
+    """One child of a parameterized job, or with `force` one run of a periodic job out of its turn.
+
+    Attributes:
+        meta: values for the meta keys that the job file names.
+        payload: None for none, or while it is still to be read from `file`.
+        file: path in the store of the file that holds the payload; "" for none.
+        path: keys and indexes that lead to it in the dependency file, for `Declaration.place`.
+    """
+
+    meta: Mapping[str, str] = field(default_factory=dict)
+    payload: bytes | None = field(default=None, repr=False)
+    file: str = ""
+    force: bool = False
+    path: tuple[str | int, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,6 +201,8 @@ class Entry:
         template: its job file is rendered; False: it goes to Nomad as it is.
         version: its own, a literal or a source such as `git:short`; that of the defaults stays in `Declaration.defaults`.
         variables: its own `vars`, likewise.
+        run: for a job that completes; None is `on_change`.
+        dispatches: children that a run of it has, () for none.
     """
 
     name: str
@@ -80,6 +216,9 @@ class Entry:
     template: bool = True
     version: str | None = None
     variables: Mapping[str, Any] = field(default_factory=dict)
+    tags: tuple[str, ...] = ()
+    run: RunPolicy | None = None
+    dispatches: tuple[Dispatch, ...] = ()
 
 
 class Locator(Protocol):
@@ -135,6 +274,7 @@ class RenderedJob:
         variables: values of its HCL2 variables, as the text of a variables file.
         version: the artifact version that is declared for it; "" for none.
         reads: what its template read beside its variables, as it is written there: `consul_key("app/url")`.
+        dispatches: children that a run of it has, with their payloads.
     """
 
     name: str
@@ -147,6 +287,7 @@ class RenderedJob:
     variables: str = field(default="", repr=False)
     version: str = ""
     reads: tuple[str, ...] = ()
+    dispatches: tuple[Dispatch, ...] = ()
 
     @property
     def type(self) -> str:
@@ -157,6 +298,11 @@ class RenderedJob:
     def is_parent(self) -> bool:
         """Periodic and parameterized jobs run only through children."""
         return bool(self.spec.get("Periodic")) or bool(self.spec.get("ParameterizedJob"))
+
+    @property
+    def completes(self) -> bool:
+        """Whether a run of it ends: it is a batch or sysbatch job, or children of it are dispatched."""
+        return bool(self.dispatches) if self.is_parent else self.type in ("batch", "sysbatch")
 
 
 # -- what the cluster has ---------------------------------------------------------------------------------------------
@@ -173,6 +319,8 @@ class GroupState:
         stop_timeout_s: longest kill_timeout plus shutdown_delay of its tasks.
         lifecycle: task name -> "main", "prestart", "prestart-sidecar", "poststart", "poststart-sidecar", "poststop".
         checked: it has health checks of Nomad's own provider, which `Cluster.checks` can read.
+        max_parallel: how many of its allocations may be changed at a time.
+        min_healthy_s: how long an allocation must have been healthy to count so.
     """
 
     name: str
@@ -182,6 +330,8 @@ class GroupState:
     stop_timeout_s: float = 5.0
     lifecycle: Mapping[str, str] = field(default_factory=dict)
     checked: bool = False
+    max_parallel: int = 1
+    min_healthy_s: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -311,6 +461,22 @@ class TaskState:
 
 
 @dataclass(frozen=True, slots=True)
+class TaskExit:
+    """How a task of an allocation last ended.
+
+    Attributes:
+        job: Nomad's ID, of the child where one was dispatched.
+        signal: that killed it; None for none.
+    """
+
+    job: str
+    allocation: str
+    task: str
+    exit_code: int
+    signal: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Address:
     """Where a port label of an allocation answers."""
 
@@ -397,9 +563,11 @@ class DryRun:
 
 @dataclass(frozen=True, slots=True)
 class CheckResult:
-    """One health check of an allocation, as its client last saw it."""
+    """One health check of an allocation, as its client last saw it; `time_s` is when, in whole Unix seconds, 0 for not known."""
 
     name: str
     status: str
     output: str
     task: str = ""
+    service: str = ""
+    time_s: float = 0.0

@@ -10,10 +10,12 @@ from typing import Any, Final, TypeVar
 
 from dtree.access.at_once import do_all
 from dtree.access.refusals import diagnostics
+from dtree.completion import children_noted, job_digest, scales
+from dtree.decide import is_alive
 from dtree.errors import ClusterError, DeclarationError, Fault, Invalid, Place, Unavailable, Unreachable
 from dtree.hcl_variables import assignments, blamed, declared_in
-from dtree.health import has_failed
-from dtree.model import DEFAULT_NAMESPACE, Entry, JobRef, JobSnapshot, RenderedJob, Spec
+from dtree.health import has_failed, is_finished
+from dtree.model import DEFAULT_NAMESPACE, Entry, JobRef, JobSnapshot, JobState, RenderedJob, Spec
 from dtree.plan import ObservedJob
 from dtree.ports import Cluster
 from dtree.provenance import Items
@@ -73,6 +75,12 @@ def observe_jobs(jobs: Mapping[str, RenderedJob], cluster: Cluster) -> tuple[dic
     return {name: pair[0] for name, pair in found.items()}, {name: pair[1] for name, pair in found.items()}
 
 
+def find_externals(names: Iterable[str], entries: Mapping[str, Entry], cluster: Cluster, *, namespace: str) -> dict[str, RenderedJob]:
+    """Return jobs of others', by name, which is Nomad's ID of them; their type is known where they are there. Effects: reads Nomad."""
+    refs = {name: JobRef(entries[name].namespace or namespace or DEFAULT_NAMESPACE, name) for name in names}
+    return {name: RenderedJob(name, ref, "", "", "json", _outline(name, cluster.job(ref))) for name, ref in sorted(refs.items())}
+
+
 def look_again(job: RenderedJob, cluster: Cluster) -> ObservedJob:
     """Read what Nomad has now of one job that broke. Effects: reads Nomad."""
     return _observe(job, cluster, broken=True)[1]
@@ -95,13 +103,38 @@ def read_notes(observed: Mapping[str, ObservedJob], cluster: Cluster, *, stack: 
     """
     refs = sorted({seen.snapshot.ref for seen in observed.values()})
     notes: dict[JobRef, Items] = {}
+    unread: dict[JobRef, ClusterError] = {}
     for place in sorted({(ref.region, ref.namespace) for ref in refs}):
+        here = [ref for ref in refs if (ref.region, ref.namespace) == place]
         try:
-            notes |= cluster.notes(stack, [ref for ref in refs if (ref.region, ref.namespace) == place])
+            notes |= cluster.notes(stack, here)
         except ClusterError as error:
             if required or isinstance(error, Unreachable | Unavailable):
                 raise
-    return {name: replace(seen, note=notes.get(seen.snapshot.ref, {})) for name, seen in observed.items()}
+            unread |= dict.fromkeys(here, error)
+    return {
+        name: replace(seen, note=notes.get(ref, {}), unread=unread.get(ref))
+        for name, seen in observed.items()
+        for ref in (seen.snapshot.ref,)
+    }
+
+
+def read_dispatched(jobs: Mapping[str, RenderedJob], observed: Mapping[str, ObservedJob], cluster: Cluster) -> dict[str, ObservedJob]:
+    """Read how the children do that were last dispatched of jobs; returns what was seen of these, with that in it. Effects: reads Nomad."""
+    noted = {name: children_noted(observed[name].note, job_digest(job)) for name, job in sorted(jobs.items()) if job.dispatches}
+    refs = {(name, one): replace(jobs[name].ref, id=one) for name, ids in noted.items() for one in ids}
+    snapshots = cluster.snapshots(sorted(set(refs.values()))) if refs else {}
+    return {
+        name: replace(
+            observed[name],
+            dispatched={
+                one: is_finished(snapshots[refs[name, one]])
+                for one in ids
+                if is_alive(snapshots[refs[name, one]]) or is_finished(snapshots[refs[name, one]])
+            },
+        )
+        for name, ids in noted.items()
+    }
 
 
 def missing_namespaces(jobs: Mapping[str, RenderedJob], observed: Mapping[str, ObservedJob], cluster: Cluster) -> dict[str, Fault]:
@@ -150,6 +183,13 @@ def _parse(name: str, text: JobText, namespace: str, cluster: Cluster) -> Render
         version=text.version,
         reads=tuple(call for question in text.asked if (call := call_of(question))),
     )
+
+
+def _outline(name: str, state: JobState | None) -> Spec:
+    if state is None:
+        return {"ID": name}
+    periodic = {"Enabled": True} if state.periodic else None
+    return {"ID": name, "Type": state.type, "Periodic": periodic, "ParameterizedJob": {"Payload": ""} if state.parameterized else None}
 
 
 def _api_json(source: str) -> Spec | None:
@@ -245,15 +285,10 @@ def _observe(job: RenderedJob, cluster: Cluster, *, broken: bool = False) -> tup
 def _keep_counts(job: RenderedJob, counts: Mapping[str, int]) -> RenderedJob:
     """Leave the count of a group with a scaling policy as it is: it belongs to the autoscaler, and is no drift."""
     groups = job.spec.get("TaskGroups") or ()
-    kept = [{**group, "Count": counts[group["Name"]]} if group["Name"] in counts and _scales(group) else group for group in groups]
+    kept = [{**group, "Count": counts[group["Name"]]} if group["Name"] in counts and scales(group) else group for group in groups]
     if list(groups) == kept:
         return job
     return replace(job, spec={**job.spec, "TaskGroups": kept})
-
-
-def _scales(group: Mapping[str, Any]) -> bool:
-    policy = group.get("Scaling") or {}
-    return bool(policy) and policy.get("Enabled") is not False
 
 
 def _all_of(names: list[str], read: Callable[[str], Result]) -> tuple[dict[str, Result], dict[str, tuple[Fault, ...]]]:

@@ -14,22 +14,30 @@ so they cannot drift apart.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Final
 
-from dtree import decide, diagnose, graph
+from dtree import decide, diagnose, executor, graph
+from dtree.choice import choose
+from dtree.conditions import leaves, misfit
+from dtree.critical_path import rollout_s
+from dtree.dispatching import with_dispatches
 from dtree.errors import DeclarationError, Fault, Invalid, StoreError
+from dtree.events import Event
 from dtree.evidence import Awaited, as_found, current_allocations, living
-from dtree.executor import Interrupts, Limits, carry_out
+from dtree.executor import Interrupts, Limits
 from dtree.health import Broken, Ready, Waiting, impossible, judge
+from dtree.memory import begin_once, refuse_forgetful, refuse_pointless, stamp, warn_forgetful
 from dtree.model import CheckResult, Condition, JobSnapshot, RenderedJob
-from dtree.observe import missing_namespaces, observe_jobs, parse_jobs, read_notes, read_stored, refusals
+from dtree.observe import find_externals, missing_namespaces, observe_jobs, parse_jobs, read_dispatched, read_notes, read_stored, refusals
+from dtree.outside import refuse_unready
 from dtree.plan import Intent, ObservedJob, Plan, Step
-from dtree.ports import Cluster
+from dtree.ports import Clock, Cluster
 from dtree.provenance import DIRTY, Source, read_note, still_runs
-from dtree.record import Health, StatusRow
+from dtree.record import Health, RunRecord, StatusRow
 from dtree.rendering import render_jobs
+from dtree.renewal import candidates
 from dtree.sources import Sources, goals, job_texts, read
 from dtree.values import Inputs
 from dtree.versions import Versions
@@ -52,18 +60,34 @@ def prepare(sources: Sources, cluster: Cluster, intent: Intent, *, namespace: st
 
     Effects: reads the store and Nomad.
     """
+    choice = choose(sources.graph, intent)
+    forgetful: tuple[str, ...] = ()
+    names = choice.reasons
     if intent.verb == "run":
-        names: Collection[str] = graph.select(sources.graph, intent.goals)
         if inputs.require_clean:
             Versions(sources, inputs).refuse_dirty(names)
         jobs, observed = observe_jobs(_parsed(sources, names, cluster, namespace, inputs), cluster)
-        registered = {name: seen for name, seen in observed.items() if seen.snapshot.job is not None}
-        observed |= read_notes(registered, cluster, stack=sources.declaration.stack)
-        steps = decide.make_run(sources.graph, names, jobs, observed, intent, source=_source(sources))
+        external = _externals(sources, names, cluster, namespace)
+        there = read_stored(external, cluster, children=False)
+        if faults := missing_namespaces(external, there, cluster):
+            raise DeclarationError(list(faults.values()))
+        if choice.outside:
+            refuse_unready(sources, intent, choice, *_parsed_or_not(sources, choice.outside, cluster, namespace, inputs), cluster)
+        noted = {name: seen for name, seen in observed.items() if seen.snapshot.job is not None or jobs[name].completes}
+        observed |= read_notes(noted, cluster, stack=sources.declaration.stack)
+        refuse_forgetful(jobs, observed, sources.graph.entries)
+        forgetful = warn_forgetful(jobs, observed)
+        observed |= read_dispatched(jobs, observed, cluster)
+        others = _to_renew(sources, set(names) | set(intent.skip), names, cluster, namespace, inputs)
+        observed |= there | read_stored(others, cluster, children=False)
+        restricted = graph.restrict(sources.graph, {*names, *others})
+        everything = {**jobs, **external, **others}
+        steps = decide.make_run(restricted, names, everything, observed, intent, source=_source(sources), outside=others)
+        steps = tuple(replace(step, rollout_s=rollout_s(step.job, observed[step.name])) for step in steps)
         _check_conditions(sources, steps)
+        refuse_pointless(jobs, sources.declaration)
     else:
-        names = decide.stop_set(sources.graph, intent)
-        users = {user for name in names for user in sources.graph.dependents[name]}
+        users = {user for name in names for user in sources.graph.dependents[name]} - sources.graph.externals
         jobs, unread = _parsed_or_not(sources, {*names, *users}, cluster, namespace, inputs)
         observed = read_stored(jobs, cluster, children=True)
         if faults := missing_namespaces(jobs, observed, cluster):
@@ -77,17 +101,39 @@ def prepare(sources: Sources, cluster: Cluster, intent: Intent, *, namespace: st
         store=sources.store,
         revision=str(sources.snapshot.revision),
         goals=intent.goals,
-        steps=steps,
+        steps=tuple(replace(step, reason=names.get(step.name, "outside of what was asked for")) for step in steps),
+        out=tuple(one for one in choice.out if one.job not in {step.name for step in steps}),
         warnings=tuple(
             inputs.secrets.hide(f"{name}: {run.warnings}")
             for name, seen in sorted(observed.items())
             if (run := seen.dry_run) and run.warnings
-        ),
+        )
+        + forgetful
+        + tuple(_goes_without(sources, names) if intent.verb == "run" else ()),
     )
 
 
-def validate(sources: Sources, cluster: Cluster, *, namespace: str, inputs: Inputs = _NONE) -> tuple[str, ...]:
-    """Have Nomad parse and validate every job; return its warnings.
+def carry_out(
+    plan: Plan, cluster: Cluster, clock: Clock, emit: Callable[[Event], None], *, limits: Limits, interrupts: Interrupts
+) -> RunRecord:
+    """Carry out a plan; as `executor.carry_out`.
+
+    Raises:
+        ClusterError: a job is to be run once, and that cannot be noted. Nothing was registered.
+
+    Effects: changes Nomad.
+    """
+    begin_once(plan, cluster, at=stamp(clock.unix_s()))
+    return executor.carry_out(plan, cluster, clock, emit, limits=limits, interrupts=interrupts)
+
+
+def validate(
+    sources: Sources, cluster: Cluster, *, namespace: str, inputs: Inputs = _NONE
+) -> tuple[dict[str, RenderedJob], tuple[str, ...]]:
+    """Have Nomad parse and validate every job.
+
+    Returns:
+        (the jobs by name, Nomad's warnings).
 
     Raises:
         DeclarationError: every job that Nomad refuses.
@@ -107,7 +153,7 @@ def validate(sources: Sources, cluster: Cluster, *, namespace: str, inputs: Inpu
             warnings.append(inputs.secrets.hide(f"{name}: {warning}"))
     if faults:
         raise DeclarationError(faults)
-    return tuple(warnings)
+    return jobs, tuple(warnings)
 
 
 def parse(sources: Sources, names: Collection[str], cluster: Cluster, *, namespace: str, inputs: Inputs = _NONE) -> dict[str, RenderedJob]:
@@ -164,16 +210,34 @@ def _status(
 
 
 def _check_conditions(sources: Sources, steps: Sequence[Step]) -> None:
-    """Refuse what would only turn out after registering: a condition that a job of its type never meets."""
+    """Refuse what would only turn out after registering: a condition that a job of its type, or with such a job file, never meets."""
     faults = []
     for step in steps:
-        parent = "periodic" if step.job.spec.get("Periodic") else "parameterized" if step.job.is_parent else ""
-        why = impossible(step.condition.name, step.job.type, parent=parent)
-        if why is not None:
-            place = sources.declaration.locator.place(_says_condition(sources, step.name))
-            faults.append(Fault("impossible-condition", f"'{step.name}': {why[0]}", place, why[1]))
+        for asked in (step.condition, *(milestone.condition for milestone in step.milestones)):
+            found = (
+                impossible(one.name, step.job.type, parent=_parent_word(step.job, one.name)) or misfit(one, step.job)
+                for one in leaves(asked)
+            )
+            why = next(filter(None, found), None)
+            if why is not None:
+                path = _says_condition(sources, step.name) if asked is step.condition else _says_edge(sources, step.name, asked)
+                faults.append(Fault("impossible-condition", f"'{step.name}': {why[0]}", sources.declaration.locator.place(path), why[1]))
     if faults:
         raise DeclarationError(faults)
+
+
+def _parent_word(job: RenderedJob, goal: str) -> str:
+    """Say what kind of parent a job is; "" for none, and where its dispatched children meet the condition."""
+    if not job.is_parent or (goal == "completed" and job.dispatches):
+        return ""
+    return "periodic" if job.spec.get("Periodic") else "parameterized"
+
+
+def _says_edge(sources: Sources, name: str, asked: Condition) -> tuple[str | int, ...]:
+    """Return the path of the first edge that asks a condition of this kind of a job."""
+    edges = (edge for entry in sources.declaration.entries.values() for edge in (*entry.pre, *entry.post))
+    found = (edge for edge in edges if edge.condition is not None and edge.condition.name == asked.name and name in (edge.job, *edge.path))
+    return next(((*edge.path, "condition") for edge in found), ("dependencies", name))
 
 
 def _says_condition(sources: Sources, name: str) -> tuple[str | int, ...]:
@@ -250,11 +314,36 @@ def _parsed(sources: Sources, names: Collection[str], cluster: Cluster, namespac
     return jobs
 
 
+def _to_renew(
+    sources: Sources, without: Collection[str], names: Collection[str], cluster: Cluster, namespace: str, inputs: Inputs
+) -> dict[str, RenderedJob]:
+    """Return the jobs outside of a run that may have to be restarted because of it; of their files only the ID counts."""
+    jobs, unread = _parsed_or_not(sources, candidates(sources.graph, names) - set(without), cluster, namespace, inputs)
+    if unread:
+        raise DeclarationError(list(unread.values()))
+    return jobs
+
+
+def _goes_without(sources: Sources, names: Collection[str]) -> Iterator[str]:
+    """Yield a warning for each optional job that has no file: it may be meant so, or be a slip in its name."""
+    entries = sources.declaration.entries
+    for name in sorted(set(names) & set(entries)):
+        for edge in (*entries[name].pre, *entries[name].post):
+            if edge.job in sources.graph.absent:
+                yield f"{name}: goes without '{edge.job}', which is optional and has no job file"
+
+
+def _externals(sources: Sources, names: Collection[str], cluster: Cluster, namespace: str) -> dict[str, RenderedJob]:
+    wanted = [name for name in names if name in sources.graph.externals]
+    return find_externals(wanted, sources.graph.entries, cluster, namespace=namespace)
+
+
 def _parsed_or_not(
     sources: Sources, names: Collection[str], cluster: Cluster, namespace: str, inputs: Inputs
 ) -> tuple[dict[str, RenderedJob], dict[str, Fault]]:
     """Return the jobs, and of those whose file is no good the first fault: a broken file may not stand in the way of a stop or a look."""
     jobs, faults = _parse_all(sources, names, cluster, namespace, inputs, needs_versions=False)
+    jobs |= _externals(sources, names, cluster, namespace)
     return jobs, {name: wrong[0] for name, wrong in faults.items()}
 
 
@@ -264,7 +353,10 @@ def _parse_all(
     files, missing = job_texts(sources, names)
     texts, wrong = render_jobs(sources, files, inputs, needs_versions=needs_versions)
     jobs, refused = parse_jobs(texts, sources.graph.entries, cluster, namespace=namespace)
+    wrong_dispatches: dict[str, tuple[Fault, ...]] = {}
+    if needs_versions:
+        jobs, wrong_dispatches = with_dispatches(jobs, sources.snapshot, sources.graph.entries, sources.declaration.locator)
     if inputs.locked and needs_versions:
         images = Versions(sources, inputs).images
         jobs = {name: pin_images(job, images) for name, job in jobs.items()}
-    return jobs, {**missing, **wrong, **refused}
+    return jobs, {**missing, **wrong, **refused, **wrong_dispatches}

@@ -1,21 +1,41 @@
 """A plan as a value: steps with their actions, what was asked for, and what was seen. `decide` makes it, the executor walks it. Pure.
 
-The same state gives the same plan, byte for byte. `needs` of a step are names of other steps; a step may start when all of them are ready.
+The same state gives the same plan, byte for byte. `needs` of a step are names of other steps; a step may start when all of them are
+ready, or have come as far as `edges` asks.
 """
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Final, Literal
 
-from dtree.model import Condition, DryRun, JobRef, JobSnapshot, RenderedJob
+from dtree.errors import ClusterError
+from dtree.model import Condition, Dispatch, DryRun, JobRef, JobSnapshot, OnUpdate, RenderedJob
 from dtree.provenance import Items, Provenance
 
-Change = Literal["noop", "create", "update", "replace", "rerun", "evaluate", "stop", "purge", "keep", "absent"]
+Change = Literal[
+    "noop",
+    "create",
+    "update",
+    "replace",
+    "rerun",
+    "dispatch",
+    "evaluate",
+    "stop",
+    "purge",
+    "keep",
+    "absent",
+    "external",
+    "restart",
+    "redeploy",
+]
 """noop: runs unchanged · create: new, or stopped until now · update: in place · replace: new allocations · rerun: unchanged but failed,
-run again · evaluate: unchanged, looked at again by Nomad · stop, purge · keep: not stopped, others need it · absent: nothing to stop"""
+run again · dispatch: unchanged, with new children · evaluate: unchanged, looked at again by Nomad · stop, purge · keep: not stopped,
+others need it · absent: nothing to stop · external: somebody else's, only waited for
+· restart, redeploy: unchanged, but what it needs is changed: its tasks are restarted in place, or its allocations replaced"""
 
-UNCHANGED: Final[tuple[Change, ...]] = ("noop", "keep", "absent")
+UNCHANGED: Final[tuple[Change, ...]] = ("noop", "keep", "absent", "external")
 """Those that ask nothing of Nomad."""
 
 
@@ -45,6 +65,11 @@ class Evaluate:
 
     version: int
     shape: str = field(default="", compare=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Await:
+    """Touch nothing: wait for a job that others run, at the version that is there when it is first seen."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,7 +111,27 @@ class Nothing:
     """Nothing to do: a job to stop that is not there, or one that is kept."""
 
 
-Action = Register | Noop | Evaluate | Rerun | Stop | Refuse | Nothing
+Action = Register | Noop | Await | Evaluate | Rerun | Stop | Refuse | Nothing
+
+
+@dataclass(frozen=True, slots=True)
+class Child:
+    """A child of a parameterized or periodic job that a step waits for.
+
+    Attributes:
+        id: Nomad's, where it was dispatched before and is only waited for; "" where it is still to be dispatched.
+    """
+
+    dispatch: Dispatch
+    id: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Milestone:
+    """A condition that a step reaches on its way, and the longest wait for it."""
+
+    condition: Condition
+    timeout_s: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,6 +150,16 @@ class Step:
         provenance: where the job came from, to be noted of it once Nomad has accepted it; of an unchanged job with what it is registered
             as. None for a stop.
         is_noted: the note of the unchanged job says so already.
+        digest: what is to be noted once the job has completed; "" where nothing is, or where it is noted already.
+        is_once: it may only be run if its success can be noted.
+        children: what is to be dispatched and waited for once the job is registered, in the order of the dependency file.
+        reason: why the job is part of the plan at all, as in `choice.Choice`.
+        rollout_s: the least time from registering the job until all its groups are healthy, as in `critical_path`.
+        edges: need -> all conditions that it must have reached, for the needs where that is not simply the need's own.
+        milestones: what those who need the step wait for beside its own condition; the step is ready when it has reached them too.
+        optional: needs that it can do without, sorted.
+        is_tolerated: nothing that was asked for requires it, so its failure is none of the run.
+        renewal: what becomes of its running allocations, a few at a time, because something it needs is changed.
     """
 
     job: RenderedJob
@@ -117,11 +172,26 @@ class Step:
     retries: int = 0
     provenance: Provenance | None = None
     is_noted: bool = False
+    digest: str = ""
+    is_once: bool = False
+    children: tuple[Child, ...] = ()
+    reason: str = ""
+    rollout_s: float = 0.0
+    edges: Mapping[str, tuple[Condition, ...]] = field(default_factory=dict)
+    milestones: tuple[Milestone, ...] = ()
+    optional: tuple[str, ...] = ()
+    is_tolerated: bool = False
+    renewal: OnUpdate = "none"
 
     @property
     def name(self) -> str:
         """Name of the job, which is the step's name too."""
         return self.job.name
+
+    @property
+    def awaited(self) -> tuple[Milestone, ...]:
+        """All that it has to reach, its own condition last."""
+        return (*self.milestones, Milestone(self.condition, self.timeout_s))
 
     @property
     def ref(self) -> JobRef:
@@ -134,10 +204,14 @@ class Intent:
     """What was asked for.
 
     Attributes:
-        goals: job names, sorted; for `--all` every job of the file.
+        goals: job names, sorted; for `--all` every job of the file. Never one of `skip`.
         wait_ready: read every number of seconds as "until ready".
         force: run: evaluate or rerun what is unchanged; stop: stop what others still need.
         deep: stop the whole tree below the goals.
+        tags: those by which goals were chosen.
+        only: run nothing that the goals need.
+        with_dependents: all that needs the goals, directly or not, is a goal as well.
+        skip: jobs that are left out.
     """
 
     verb: Literal["run", "stop"]
@@ -146,6 +220,10 @@ class Intent:
     force: bool = False
     deep: bool = False
     purge: bool = False
+    tags: tuple[str, ...] = ()
+    only: bool = False
+    with_dependents: bool = False
+    skip: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -158,6 +236,8 @@ class ObservedJob:
         stable_version: newest older version that was stable, None for none (asked only for an unchanged job).
         children: of a periodic or parameterized job, those that still run (asked only for a stop).
         note: what is noted of it; {} for nothing, or where the token may not read it (asked where it matters).
+        unread: why its note could not be read; None where it could.
+        dispatched: of the children that are noted as its last ones, those that run or have completed: ID -> the latter.
     """
 
     snapshot: JobSnapshot
@@ -165,6 +245,16 @@ class ObservedJob:
     stable_version: int | None = None
     children: tuple[JobRef, ...] = ()
     note: Items = field(default_factory=dict)
+    unread: ClusterError | None = None
+    dispatched: Mapping[str, bool] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class LeftOut:
+    """A job of the file that a plan is not about, and why not."""
+
+    job: str
+    reason: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -175,6 +265,7 @@ class Plan:
         store, revision: where the texts came from.
         steps: in an order in which they could be carried out one by one; each after its needs.
         warnings: Nomad's own about the job files, one line each.
+        out: the jobs of the file that are not part of it, sorted, each with the reason.
     """
 
     verb: Literal["run", "stop"]
@@ -184,6 +275,7 @@ class Plan:
     goals: tuple[str, ...]
     steps: tuple[Step, ...]
     warnings: tuple[str, ...] = ()
+    out: tuple[LeftOut, ...] = ()
 
     @property
     def pending(self) -> bool:

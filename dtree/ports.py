@@ -37,6 +37,14 @@ class Registered:
     warnings: str = ""
 
 
+@dataclass(frozen=True, slots=True)
+class Dispatched:
+    """A child of a parameterized or periodic job was begun; `eval_id` is "" where Nomad does not say it again."""
+
+    ref: JobRef
+    eval_id: str
+
+
 class Watch(Protocol):
     """Standing queries for a changing set of jobs."""
 
@@ -87,6 +95,12 @@ class Cluster(Protocol):
     def revert(self, ref: JobRef, *, version: int, enforce_version: int) -> Registered:
         """Return to an older version."""
 
+    def restart(self, ref: JobRef, alloc_id: str) -> None:
+        """Restart all tasks of an allocation of the job in place; returns before they run again."""
+
+    def replace(self, ref: JobRef, alloc_id: str) -> None:
+        """Stop an allocation of the job, so that Nomad places another one."""
+
     def stop(self, ref: JobRef) -> str:
         """Stop the job without purging; returns the evaluation's id."""
 
@@ -102,6 +116,12 @@ class Cluster(Protocol):
     def children(self, ref: JobRef) -> tuple[JobRef, ...]:
         """Children of a periodic or parameterized job that still run, sorted."""
 
+    def dispatch(self, ref: JobRef, *, meta: Mapping[str, str], payload: bytes, token: str) -> Dispatched:
+        """Dispatch a child of a parameterized job; the same token again is the same child."""
+
+    def force(self, ref: JobRef) -> Dispatched:
+        """Run a periodic job now, out of its turn."""
+
     def notes(self, stack: str, refs: Sequence[JobRef]) -> Mapping[JobRef, Items]:
         """What is noted of jobs of a stack, of those of which something is; all of one namespace. Denied where the token may not."""
 
@@ -116,6 +136,20 @@ class Cluster(Protocol):
 
     def checks(self, alloc_id: str) -> tuple[CheckResult, ...]:
         """Nomad-provider checks of an allocation, sorted by name."""
+
+    def registered(
+        self, ref: JobRef, service: str, provider: Literal["nomad", "consul"], allocations: Sequence[str]
+    ) -> Mapping[str, tuple[CheckResult, ...]]:
+        """Of some allocations of a job those that registered a service, each with all its checks; `success` is what passes."""
+
+    def log_from(self, alloc_id: str, task: str, *, stream: Literal["stdout", "stderr"], offset: int) -> bytes:
+        """Read a piece of a task's log from so many bytes on; b"" where there is no more, or none (any more)."""
+
+    def http_status(self, url: str) -> int:
+        """Status of the answer to a GET, wherever it leads; NotAnswered where there is none soon."""
+
+    def connect(self, host: str, port: int) -> None:
+        """Have a TCP connection accepted; NotAnswered where it soon is not."""
 
     def addresses(self, alloc_id: str) -> tuple[Address, ...]:
         """Addresses of an allocation's ports, sorted by label."""

@@ -27,7 +27,8 @@ MARK: Final = "nomad-dtree"
 DIRTY: Final = "-dirty"
 """What follows the id of a commit whose files were changed."""
 
-_FORM: Final = "1"
+FORM: Final = "1"
+"""The version of this form."""
 _PLAIN: Final = re.compile(rb"[A-Za-z0-9_-]")
 _LONGEST_STACK: Final = 40
 _LONGEST_JOB: Final = 80
@@ -158,7 +159,7 @@ def noted(items: Items, provenance: Provenance) -> Items:
     if before is not None and before.registered is not None and before.registered.modify_index > new.modify_index:
         return items
     ours = {
-        MARK: _FORM,
+        MARK: FORM,
         **{name: str(getattr(provenance, name)) for name in _FIELDS},
         "registered_version": str(new.version),
         "modify_index": str(new.modify_index),

@@ -30,7 +30,7 @@ from dtree.events import (
     StepStarted,
     StepWaiting,
 )
-from dtree.model import Address
+from dtree.model import Address, TaskExit
 from dtree.provenance import Provenance
 
 State = Literal["pending", "acting", "waiting", "ready", "failed", "lost", "kept"]
@@ -48,6 +48,7 @@ class StepRecord:
         reason: why it waits, how it became ready, or why it failed.
         because: the job under which a lost step is reported.
         registered: this run changed something in Nomad for it.
+        exits: how the tasks of a failed step ended.
     """
 
     planned: PlannedStep
@@ -65,6 +66,7 @@ class StepRecord:
     addresses: tuple[Address, ...] = ()
     warnings: str = ""
     attempts: tuple[str, ...] = ()
+    exits: tuple[TaskExit, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -172,15 +174,15 @@ def fold(events: Iterable[Event]) -> RunRecord:
 def exit_code(record: RunRecord, *, touched: bool) -> int:
     """Return what the program ends with after a run.
 
-    Where several apply, the first of: interrupted, a job failed, timed out, awaiting promotion. An error before anything was changed is an
-    error, after a change it is a run that broke off.
+    A failure that the run can do without is none. Where several apply, the first of: interrupted, a job failed, timed out, awaiting
+    promotion. An error before anything was changed is an error, after a change it is a run that broke off.
 
     Args:
         touched: a request whose outcome is not known may have changed something that no step tells of.
     """
     if record.interrupted:
         return EXIT_INTERRUPTED
-    kinds = {step.kind for step in record.steps.values() if step.state == "failed"}
+    kinds = {step.kind for step in record.steps.values() if step.state == "failed" and not step.planned.tolerated}
     changed = touched or any(step.registered for step in record.steps.values())
     if kinds & {"failed", "superseded"} or (kinds & {"error", "changed-meanwhile"} and changed):
         return EXIT_JOB_FAILED
@@ -226,6 +228,7 @@ def step_after(  # noqa: PLR0911 - one return per kind of event
                 reason=event.reason,
                 details=event.details,
                 hint=event.hint,
+                exits=event.exits,
                 ended_s=event.time_s,
             )
         case StepLost():

@@ -35,8 +35,11 @@ class UnreadVariable(UsageError):
     """The command line gives a variable that no job reads."""
 
 
-def check(snapshot: Snapshot, *, store: str, inputs: Inputs) -> Sources:
+def check(snapshot: Snapshot, *, store: str, inputs: Inputs) -> tuple[Sources, dict[str, JobText]]:
     """Read the dependency file and see that every job has one job file that is text and can be rendered, without asking Nomad.
+
+    Returns:
+        (what the store holds, the job files as they would go to Nomad, by job name).
 
     Raises:
         DeclarationError: everything that is wrong, at once.
@@ -45,11 +48,11 @@ def check(snapshot: Snapshot, *, store: str, inputs: Inputs) -> Sources:
     """
     sources = read(snapshot, store=store)
     texts, missing = job_texts(sources, sources.graph.entries)
-    _, wrong = render_jobs(sources, texts, inputs)
+    jobs, wrong = render_jobs(sources, texts, inputs)
     faults = {**missing, **wrong}
     if faults:
         raise DeclarationError([fault for name in sorted(faults) for fault in faults[name]])
-    return sources
+    return sources, jobs
 
 
 def render_jobs(

@@ -9,7 +9,8 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from dtree import depfile, graph
-from dtree.errors import DeclarationError, Fault, StoreError, StoreUnreachable, UsageError
+from dtree.dispatching import read_payloads
+from dtree.errors import DeclarationError, Fault, StoreError, StoreUnreachable, TagError, UsageError
 from dtree.graph import DependencyGraph
 from dtree.job_text import check_depth, decode_job
 from dtree.model import Declaration
@@ -61,21 +62,34 @@ def read(snapshot: Snapshot, *, store: str, asked: Collection[str] = ()) -> Sour
     return Sources(store, snapshot, declaration, built)
 
 
-def goals(sources: Sources, names: Sequence[str], *, everything: bool) -> tuple[str, ...]:
+def goals(
+    sources: Sources, names: Sequence[str], *, everything: bool, tags: Collection[str] = (), skip: Collection[str] = ()
+) -> tuple[str, ...]:
     """Return what is asked for, sorted, each once.
 
+    Args:
+        tags: jobs that have one of them are asked for as well.
+        skip: jobs that are not, whatever else says so.
+
     Raises:
-        UsageError: neither a job nor `--all`, or both.
+        UsageError: neither a job nor a tag nor `--all`, or both; or all that is asked for is skipped.
         GoalError: a name that is no job.
+        TagError: a tag that no job has.
     """
     if everything and names:
         raise UsageError("--all is every job of the file: it goes with no job name", hint="leave one of them out")
-    if everything:
-        return tuple(sorted(sources.graph.entries))
-    if not names:
+    if not (everything or names or tags):
         raise UsageError("no job is named", hint="name one (`--job nginx`), or take every job of the file with --all")
-    graph.select(sources.graph, names)
-    return tuple(sorted(set(names)))
+    entries = sources.graph.entries
+    graph.refuse_unknown(sources.graph, (*names, *skip))
+    known = {tag for entry in entries.values() for tag in entry.tags}
+    for tag in sorted(set(tags) - known):
+        raise TagError(tag, sorted(known), depfile=sources.declaration.file)
+    tagged = (name for name, entry in entries.items() if not set(entry.tags).isdisjoint(tags))
+    found = {*(entries if everything else names), *tagged}.difference(skip)
+    if found or not skip:
+        return tuple(sorted(found))
+    raise UsageError("all that is asked for is skipped", hint="leave a --skip out")
 
 
 def check(snapshot: Snapshot, *, store: str) -> Sources:
@@ -93,13 +107,15 @@ def check(snapshot: Snapshot, *, store: str) -> Sources:
             check_depth(name, text.path, decode_job(name, text))
         except DeclarationError as error:
             faults[name] = error.faults
+    _, wrong = read_payloads(snapshot, sources.graph.entries.values(), sources.declaration.locator)
+    faults.update({name: (*faults.get(name, ()), *told) for name, told in wrong.items()})
     if faults:
         raise DeclarationError([fault for name in sorted(faults) for fault in faults[name]])
     return sources
 
 
 def job_texts(sources: Sources, names: Collection[str]) -> tuple[dict[str, Text], dict[str, tuple[Fault, ...]]]:
-    """Read the job files of `names`, all that can be read.
+    """Read the job files of `names`, all that can be read; external jobs have none.
 
     Returns:
         (the files, what is wrong where there is none, or more than one, or one that cannot be read), both by job name.
@@ -109,6 +125,7 @@ def job_texts(sources: Sources, names: Collection[str]) -> tuple[dict[str, Text]
 
     Effects: reads the store.
     """
+    names = [name for name in names if name not in sources.graph.externals]
     snapshot, files = sources.snapshot, sources.files(names)
     wanted = sorted(name for name in names if name not in files)
     found, missing = snapshot.find_jobs(wanted)

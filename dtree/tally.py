@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from typing import Final, Literal
 
 from dtree import evidence
+from dtree.conditions import Answer
 from dtree.evidence import Awaited
 from dtree.model import (
     AllocationState,
@@ -23,6 +24,7 @@ from dtree.model import (
     JobSnapshot,
     JobState,
     Placement,
+    Probe,
 )
 
 Goal = Literal["registered", "started", "healthy", "completed"]
@@ -52,6 +54,7 @@ class Case:
     Attributes:
         evaluations: those since the registration, oldest first.
         checks: results by allocation ID, for those that were asked.
+        answers: what came of asking others, by what was asked.
         deployment: newest of the awaited version, None for none (yet).
         allocations: those that stand for the awaited version, oldest first.
         unplaced: group -> why it could not be placed.
@@ -66,6 +69,7 @@ class Case:
     unplaceable_s: float
     placement_timeout_s: float
     checks: Mapping[str, Sequence[CheckResult]]
+    answers: Mapping[Probe, Answer]
     deployment: DeploymentState | None = field(init=False)
     allocations: tuple[AllocationState, ...] = field(init=False)
     goal: Goal = field(init=False)
@@ -100,16 +104,37 @@ class Case:
         """The groups that do not meet the condition yet."""
         return tuple(tally for tally in self.tallies if tally.lacks)
 
+    @property
+    def is_met(self) -> bool:
+        """Whether the allocations are as far as the condition wants them; of a probe: whether the job has started."""
+        return not self.lacking and (not self.per_node or _is_spread(self))
+
 
 def _goal(condition: Condition, job: JobState) -> Goal:
-    name = condition.name
-    if name != "ready":
-        return name
-    if condition.seconds is not None:
-        return "started"
-    if job.is_parent:
-        return "registered"
-    return "completed" if job.is_batch else "healthy"
+    match condition.name:
+        case "registered" | "started" | "healthy" | "completed" as name:
+            return name
+        case "ready" if condition.seconds is None:
+            if job.is_parent:
+                return "registered"
+            return "completed" if job.is_batch else "healthy"
+        case _:
+            return "started"
+
+
+def _is_spread(case: Case) -> bool:
+    """Whether a system or sysbatch job is where it should be: its count says nothing, so only what Nomad has decided does.
+
+    Filtering some nodes is what constraints are for. Placing nothing at all is not, and a full node is waited for.
+
+    Source: seen with Nomad 1.11.3: without an eligible node the deployment is `successful` with 0 wanted, without a node in the
+    datacenter there is neither deployment nor failed group.
+    """
+    if case.is_evaluating or evidence.older_allocations(case.snapshot, case.awaited):
+        return False
+    if any(item.nodes_exhausted or item.quota_exhausted for item in case.unplaced.values()):
+        return False
+    return bool(case.allocations) or not any(group.count for group in case.job.groups)
 
 
 def _tally(case: Case, group: GroupState) -> Tally:
@@ -124,6 +149,8 @@ def _tally(case: Case, group: GroupState) -> Tally:
 
 def is_good(case: Case, group: GroupState, alloc: AllocationState) -> bool:
     """Whether an allocation meets the condition. A canary is none of the wanted ones until it is promoted."""
+    if not _is_renewed(case, alloc):
+        return False
     if case.goal == "completed":
         return alloc.client == "complete"
     if case.job.is_batch and alloc.client == "complete":
@@ -147,14 +174,29 @@ def _is_healthy(case: Case, group: GroupState, alloc: AllocationState) -> bool:
 
     Source: seen with Nomad 1.11.3, registering again 2.1 to 2.7 s after a first start with min_healthy_time 2 s.
     """
-    if group.deploys and alloc.healthy is not None and (alloc.healthy or _is_open(case) or _deployment_failed(case)):
+    is_renewed = alloc.id in case.awaited.renewed  # Nomad's word is from before
+    if group.deploys and not is_renewed and alloc.healthy is not None and (alloc.healthy or _is_open(case) or _deployment_failed(case)):
         return alloc.healthy
     if group.deploys and _is_open(case):
         return False
     if not group.checked:
         return True
     results = case.checks.get(alloc.id, ())
-    return bool(results) and all(check.status == "success" for check in results)
+    since_s = _started_s(alloc) if is_renewed else 0.0
+    return bool(results) and all(check.status == "success" and check.time_s >= since_s for check in results)
+
+
+def _is_renewed(case: Case, alloc: AllocationState) -> bool:
+    """Whether an allocation that was restarted has been since, and one that is to be replaced makes way."""
+    if alloc.id not in case.awaited.renewed:
+        return True
+    before = case.awaited.renewed[alloc.id]
+    return before is not None and evidence.restarts_of(alloc) > before
+
+
+def _started_s(alloc: AllocationState) -> float:
+    """When the last task started. Times of checks are cut to whole seconds, so one of the same second may be from before."""
+    return max((event.time_s for task in alloc.tasks.values() for event in task.events if event.type == "Started"), default=0.0)
 
 
 def _is_open(case: Case) -> bool:

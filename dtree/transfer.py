@@ -64,7 +64,8 @@ class Difference:
 def read_contents(*snapshots: Snapshot) -> tuple[Contents, ...]:
     """Read all files of sets of jobs that are to be compared.
 
-    These are dependency files, job files, versions, what the entries of any name with `file`, and what templates name in words.
+    These are dependency files, job files, versions, what the entries of any name with `file` or as a payload, and what templates name in
+    words.
 
     Where the jobs lie in the root of a project, so does much else: a file is taken for a job's if its name says so, or if one of
     the dependency files has a job of that name. Nothing else is copied, and nothing else is ever removed.
@@ -75,7 +76,9 @@ def read_contents(*snapshots: Snapshot) -> tuple[Contents, ...]:
     declared = [found for text in depfiles if text and (found := _declaration(text))]
     known_jobs = {name for declaration in declared for name in _job_names(declaration)}
     jobs = [snapshot.read_jobs([path for path in snapshot.list_jobs() if _is_job_file(path, known_jobs)]) for snapshot in snapshots]
-    named = sorted({entry.file for declaration in declared for entry in declaration.entries.values() if entry.file is not None})
+    entries = [entry for declaration in declared for entry in declaration.entries.values()]
+    payloads = {one.file for entry in entries for one in entry.dispatches if one.file}
+    named = sorted(payloads | {entry.file for entry in entries if entry.file is not None})
     files = [_read_named(snapshot, named, its) for snapshot, its in zip(snapshots, jobs, strict=True)]
     further = sorted({path for its in files for path in its} - set(named))
     files = [{**its, **_read_files(snapshot, further)} for snapshot, its in zip(snapshots, files, strict=True)]

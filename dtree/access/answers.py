@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any, Final, Protocol
 from urllib.parse import parse_qs, urlsplit
 
@@ -31,6 +31,12 @@ class Response(Protocol):
     def text(self) -> str:
         """The body, decoded."""
 
+    def iter_content(self, chunk_size: int) -> Iterator[bytes]:
+        """Read the body piece by piece."""
+
+    def close(self) -> None:
+        """Leave the rest of the body unread."""
+
     def json(self) -> Any:  # noqa: ANN401 - JSON
         """Return the body as JSON; ValueError where it is none."""
 
@@ -42,8 +48,8 @@ _TRANSIENT: Final = re.compile(
 )
 """Texts of answers with status 500 that another try may cure; Nomad uses 500 for users' errors as well."""
 
-_UNKNOWN_JOB: Final = re.compile(r'job( "[^"]*"( in namespace "[^"]*" at version \d+)?)? not found')
-"""What an evaluation or a return to an older version meets where there is no such job: also with status 500."""
+_UNKNOWN_JOB: Final = re.compile(r'(?:parameterized )?job( "[^"]*"( in namespace "[^"]*" at version \d+)?)? not found')
+"""What an evaluation, a dispatch or a return to an older version meets where there is no such job: also with status 500."""
 
 _ELSEWHERE: Final = re.compile(r'(?:Get|Put|Post|Delete) "(https?://[^/"]+)[^"]*": ')
 """Nomad's own request to another server broke."""
@@ -112,6 +118,10 @@ def capability(method: str, parts: tuple[str, ...]) -> str:
             return "read-logs"
         case ("get", *_) | (_, "job", _, "evaluate"):
             return "read-job"
+        case _, "job", _, "dispatch":
+            return "dispatch-job"
+        case (_, "client", "allocation", _, "restart") | (_, "allocation", _, "stop"):
+            return "alloc-lifecycle"
         case _:
             return "submit-job"
 

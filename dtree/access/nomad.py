@@ -7,6 +7,7 @@ base class and every call goes through `NomadClient.call` or `.blocking`. All er
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from contextlib import closing
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any, Final
@@ -22,6 +23,7 @@ from dtree.model import DEFAULT_NAMESPACE
 DEFAULT_ADDRESS: Final = "http://127.0.0.1:4646"
 
 _READ_S: Final = 60.0
+_PIECE_S: Final = 10.0
 _RETRY_FOR_S: Final = 30.0
 
 
@@ -119,6 +121,15 @@ class NomadClient:
         """GET an endpoint that answers with plain text. Effects: as `call`."""
         return self._try("get", parts, params, None, doing, (http.CONNECT_S, _READ_S)).content.decode(errors="replace")
 
+    def piece(self, *parts: str, params: Mapping[str, str], most_bytes: int) -> bytes:
+        """GET the beginning of an answer, once: who reads on asks again. Effects: one request to Nomad."""
+        try:
+            response = self._once("get", parts, params, None, (http.CONNECT_S, _PIECE_S), stream=True)
+            with closing(response):
+                return _beginning(response, most_bytes)
+        except OSError as error:  # the answer broke off
+            raise self._unreachable(error) from error
+
     def blocking(self, *parts: str, params: Mapping[str, str], index: int, wait_s: float, doing: str = "") -> tuple[int, Any]:
         """Ask a blocking query once, without retries: who stands in a loop knows best.
 
@@ -154,12 +165,19 @@ class NomadClient:
             raise with_doing(error, doing) from error
 
     def _once(
-        self, method: str, parts: tuple[str, ...], params: Mapping[str, str] | None, body: object, timeout_s: tuple[float, float]
+        self,
+        method: str,
+        parts: tuple[str, ...],
+        params: Mapping[str, str] | None,
+        body: object,
+        timeout_s: tuple[float, float],
+        *,
+        stream: bool = False,
     ) -> Response:
         import nomad.api.exceptions
 
         try:
-            response: Response = self._requester.request(*parts, method=method, params=params, json=body, timeout=timeout_s)
+            response: Response = self._requester.request(*parts, method=method, params=params, json=body, timeout=timeout_s, stream=stream)
         except nomad.api.exceptions.TimeoutNomadException as error:
             raise self._unreachable(error) from error
         except nomad.api.exceptions.BaseNomadException as error:
@@ -231,6 +249,18 @@ class NomadClient:
             cert=(known.client_cert, known.client_key) if known.client_cert else (),
             session=http.open_session(known.url, server_name=known.tls_server_name, skip_verify=known.skip_verify),
         )
+
+
+def _beginning(response: Response, most_bytes: int) -> bytes:
+    """Read so much of a body; Nomad sends logs in pieces of its own."""
+    parts: list[bytes] = []
+    left = most_bytes
+    for part in response.iter_content(most_bytes):
+        parts.append(part[:left])
+        left -= len(part)
+        if left <= 0:
+            break
+    return b"".join(parts)
 
 
 def _check(connection: Connection) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import shlex
 from collections.abc import Mapping
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 import typer
 
@@ -12,6 +12,9 @@ from dtree import config
 from dtree.cli.invocation import Invocation
 from dtree.cli.signals import Signals
 from dtree.cli.surroundings import Surroundings
+
+if TYPE_CHECKING:
+    from dtree.model import Entry
 
 VARIABLE: Final = "_NOMAD_DTREE_COMPLETE"
 """Set by the shell's completion script, which calls the program without arguments."""
@@ -32,8 +35,20 @@ def complete_jobs(context: typer.Context, incomplete: str) -> list[str]:
     Effects: reads the store.
     """
     try:
-        return [name for name in _names(context) if name.startswith(incomplete)]
+        return [name for name in sorted(_entries(context)) if name.startswith(incomplete)]
     except Exception:  # noqa: BLE001 - a prompt is no place for errors; the command itself will tell
+        return []
+
+
+def complete_selectors(context: typer.Context, incomplete: str) -> list[str]:
+    """Return the selectors by the tags of the store's dependency file that begin with `incomplete`; none where anything is wrong.
+
+    Effects: reads the store.
+    """
+    try:
+        found = {f"tag={tag}" for entry in _entries(context).values() for tag in entry.tags}
+        return sorted(selector for selector in found if selector.startswith(incomplete))
+    except Exception:  # noqa: BLE001 - as above
         return []
 
 
@@ -55,11 +70,11 @@ def complete_environments(context: typer.Context, incomplete: str) -> list[str]:
     return [name for name in around.configuration.environments if name.startswith(incomplete)]
 
 
-def _names(context: typer.Context) -> list[str]:
+def _entries(context: typer.Context) -> Mapping[str, Entry]:
     from dtree.sources import read
 
     around: Surroundings = context.find_root().obj
     given = {setting.identifier: context.params.get(setting.identifier) for setting in (*config.NOMAD, *around.store_settings)}
     invocation = Invocation(around, Signals(), config.NOMAD, given)
     with invocation.snapshot() as snapshot:
-        return sorted(read(snapshot, store=invocation.store_name).graph.entries)
+        return read(snapshot, store=invocation.store_name).graph.entries

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, TextIO
 
 from dtree.cli import failure
 from dtree.cli.invocation import Invocation
+from dtree.cli.part import Part
 from dtree.errors import EXIT_JOB_FAILED
 
 if TYPE_CHECKING:
@@ -28,7 +29,7 @@ class Showing:
 
 def execute(
     invocation: Invocation,
-    asked: tuple[str, ...],
+    part: Part,
     intent: Callable[[tuple[str, ...]], Intent],
     limits: Limits,
     showing: Showing,
@@ -38,7 +39,7 @@ def execute(
     """Plan and carry out.
 
     Args:
-        asked: names of jobs, () for all of the file.
+        part: what is asked for.
         intent: makes the intent once the goals are known.
         check_artifacts: begin nothing where something is missing that the jobs will fetch.
 
@@ -52,8 +53,8 @@ def execute(
 
     clock = invocation.clock
     with invocation.snapshot() as snapshot:
-        sources = pipeline.read(snapshot, store=invocation.store_name, asked=asked)
-        goals = pipeline.goals(sources, asked, everything=not asked)
+        sources = pipeline.read(snapshot, store=invocation.store_name, asked=part.names)
+        goals = part.goals(sources)
         cluster = invocation.cluster
         plan = pipeline.prepare(sources, cluster, intent(goals), namespace=invocation.namespace, inputs=invocation.inputs)
     if check_artifacts:

@@ -143,7 +143,7 @@ class Invocation:
         """The Nomad cluster; nothing is sent to it by asking for this."""
         from dtree.cluster import NomadCluster
 
-        return NomadCluster(self.connection(), self.clock)
+        return NomadCluster(self.connection(), self.clock, self._consul)
 
     def look(self) -> Look:
         """Return what standard output can show."""
@@ -248,23 +248,6 @@ class Invocation:
         if file.value is not None and (token.value is None or config.RANK[file.source] > config.RANK[token.source]):
             return _read_token(file.value)
         return str(token.value or "").strip()
-
-
-def asked_for(names: Sequence[str] | None, options: Sequence[str] | None, *, everything: bool, verb: str) -> tuple[str, ...]:
-    """Return the jobs that were asked for, each once, in the order given; () for all of them.
-
-    Raises:
-        UsageError: none was, and not all either; or both.
-    """
-    asked = tuple(dict.fromkeys([*(names or ()), *(options or ())]))
-    if everything and asked:
-        raise UsageError("--all and the names of jobs exclude each other", hint="leave one of them out")
-    if not everything and not asked:
-        raise UsageError(
-            f"which jobs to {verb} is not said",
-            hint=f"name one, as in `nomad-dtree {verb} --job NAME`, or give --all for every job of the dependency file",
-        )
-    return asked
 
 
 def _read_token(file: Path) -> str:

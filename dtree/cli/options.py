@@ -11,7 +11,7 @@ import typer
 
 from dtree import config
 from dtree.cli.chosen import refuse_unclear_options
-from dtree.cli.complete import complete_environments, complete_jobs, complete_stores
+from dtree.cli.complete import complete_environments, complete_jobs, complete_selectors, complete_stores
 from dtree.cli.invocation import Invocation
 from dtree.cli.signals import Signals
 from dtree.cli.surroundings import Surroundings, leading_arguments
@@ -30,6 +30,18 @@ Job = Annotated[
     list[str] | None, typer.Option("--job", metavar="JOB", help="The same as an option; may be repeated.", autocompletion=complete_jobs)
 ]
 All = Annotated[bool, typer.Option("--all", help="Every job of the dependency file.")]
+Selector = Annotated[
+    list[str] | None,
+    typer.Option("--selector", metavar="tag=NAME", help="Also the jobs with this tag; may be repeated.", autocompletion=complete_selectors),
+]
+Skip = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--skip", metavar="JOB", help="Leave this job as it is, whatever needs it; may be repeated.", autocompletion=complete_jobs
+    ),
+]
+Only = Annotated[bool, typer.Option("--only", help="Without what the jobs need: that has to be ready already.")]
+WithDependents = Annotated[bool, typer.Option("--with-dependents", help="Also all that needs these jobs, directly or not.")]
 Output = Annotated[Literal["text", "json"], typer.Option("--output", help="json: for programs, on standard output.", show_default=True)]
 Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Only failures and the summary.")]
 Verbose = Annotated[bool, typer.Option("--verbose", "-v", help="Every event.")]
@@ -42,6 +54,7 @@ FLAGS: Final = frozenset(
         *("job", "all", "output", "quiet", "verbose", "force", "deep", "purge", "detailed-exitcode", "nomad", "format", "watch", "keep"),
         *("from", "to", "yes", "dry-run", "prune", "diff", "into", "declared", "no-images"),
         *("out", "show-secrets"),
+        *("selector", "skip", "only", "with-dependents", "strict"),
         *("help", "install-completion", "show-completion"),
     )
 )

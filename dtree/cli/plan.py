@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING, Annotated, Final
 import typer
 
 from dtree import config
-from dtree.cli.invocation import Invocation, asked_for
-from dtree.cli.options import All, Command, Job, Jobs, Output
+from dtree.cli.invocation import Invocation
+from dtree.cli.options import All, Command, Job, Jobs, Only, Output, Selector, Skip, WithDependents
+from dtree.cli.part import Part, part_of
 from dtree.errors import EXIT_CHANGES_PENDING, EXIT_OK, DeclarationError, DtreeError, StoreError, UsageError
 
 if TYPE_CHECKING:
@@ -22,7 +23,7 @@ if TYPE_CHECKING:
 Force = Annotated[bool, typer.Option("--force", help="Plan `run --force`.")]
 Detailed = Annotated[bool, typer.Option("--detailed-exitcode", help="Exit with 2 where a run would change something.")]
 Watch = Annotated[bool, typer.Option("--watch", help="Show it again whenever the store or the plan changes, until Ctrl-C.")]
-Files = Annotated[bool, typer.Option("--verbose", "-v", help="Show the file of each step.")]
+Verbose = Annotated[bool, typer.Option("--verbose", "-v", help="Show the file of each step, and why each job is in or out.")]
 
 
 def plan(  # noqa: PLR0913 - each is an option
@@ -31,23 +32,37 @@ def plan(  # noqa: PLR0913 - each is an option
     jobs: Jobs = None,
     job: Job = None,
     everything: All = False,
+    selector: Selector = None,
+    only: Only = False,
+    with_dependents: WithDependents = False,
+    skip: Skip = None,
     force: Force = False,
     watch: Watch = False,
-    verbose: Files = False,
+    verbose: Verbose = False,
     output: Output = "text",
     detailed_exitcode: Detailed = False,
 ) -> int:
     """Show what a run would do, in order, and why. Changes nothing."""
-    planner = _Planner(invocation, asked_for(jobs, job, everything=everything, verb="plan"), everything=everything, force=force)
+    part = part_of(
+        jobs,
+        job,
+        verb="plan",
+        everything=everything,
+        selectors=selector,
+        skip=skip,
+        only=only,
+        with_dependents=with_dependents,
+    )
+    planner = _Planner(invocation, part, force=force)
     if watch and detailed_exitcode:
         raise UsageError("--watch and --detailed-exitcode exclude each other", hint="leave one of them out: a watch only ends by Ctrl-C")
     try:
         if watch:
-            _watch(planner, files=verbose, json=output == "json")
+            _watch(planner, verbose=verbose, json=output == "json")
         made = planner.look()
     finally:
         planner.close()
-    shown = _Shown(invocation.cluster.address, files=verbose)
+    shown = _Shown(invocation.cluster.address, verbose=verbose)
     invocation.print(shown.json(made) if output == "json" else shown.text(made, invocation.look()))
     return EXIT_CHANGES_PENDING if detailed_exitcode and made.plan.pending else EXIT_OK
 
@@ -63,10 +78,9 @@ class _Made:
 class _Planner:
     """Makes the plan, again and again: of the same view of the store until that has changed."""
 
-    def __init__(self, invocation: Invocation, asked: tuple[str, ...], *, everything: bool, force: bool) -> None:
+    def __init__(self, invocation: Invocation, part: Part, *, force: bool) -> None:
         self.invocation = invocation
-        self._asked = asked
-        self._everything = everything
+        self._part = part
         self._force = force
         self._snapshot: Snapshot | None = None
         self._failed = False
@@ -81,9 +95,9 @@ class _Planner:
         self._failed = True
         if self._snapshot is None:
             self._snapshot = invocation.snapshot()
-        sources = pipeline.read(self._snapshot, store=invocation.store_name, asked=self._asked)
-        goals = pipeline.goals(sources, self._asked, everything=self._everything)
-        intent = Intent("run", goals, wait_ready=invocation.setting("wait") == "ready", force=self._force)
+        sources = pipeline.read(self._snapshot, store=invocation.store_name, asked=self._part.names)
+        wait_ready = invocation.setting("wait") == "ready"
+        intent = Intent("run", self._part.goals(sources), wait_ready=wait_ready, force=self._force, **self._part.options)
         made = pipeline.prepare(sources, invocation.cluster, intent, namespace=invocation.namespace, inputs=invocation.inputs)
         checked = self._check(made) if invocation.setting("check_artifacts") else None
         self._failed = False
@@ -125,17 +139,17 @@ class _Shown:
 
     Attributes:
         address: of the Nomad that it is for.
-        files: with the file of each step.
+        verbose: with the file of each step, and why each job is in or out.
     """
 
     address: str
-    files: bool
+    verbose: bool
 
     def text(self, made: _Made, look: Look) -> str:
         from dtree.views.artifacts_text import artifacts_text
         from dtree.views.plan_text import plan_text
 
-        planned = plan_text(made.plan, look, files=self.files, address=self.address)
+        planned = plan_text(made.plan, look, verbose=self.verbose, address=self.address)
         return planned if made.checked is None else f"{planned}\n{artifacts_text(made.checked, look)}"
 
     def json(self, made: _Made, *, line: bool = False) -> str:
@@ -148,16 +162,16 @@ class _Shown:
         from dtree.views.plan_text import plan_picture
 
         checked = artifacts_picture(made.checked or (), width, height // 3, look) if made.checked is not None else []
-        return [*plan_picture(made.plan, width, height - len(checked), look, note, files=self.files, address=self.address), *checked]
+        return [*plan_picture(made.plan, width, height - len(checked), look, note, verbose=self.verbose, address=self.address), *checked]
 
 
-def _watch(planner: _Planner, *, files: bool, json: bool) -> None:
+def _watch(planner: _Planner, *, verbose: bool, json: bool) -> None:
     """Show the plan until Ctrl-C. Faults in the files do not keep it from starting: they are there to be mended."""
     from functools import partial
 
     from dtree.cli.watching import Watched, watch
 
-    shown = _Shown(planner.invocation.cluster.address, files=files)
+    shown = _Shown(planner.invocation.cluster.address, verbose=verbose)
     watched = Watched(
         planner.look,
         planner.wait,

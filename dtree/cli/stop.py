@@ -8,8 +8,9 @@ import typer
 
 from dtree import config
 from dtree.cli.execution import Showing, execute
-from dtree.cli.invocation import Invocation, asked_for
-from dtree.cli.options import All, Command, Job, JobsToStop, Output, Quiet, Verbose
+from dtree.cli.invocation import Invocation
+from dtree.cli.options import All, Command, Job, JobsToStop, Output, Quiet, Selector, Skip, Verbose, WithDependents
+from dtree.cli.part import part_of
 
 Deep = Annotated[bool, typer.Option("--deep", help="Also all that these jobs need, unless something else that runs needs it.")]
 Purge = Annotated[bool, typer.Option("--purge", help="Remove the jobs from Nomad once their allocations have ended.")]
@@ -22,6 +23,9 @@ def stop(  # noqa: PLR0913 - one per option
     jobs: JobsToStop = None,
     job: Job = None,
     everything: All = False,
+    selector: Selector = None,
+    with_dependents: WithDependents = False,
+    skip: Skip = None,
     deep: Deep = False,
     purge: Purge = False,
     force: Force = False,
@@ -33,13 +37,21 @@ def stop(  # noqa: PLR0913 - one per option
     from dtree.pipeline import Limits
     from dtree.plan import Intent
 
-    asked = asked_for(jobs, job, everything=everything, verb="stop")
+    part = part_of(
+        jobs,
+        job,
+        verb="stop",
+        everything=everything,
+        selectors=selector,
+        skip=skip,
+        with_dependents=with_dependents,
+    )
 
     def intent(goals: tuple[str, ...]) -> Intent:
-        return Intent("stop", goals, deep=deep, purge=purge, force=force)
+        return Intent("stop", goals, deep=deep, purge=purge, force=force, **part.options)
 
     limits = Limits(parallelism=invocation.setting("parallelism"), fail_fast=invocation.setting("fail_fast"))
-    return execute(invocation, asked, intent, limits, Showing(json=output == "json", quiet=quiet, verbose=verbose))
+    return execute(invocation, part, intent, limits, Showing(json=output == "json", quiet=quiet, verbose=verbose))
 
 
 COMMAND: Final = Command(

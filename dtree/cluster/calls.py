@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+from base64 import b64encode
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
-from typing import Any, Literal
+from functools import cached_property
+from typing import TYPE_CHECKING, Any, Literal
 
+from dtree.access import tcp
 from dtree.access.nomad import Connection, NomadClient
 from dtree.access.refusals import reasons
+from dtree.access.web import Web
 from dtree.clock import SystemClock
 from dtree.cluster import decode
 from dtree.cluster.notes import Notes
 from dtree.cluster.watch import NomadWatch, by_ref, job_filter
-from dtree.errors import Conflict, Invalid, NotFound, Unavailable
+from dtree.errors import Conflict, Denied, Invalid, NotFound, StoreError, Unavailable
 from dtree.model import (
     Address,
     CheckResult,
@@ -23,10 +27,15 @@ from dtree.model import (
     RenderedJob,
     Spec,
 )
-from dtree.ports import OnChange, OnTrouble, Registered
+from dtree.ports import Dispatched, OnChange, OnTrouble, Registered
 from dtree.provenance import Items, Provenance, with_comments
 
+if TYPE_CHECKING:
+    from dtree.access.consul import ConsulClient
+
 _LOG_LINE_BYTES = 400
+_LOG_PIECE_BYTES = 1 << 20
+_ANSWER_S = 3.0
 _FEW = 8
 _SETTLE_S = 60.0
 _SETTLE_PAUSE_S = 0.1
@@ -37,12 +46,14 @@ class NomadCluster:
 
     Args:
         clock: for back-off between tries and for the threads of the watch.
+        consul: opens Consul, for services that are registered there.
     """
 
-    def __init__(self, connection: Connection, clock: SystemClock) -> None:
+    def __init__(self, connection: Connection, clock: SystemClock, consul: Callable[[], ConsulClient] | None = None) -> None:
         self._client = NomadClient(connection, now_s=clock.now_s, pause=clock.pause)
         self._clock = clock
         self._notes = Notes(self._client)
+        self._open_consul = consul
 
     @property
     def address(self) -> str:
@@ -168,6 +179,16 @@ class NomadCluster:
         answer = self._client.call("post", "job", ref.id, "revert", params=_where(ref), body=body, doing=doing)
         return self._registered(ref, answer)
 
+    def restart(self, ref: JobRef, alloc_id: str) -> None:
+        """Restart all tasks of an allocation in place; returns before they run again. Effects: changes Nomad."""
+        doing = f"restarting an allocation of job '{ref.id}'"
+        self._client.call("put", "client", "allocation", alloc_id, "restart", params=_where(ref), body={"AllTasks": True}, doing=doing)
+
+    def replace(self, ref: JobRef, alloc_id: str) -> None:
+        """Stop an allocation, so that Nomad places another one. Effects: changes Nomad. Source: docs/explanation/nomad.md."""
+        doing = f"replacing an allocation of job '{ref.id}'"
+        self._client.call("put", "allocation", alloc_id, "stop", params=_where(ref), body={}, doing=doing)
+
     def stop(self, ref: JobRef) -> str:
         """Stop the job; it stays known to Nomad. Effects: changes Nomad."""
         try:
@@ -209,6 +230,28 @@ class NomadCluster:
         answer = self._client.call("get", "jobs", params=params, doing=f"listing children of job '{ref.id}'") or ()
         return tuple(sorted(replace(ref, id=raw["ID"]) for raw in answer if raw.get("ParentID") == ref.id and _is_alive(raw)))
 
+    def dispatch(self, ref: JobRef, *, meta: Mapping[str, str], payload: bytes, token: str) -> Dispatched:
+        """Dispatch a child of a parameterized job. Effects: changes Nomad.
+
+        A request whose answer was lost is sent again with the same token, so that it has one child: Nomad then names that one, but no
+        evaluation.
+        """
+        body = {"Meta": dict(meta), "Payload": b64encode(payload).decode()}
+        params = {**_where(ref), "idempotency_token": token}
+        doing = f"dispatching job '{ref.id}'"
+        answer = self._client.call("post", "job", ref.id, "dispatch", params=params, body=body, doing=doing, kind=dict)
+        return Dispatched(replace(ref, id=answer["DispatchedJobID"]), answer.get("EvalID") or "")
+
+    def force(self, ref: JobRef) -> Dispatched:
+        """Run a periodic job now, out of its turn. Effects: changes Nomad.
+
+        Nomad names only the evaluation of the child, which tells whose it is.
+        """
+        doing = f"forcing a run of job '{ref.id}'"
+        answer = self._client.call("post", "job", ref.id, "periodic", "force", params=_where(ref), doing=doing, kind=dict)
+        evaluation = self._client.call("get", "evaluation", answer["EvalID"], params=_where(ref), doing=doing, kind=dict)
+        return Dispatched(replace(ref, id=evaluation["JobID"]), evaluation["ID"])
+
     def notes(self, stack: str, refs: Sequence[JobRef]) -> Mapping[JobRef, Items]:
         """What is noted of jobs of a stack, all of one namespace; Denied where the token may not read it. Effects: reads Nomad."""
         return self._notes.read(stack, refs)
@@ -237,6 +280,36 @@ class NomadCluster:
         except (NotFound, Invalid):
             return ()
 
+    def registered(
+        self, ref: JobRef, service: str, provider: Literal["nomad", "consul"], allocations: Sequence[str]
+    ) -> dict[str, tuple[CheckResult, ...]]:
+        """Of some allocations of a job those that registered a service, each with all its checks. Effects: reads Nomad, or Consul.
+
+        Nomad's registrations carry no health, so it is asked for the checks of each; Consul's answer holds all of it.
+        """
+        if provider == "consul":
+            return {one: checks for one, checks in self._in_consul(service).items() if one in allocations}
+        raws = self._client.call("get", "service", service, params=_where(ref), doing=f"looking for service '{service}'", kind=list)
+        known = {raw["AllocID"] for raw in raws}
+        return {one: self.checks(one) for one in allocations if one in known}
+
+    def log_from(self, alloc_id: str, task: str, *, stream: Literal["stdout", "stderr"], offset: int) -> bytes:
+        """Read a piece of a task's log; b"" where there is no more, or none (any more). Effects: reads Nomad."""
+        params = {"task": task, "type": stream, "plain": "true", "origin": "start", "offset": str(offset)}
+        try:
+            return self._client.piece("client", "fs", "logs", alloc_id, params=params, most_bytes=_LOG_PIECE_BYTES)
+        except (NotFound, Invalid):
+            return b""
+
+    def http_status(self, url: str) -> int:
+        """Status of the answer to a GET, wherever it leads; NotAnswered where there is none soon. Effects: one request."""
+        until_s = self._clock.now_s() + _ANSWER_S
+        return Web(now_s=self._clock.now_s, pause=self._clock.pause, until_s=until_s).status(url)
+
+    def connect(self, host: str, port: int) -> None:
+        """Have a TCP connection accepted; NotAnswered where it soon is not. Effects: one connection."""
+        tcp.connect(host, port, timeout_s=_ANSWER_S)
+
     def addresses(self, alloc_id: str) -> tuple[Address, ...]:
         """Where the ports of an allocation answer. Effects: reads Nomad."""
         try:
@@ -247,6 +320,19 @@ class NomadCluster:
     def watch(self, on_change: OnChange, on_trouble: OnTrouble) -> NomadWatch:
         """Begin standing queries. Effects: reads Nomad from threads of its own until closed."""
         return NomadWatch(self._client, self._clock, read=self.snapshot, read_job=self.job, on_change=on_change, on_trouble=on_trouble)
+
+    @cached_property
+    def _consul(self) -> ConsulClient:
+        if self._open_consul is None:
+            raise Unavailable("Consul is not set up here", hint="ask where its settings are known")
+        return self._open_consul()
+
+    def _in_consul(self, service: str) -> dict[str, tuple[CheckResult, ...]]:
+        try:
+            return decode.consul_instances(self._consul.instances(service))
+        except StoreError as error:
+            kind = Denied if error.error_code == "consul-denied" else Unavailable
+            raise kind(error.problem, notes=error.notes, hint=error.hint, code=error.error_code) from error
 
     def _registered(self, ref: JobRef, answer: Mapping[str, Any]) -> Registered:
         # The answer has no version, and of an unchanged job its JobModifyIndex is another one than the stored job's.

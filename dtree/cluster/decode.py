@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 from collections.abc import Iterable, Mapping
 from datetime import datetime
 from typing import Any, Final
 
 from dtree.access.refusals import reasons
 from dtree.model import (
+    BOOKKEEPING,
     Address,
     AllocationState,
     CheckResult,
@@ -29,22 +31,6 @@ Json = Mapping[str, Any]
 TABLES: Final = ("allocations", "deployments", "evaluations")
 """The list endpoints, and the fields of JobSnapshot, that tell how a job does."""
 
-_BOOKKEEPING: Final = frozenset(
-    {
-        "CreateIndex",
-        "DispatchIdempotencyToken",
-        "JobModifyIndex",
-        "ModifyIndex",
-        "NomadTokenID",
-        "Stable",
-        "Status",
-        "StatusDescription",
-        "Stop",
-        "SubmitTime",
-        "Version",
-        "VersionTag",
-    }
-)
 _UPDATES: Final = {
     "Place": "place",
     "Stop": "stop",
@@ -57,6 +43,8 @@ _UPDATES: Final = {
     "RescheduleLater": "reschedule_later",
 }
 _MAIN: Final = "main"
+
+_CONSUL_ID: Final = re.compile("_nomad-task-([0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12})-")
 
 
 def job(raw: Json) -> JobState:
@@ -78,7 +66,7 @@ def job(raw: Json) -> JobState:
 
 def shape(raw: Json) -> str:
     """Digest of a stored job without its counts and bookkeeping, so that an autoscaler's new version has the shape of the old one."""
-    kept: dict[str, Any] = {key: value for key, value in raw.items() if key not in _BOOKKEEPING}
+    kept: dict[str, Any] = {key: value for key, value in raw.items() if key not in BOOKKEEPING}
     kept["TaskGroups"] = [{key: value for key, value in group.items() if key != "Count"} for group in raw.get("TaskGroups") or ()]
     return hashlib.sha256(json.dumps(kept, sort_keys=True).encode()).hexdigest()[:16]
 
@@ -181,11 +169,32 @@ def checks(raw: Json | None) -> tuple[CheckResult, ...]:
     """Decode `GET /v1/client/allocation/:id/checks`."""
     results = [
         CheckResult(
-            name=check.get("Check") or "", status=check.get("Status") or "", output=check.get("Output") or "", task=check.get("Task") or ""
+            name=check.get("Check") or "",
+            status=check.get("Status") or "",
+            output=check.get("Output") or "",
+            task=check.get("Task") or "",
+            service=check.get("Service") or "",
+            time_s=float(check.get("Timestamp") or 0),
         )
         for check in (raw or {}).values()
     ]
     return tuple(sorted(results, key=lambda check: (check.name, check.task)))
+
+
+def consul_instances(raws: Iterable[Json]) -> dict[str, tuple[CheckResult, ...]]:
+    """Decode `GET /v1/health/service/:service` of Consul: by ID of the allocation that registered an instance; others are left out.
+
+    Source: seen with Nomad 1.11.3: a service's ID is `_nomad-task-<allocation>-<group or task>-<service>-<port>`.
+    """
+    found: dict[str, tuple[CheckResult, ...]] = {}
+    for raw in raws:
+        service = raw["Service"]
+        match = _CONSUL_ID.match(service["ID"])
+        if match is not None:
+            results = [(check["Name"], check["Status"].replace("passing", "success"), check.get("Output") or "") for check in raw["Checks"]]
+            checks = tuple(CheckResult(*result, service=service["Service"]) for result in sorted(results))
+            found[match[1]] = (*found.get(match[1], ()), *checks)
+    return found
 
 
 def addresses(raw: Json) -> tuple[Address, ...]:
@@ -220,6 +229,8 @@ def _group(raw: Json) -> GroupState:
         progress_deadline_s=_seconds(update["ProgressDeadline"]) if update.get("ProgressDeadline") else None,
         stop_timeout_s=max(stops, default=0.0) + _seconds(raw.get("ShutdownDelay") or 0),
         lifecycle={task["Name"]: _lifecycle(task.get("Lifecycle")) for task in tasks},
+        max_parallel=max(update.get("MaxParallel") or 1, 1),
+        min_healthy_s=_seconds(update.get("MinHealthyTime") or 0),
         checked=any(_is_checked(service) for part in (raw, *tasks) for service in part.get("Services") or ()),
     )
 

@@ -7,15 +7,30 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import replace
-from typing import Any, cast
+from typing import Any, Final, cast
 
 from dtree.depfile.keys import DEPENDENCIES, FILE
 from dtree.depfile.kinds import MAX_FINDINGS, Findings, check
 from dtree.document import Document, Path, Value, quote, read
 from dtree.errors import DeclarationError, Fault, Place
-from dtree.model import Condition, ConditionName, Declaration, Edge, Entry
+from dtree.model import (
+    Condition,
+    ConditionName,
+    Declaration,
+    Dispatch,
+    Edge,
+    Entry,
+    HttpProbe,
+    LogProbe,
+    OnUpdate,
+    Probe,
+    ServiceProbe,
+    TcpProbe,
+)
 
 __all__ = ["parse", "schema"]
+
+_COMPOSED: Final[tuple[ConditionName, ...]] = ("all", "any")
 
 Fields = Mapping[str, Value]
 """A record as `check` gives it: keys in our form, None for what was wrong."""
@@ -40,6 +55,7 @@ def parse(file: str, data: bytes, *, title: str) -> Declaration:
     entries = {name: _make_entry(name, given or {}, defaults) for name, given in (fields.get("dependencies") or {}).items()}
     _check_edges(entries, findings)
     _check_shared_posts(entries, findings, document)
+    _check_externals(entries, fields.get(DEPENDENCIES) or {}, findings, document)
     declaration = Declaration(
         file=file,
         stack=fields.get("stack") or title,
@@ -96,7 +112,7 @@ def _lacks_post(entry: Value) -> bool:
     if entry is None or "post" not in entry:
         return entry is None
     edges = entry["post"]
-    return len(_make_edges(edges, ())) < (len(edges) if isinstance(edges, list) else 1)
+    return len(_make_edges(edges, ())) < (len(edges) if isinstance(edges, list | tuple) else 1)
 
 
 def _may_name_job(refused: Path, document: Document) -> bool:
@@ -109,9 +125,10 @@ def _may_name_job(refused: Path, document: Document) -> bool:
 def _make_entry(name: str, own: Fields, defaults: Fields) -> Entry:
     """Make an entry, also from a faulty one: what was wrong is left out, so that the rest can be checked further."""
     given = {**defaults, **own}
+    pre = "depends_on" if "depends_on" in own and "pre" not in own else "pre"
     return Entry(
         name=name,
-        pre=_make_edges(own.get("pre"), (DEPENDENCIES, name, "pre")),
+        pre=_make_edges(own.get(pre), (DEPENDENCIES, name, pre)),
         post=_make_edges(own.get("post"), (DEPENDENCIES, name, "post")),
         wait_cond=_make_condition(given.get("wait_cond")),
         timeout_s=given.get("timeout"),
@@ -121,17 +138,56 @@ def _make_entry(name: str, own: Fields, defaults: Fields) -> Entry:
         template=given.get("template") is not False,
         version=_make_version(own.get("version")),
         variables=own.get("vars") or {},
+        run=given.get("run"),
+        dispatches=_make_dispatches(own.get("dispatch"), (DEPENDENCIES, name, "dispatch")),
+        tags=tuple(filter(None, given.get("tags") or ())),
     )
 
 
 def _make_edges(given: Value, at: Path) -> tuple[Edge, ...]:
-    parts = [((*at, index), part) for index, part in enumerate(given)] if isinstance(given, list) else [(at, given)]
     edges = []
-    for path, part in parts:
+    for path, part in _edge_parts(given, at):
         fields = {"job": part} if isinstance(part, str) else part or {}
         if fields.get("job"):
-            edges.append(Edge(fields["job"], path, _make_condition(fields.get("wait_cond"))))
+            edges.append(
+                Edge(
+                    fields["job"],
+                    path,
+                    _make_condition(fields.get("wait_cond")),
+                    condition=_make_condition(fields.get("condition")),
+                    required=fields.get("required") is not False,
+                    external=fields.get("external") is True,
+                    on_update=cast("OnUpdate", fields.get("on_update") or ("restart" if fields.get("restart") else "none")),
+                )
+            )
     return tuple(edges)
+
+
+def _edge_parts(given: Value, at: Path) -> list[tuple[Path, Value]]:
+    """Return each edge with its path: of a list, of the map form (pairs, as `check` gives it), or the one that stands alone."""
+    match given:
+        case list():
+            return [((*at, index), part) for index, part in enumerate(given)]
+        case tuple():
+            return [((*at, name), None if fields is None else {**fields, "job": name}) for name, fields in given]
+        case _:
+            return [(at, given)]
+
+
+def _make_dispatches(given: Value, at: Path) -> tuple[Dispatch, ...]:
+    parts = [((*at, index), part) for index, part in enumerate(given)] if isinstance(given, list) else [(at, given)]
+    return tuple(_make_dispatch(part, path) for path, part in parts if part is not None)
+
+
+def _make_dispatch(given: Fields, at: Path) -> Dispatch:
+    payload = given.get("payload")
+    return Dispatch(
+        meta=given.get("meta") or {},
+        payload=payload.encode() if isinstance(payload, str) else None,
+        file=(payload.get("file") or "") if isinstance(payload, dict) else "",
+        force=given.get("force") is True,
+        path=at,
+    )
 
 
 def _make_version(given: Value) -> str | None:
@@ -142,11 +198,40 @@ def _make_version(given: Value) -> str | None:
 
 
 def _make_condition(given: Value) -> Condition | None:
+    """Make a condition; None for what was wrong, and for a list without a part that is right."""
     if isinstance(given, str):
         return Condition(cast("ConditionName", given))
     if isinstance(given, float):
         return Condition("started", seconds=given)
-    return Condition("started", seconds=given.get("seconds"), timeout_s=given.get("timeout")) if given else None
+    if not given:
+        return None
+    timeout_s = given.get("timeout")
+    for name in _COMPOSED:
+        if name in given:
+            parts = tuple(part for part in map(_make_condition, given[name] or ()) if part is not None)
+            return Condition(name, timeout_s=timeout_s, parts=parts) if parts else None
+    if "seconds" in given:
+        return Condition("started", seconds=given["seconds"], timeout_s=timeout_s)
+    probe = _make_probe(given)
+    return Condition(probe[0], timeout_s=timeout_s, probe=probe[1]) if probe is not None else None
+
+
+def _make_probe(given: Fields) -> tuple[ConditionName, Probe] | None:
+    match given:
+        case {"service": str(service)}:
+            return "service", ServiceProbe(service, given.get("passing") or 1, given.get("provider"))
+        case {"http": str(url)}:
+            return "http", HttpProbe(url=url)
+        case {"http": {"port": str(port)} as http}:
+            return "http", HttpProbe(port, http.get("path") or "/", http.get("status") or 200)
+        case {"tcp": str(target)}:
+            return "tcp", TcpProbe(target=target)
+        case {"tcp": {"port": str(port)}}:
+            return "tcp", TcpProbe(port)
+        case {"log": str(pattern)}:
+            return "log", LogProbe(pattern, given.get("task") or "", given.get("stream") or "stdout")
+        case _:
+            return None
 
 
 def _check_edges(entries: Mapping[str, Entry], findings: Findings) -> None:
@@ -178,6 +263,29 @@ def _check_shared_posts(entries: Mapping[str, Entry], findings: Findings, docume
                     f"{quote(edge.job)} is a post job of {quote(owner)} (line {line}) and of {quote(entry.name)}, with different settings"
                 )
                 findings.add("same-post-twice", edge.path, problem, f"give it one 'wait_cond', in an entry of {quote(edge.job)} itself")
+
+
+_OF_EXTERNALS: Final = frozenset({"namespace", "region", "timeout", "wait_cond", "tags"})
+
+
+def _check_externals(entries: Mapping[str, Entry], given: Mapping[str, Value], findings: Findings, document: Document) -> None:
+    """A job is external to all who name it or to none; and of what is never touched here, only the waiting can be told."""
+    edges = [(entry.name, edge) for entry in entries.values() for edge in (*entry.pre, *entry.post)]
+    externals = {edge.job: (name, edge) for name, edge in reversed(edges) if edge.external}
+    for name, edge in edges:
+        if edge.job in externals and not edge.external:
+            other, first = externals[edge.job]
+            line = document.place(first.path).line
+            problem = f"{quote(edge.job)} is external to {quote(other)} (line {line}), but not to {quote(name)}"
+            findings.add("external-job", edge.path, problem, "say external: true in both edges, or in none")
+        elif edge.external and edge.on_update != "none":
+            problem = f"{quote(edge.job)} is external, so no run of this file ever changes it, and 'on_update' means nothing"
+            findings.add("external-job", (*edge.path, "on_update"), problem, "remove one of the two")
+    for name in externals:
+        for key in sorted(set(given.get(name) or {}) - _OF_EXTERNALS):
+            problem = f"{quote(name)} is external and never touched, so '{key}' of its entry means nothing"
+            hint = f"an external job's entry takes {', '.join(sorted(_OF_EXTERNALS))}"
+            findings.add("external-job", (DEPENDENCIES, name, key), problem, hint, of_key=True)
 
 
 def _sort_faults(document: Document, findings: Findings) -> list[Fault]:

@@ -47,7 +47,7 @@ def _wait_cond() -> Kind:
         "service": {
             "service": _lead(_NAME, "Ready when healthy instances of this service, of this version, are registered."),
             "passing": Key(Number("a whole number", 1, 1_000_000, is_whole=True), "How many; default 1."),
-            "provider": Key(Choice("a provider", ("nomad", "consul")), "Where it is registered."),
+            "provider": Key(Choice("a provider", ("nomad", "consul")), "Whose catalogue; default: the one that the job file names."),
         },
         "http": {
             "http": _lead(OneOf("a URL or a map such as {port: LABEL}", _URL, _HTTP), "Ready when every allocation answers a request."),
@@ -59,7 +59,7 @@ def _wait_cond() -> Kind:
         },
         "log": {
             "log": _lead(Regex(), "Ready when a line of the log matches."),
-            "task": Key(_NAME, "Task whose log it is."),
+            "task": Key(_NAME, "Task whose log it is; default: the only one."),
             "stream": Key(Choice("a stream", ("stdout", "stderr")), "Default stdout."),
         },
         "all": {"all": _lead(several, "Ready when all of these are.")},
@@ -81,7 +81,7 @@ def _wait_cond() -> Kind:
 
 
 def _lead(kind: Kind, help_: str) -> Key:
-    return Key(kind, help_, is_required=True, is_supported=False, instead=f"use one of {', '.join(CONDITIONS)}, or a number of seconds")
+    return Key(kind, help_, is_required=True)
 
 
 _SECONDS: Final = Number("a number of seconds", 0, MAX_SECONDS)
@@ -89,22 +89,16 @@ WAIT_COND: Final = Shared("wait_cond", _wait_cond)
 
 # -- edges ------------------------------------------------------------------------------------------------------------
 
-_CONDITION: Final = Key(
-    WAIT_COND,
-    "What that job must have reached; default: its own wait_cond.",
-    is_supported=False,
-    instead="remove it: the edge then waits until that job is ready",
-)
-_REQUIRED: Final = Key(Flag(), "false: its failure or absence does not stop the dependent; default true.", is_supported=False)
+_CONDITION: Final = Key(WAIT_COND, "What that job must have reached, in `post` the owner; default: its own wait_cond.")
+_REQUIRED: Final = Key(Flag(), "false: its failure or absence does not stop the dependent; default true.")
 _EDGE_KEYS: Final = {
     "job": Key(_NAME, "Name of the other job.", is_required=True),
     "condition": _CONDITION,
     "required": _REQUIRED,
-    "external": Key(Flag(), "true: not deployed here, only waited for in the cluster.", is_supported=False),
+    "external": Key(Flag(), "true: not deployed here, only waited for in the cluster; its name is Nomad's ID of it."),
     "on_update": Key(
         Choice("what to do on an update", ("none", "restart", "redeploy")),
         "What becomes of a running dependent when the dependency was changed; default none.",
-        is_supported=False,
     ),
 }
 _POST_KEYS: Final = {
@@ -114,11 +108,11 @@ _POST_KEYS: Final = {
 _COMPOSE_KEYS: Final = {
     "condition": _CONDITION,
     "required": _REQUIRED,
-    "restart": Key(Flag(), "true: restart the dependent when the dependency was changed.", is_supported=False),
+    "restart": Key(Flag(), "true: restart the dependent when the dependency was changed; as on_update: restart."),
 }
 _OWN_ENTRY: Final = "it stands in that job's own entry"
 _MISPLACED_IN_EDGE: Final = {
-    **dict.fromkeys(("timeout", "retries", "file", "namespace"), _OWN_ENTRY),
+    **dict.fromkeys(("timeout", "retries", "run", "dispatch", "file", "namespace"), _OWN_ENTRY),
     "wait_cond": "when that job counts as ready stands in its own entry; what this edge waits for is 'condition'",
 }
 _EDGE_NOUN: Final = "a job's name or a map such as {job: NAME}"
@@ -135,11 +129,13 @@ _POST_EDGES: Final = Shared("post_edges", lambda: _edges(Record("an edge of 'pos
 
 # -- entries and the file ---------------------------------------------------------------------------------------------
 
+_PAYLOAD_FILE: Final = Record("'payload'", {"file": Key(Name("a path in the store"), "Path of the file.", is_required=True)})
 _DISPATCH: Final = Record(
     "'dispatch'",
     {
-        "meta": Key(MapOf(Text()), "Meta keys of the dispatched child."),
-        "payload": Key(Anything(), "Its payload."),
+        "meta": Key(MapOf(Text(), names=_NAME), "Values for the meta keys of the job file."),
+        "payload": Key(OneOf("text or a map such as {file: PATH}", Text(), _PAYLOAD_FILE), "Its payload, at most 16 KiB."),
+        "force": Key(Flag(), "true: run a periodic job now, out of its turn."),
     },
 )
 _PROMOTE: Final = OneOf(
@@ -151,7 +147,7 @@ _NAMESPACE: Final = Text("made of letters, digits and dashes, at most 128", patt
 
 _ENTRY_KEYS: Final = {
     "pre": Key(_EDGES, "Jobs that must have reached a condition before this one is registered."),
-    "depends_on": Key(_EDGES, "Another name for pre.", is_supported=False, instead="write 'pre'"),
+    "depends_on": Key(_EDGES, "Another name for pre."),
     "post": Key(_POST_EDGES, "Jobs to run once this one is ready; whoever needs this job waits for them too."),
     "pre_stop": Key(_EDGES, "Jobs to run before this one is stopped.", is_supported=False),
     "post_stop": Key(_EDGES, "Jobs to run after this one was stopped.", is_supported=False),
@@ -164,9 +160,8 @@ _ENTRY_KEYS: Final = {
         is_supported=False,
     ),
     "run": Key(
-        Choice("when to run", ("on_change", "always", "once")),
+        Choice("a way to run", ("on_change", "always", "once")),
         "When a job that completes is run again; default on_change.",
-        is_supported=False,
     ),
     "file": Key(Name("a path in the store"), "Path of its job file in the store; default: the file of its name."),
     "template": Key(Flag(), "false: the job file is passed as it is; default true."),
@@ -177,11 +172,10 @@ _ENTRY_KEYS: Final = {
     "dispatch": Key(
         OneOf("a map with meta and payload, or a list of those", _DISPATCH, ListOf(_DISPATCH, minimum=1)),
         "Dispatch the parameterized job and wait for its children.",
-        is_supported=False,
     ),
     "promote": Key(_PROMOTE, "What to do with a healthy canary deployment.", is_supported=False),
     "irreversible": Key(Flag(), "true: a rollback never undoes it.", is_supported=False),
-    "tags": Key(ListOf(_NAME), "Tags for selecting jobs.", is_supported=False),
+    "tags": Key(ListOf(_NAME), "Tags for choosing jobs: `--selector tag=NAME`."),
 }
 _OF_ONE_JOB: Final = ("pre", "depends_on", "post", "pre_stop", "post_stop", "file", "dispatch")
 _MISPLACED_AT_TOP: Final = dict.fromkeys(("jobs", "services", "pre", "post", "wait_cond"), "jobs and their keys stand below 'dependencies'")
@@ -192,6 +186,7 @@ _ENTRY: Final = Record(
     noun="a map, the job's entry",
     hint="write {} for a job without keys of its own",
     takes=frozenset({dict, type(None)}),
+    synonyms=("pre", "depends_on"),
 )
 _DEFAULTS: Final = Record(
     "'defaults'",

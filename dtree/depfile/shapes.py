@@ -38,6 +38,7 @@ class Record:
         misplaced: hint for a key that belongs elsewhere.
         stray: hint for an unknown key that holds a map.
         takes: also NoneType where null stands for a record without keys, as an empty YAML value does.
+        synonyms: two names of one key.
     """
 
     owner: str
@@ -47,6 +48,7 @@ class Record:
     misplaced: Mapping[str, str] = field(default_factory=dict)
     stray: str = ""
     takes: frozenset[type] = frozenset({dict})
+    synonyms: tuple[str, ...] = ()
 
     def read(self, value: Value, at: Path, findings: Findings) -> Value:
         """Return the keys that this version acts on."""
@@ -63,6 +65,9 @@ class Record:
         for name, key in self.keys.items():
             if key.is_required and name not in given:
                 findings.add("missing-key", at, f"{self.owner} needs the key '{name}'", f"add '{name}'")
+        if self.synonyms and all(name in given for name in self.synonyms):
+            both = " and ".join(f"'{name}'" for name in self.synonyms)
+            findings.add("duplicate-key", (*at, self.synonyms[-1]), f"{both} are two names of one key", "keep one of them", of_key=True)
         return result
 
     def schema(self, shelf: Shelf) -> Schema:
@@ -73,6 +78,8 @@ class Record:
             properties[name] = described if key.is_supported else _refused(described)
         result: Schema = {"type": ["object", "null"] if type(None) in self.takes else "object", "properties": properties}
         required = [name for name, key in self.keys.items() if key.is_required]
+        if self.synonyms:
+            result["not"] = {"required": list(self.synonyms)}
         return result | ({"required": required} if required else {}) | {"additionalProperties": False}
 
     def _refuse(self, name: str, part: object, at: Path, findings: Findings) -> None:
@@ -190,7 +197,7 @@ class Forms:
 
 
 class RecordOrMap:
-    """A record; or, where all its values are maps, a map of free keys, which is checked and refused as not supported yet."""
+    """A record; or, where all its values are maps, a map of free keys."""
 
     def __init__(self, record: Record, free: MapOf) -> None:
         self.noun = record.noun
@@ -200,15 +207,15 @@ class RecordOrMap:
         self._free = free
 
     def read(self, value: Value, at: Path, findings: Findings) -> Value:
-        """Return the record."""
+        """Return the record as a map, or the map as a tuple of pairs, with None beside a bad name."""
         if not value or any(not isinstance(part, dict) for part in value.values()):
             return self._record.read(value, at, findings)
-        check_unsupported(self._free, value, at, findings, what=f"the map form of {label(at)}", hint="write a list of names")
-        return None
+        read = self._free.read(value, at, findings)
+        return tuple((name, read.get(name)) for name in value)
 
     def schema(self, shelf: Shelf) -> Schema:
-        """Allow the record; describe the map, and refuse it."""
-        return {"anyOf": [self._record.schema(shelf), _refused({"description": "The map form.", **self._free.schema(shelf)})]}
+        """Allow either."""
+        return {"anyOf": [self._record.schema(shelf), {"description": "The map form.", **self._free.schema(shelf)}]}
 
 
 class Shared:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from functools import partial
 
 from dtree.errors import DtreeError, Fault
@@ -25,9 +25,15 @@ def error_text(error: DtreeError, look: Look = PLAIN, *, width: int | None = Non
     return "\n".join(line for fault in error.faults for part in _parts(fault, error.notes) for line in broken(*part))
 
 
-def _parts(fault: Fault, notes: tuple[str, ...]) -> Iterator[tuple[str, Role, str, Role]]:
+def warning_text(faults: Sequence[Fault], look: Look = PLAIN, *, width: int | None = None) -> str:
+    """Write faults that are only warnings, in the form of errors; arguments as for `error_text`."""
+    broken = partial(_broken, look=look, width=width, whole_words=True)
+    return "\n".join(line for fault in faults for part in _parts(fault, (), "warning", "busy") for line in broken(*part))
+
+
+def _parts(fault: Fault, notes: tuple[str, ...], word: str = "error", role: Role = "bad") -> Iterator[tuple[str, Role, str, Role]]:
     """Yield the lines of a fault: what each begins with, in which colour, and the rest."""
-    yield f"error[{clean(fault.code)}]:", "bad", f" {clean(fault.problem)}", "strong"
+    yield f"{word}[{clean(fault.code)}]:", role, f" {clean(fault.problem)}", "strong"
     if fault.place is not None:
         yield "  -->", "dim", f" {clean(str(fault.place))}", ""
     for note in notes:

@@ -15,7 +15,8 @@ from datetime import UTC, datetime
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self, TextIO
 
-from dtree.errors import DtreeError
+from dtree.critical_path import CriticalPath, critical_path
+from dtree.errors import DtreeError, Fault
 from dtree.events import EVENT_SCHEMA, Event
 from dtree.plan import Plan, Refuse, Step
 from dtree.record import StatusRow
@@ -26,6 +27,7 @@ from dtree.views.versions_text import ListedVersion, VersionChange
 
 if TYPE_CHECKING:
     from dtree.artifacts import Checked  # brings the clients of servers along, which most commands have no use for
+    from dtree.views.graph_text import DrawnEdge, Edges
 
 
 class JsonLines:
@@ -81,6 +83,8 @@ def plan_json(plan: Plan, *, address: str, checked: Sequence[Checked] | None = N
         "goals": list(plan.goals),
         "counts": dict(sorted(Counter(step.change for step in plan.steps).items())),
         "steps": [_step_form(step) for step in plan.steps],
+        "critical_path": _path_form(critical_path(plan)),
+        "out": [{"job": one.job, "reason": one.reason} for one in plan.out],
         "warnings": list(plan.warnings),
         "artifacts": None if checked is None else [_artifact_form(one) for one in checked],
     }
@@ -167,32 +171,32 @@ def version_changes_json(changes: Sequence[VersionChange], file: str, **more: An
 def error_json(error: DtreeError) -> str:
     """Write an error as JSON lines of the kind `error`, one for each fault."""
     return "\n".join(
-        _line(
-            {
-                "schema": EVENT_SCHEMA,
-                "event": "error",
-                "code": fault.code,
-                "problem": fault.problem,
-                "file": fault.place.file if fault.place else None,
-                "line": fault.place.line if fault.place else None,
-                "column": fault.place.column if fault.place else None,
-                "key": fault.place.key if fault.place else "",
-                "notes": list(error.notes),
-                "hint": fault.hint,
-            }
-        )
+        _line({"schema": EVENT_SCHEMA, "event": "error", **_fault_form(fault), "notes": list(error.notes), "hint": fault.hint})
         for fault in error.faults
     )
 
 
-def graph_json(goals: Sequence[str], edges: Mapping[str, Sequence[tuple[str, str]]]) -> str:
+def validate_json(jobs: int, warnings: Sequence[str], missing_edges: Sequence[Fault] | None) -> str:
+    """Write what came of validating as one document.
+
+    Args:
+        jobs: how many there are.
+        warnings: Nomad's.
+        missing_edges: what `--strict` found; None where nobody asked.
+    """
+    edges = None if missing_edges is None else [{**_fault_form(fault), "hint": fault.hint} for fault in missing_edges]
+    form = {"schema": EVENT_SCHEMA, "valid": not missing_edges, "jobs": jobs, "warnings": list(warnings), "missing_edges": edges}
+    return _line(form)
+
+
+def graph_json(goals: Sequence[str], edges: Edges) -> str:
     """Write a graph as one document.
 
     Args:
         goals: what was asked for.
-        edges: job -> (job it waits for, kind of that edge).
+        edges: of each job.
     """
-    jobs = [{"job": job, "needs": [{"job": need, "kind": kind} for need, kind in needs]} for job, needs in edges.items()]
+    jobs = [{"job": job, "needs": [_need_form(need) for need in needs]} for job, needs in edges.items()]
     return _document({"schema": EVENT_SCHEMA, "goals": list(goals), "jobs": jobs})
 
 
@@ -216,10 +220,35 @@ def _step_form(step: Step) -> dict[str, Any]:
         "cause": step.cause,
         "refused": {"why": refused.why, "hint": refused.hint} if refused else None,
         "needs": list(step.needs),
+        "edges": {need: [str(condition) for condition in conditions] for need, conditions in step.edges.items()},
+        "optional": list(step.optional),
+        "tolerated": step.is_tolerated,
+        "reason": step.reason,
+        "rollout_s": step.rollout_s,
         "condition": str(step.condition),
         "timeout_s": step.timeout_s,
         "retries": step.retries,
     }
+
+
+def _fault_form(fault: Fault) -> dict[str, Any]:
+    return {
+        "code": fault.code,
+        "problem": fault.problem,
+        "file": fault.place.file if fault.place else None,
+        "line": fault.place.line if fault.place else None,
+        "column": fault.place.column if fault.place else None,
+        "key": fault.place.key if fault.place else "",
+    }
+
+
+def _path_form(path: CriticalPath | None) -> dict[str, Any] | None:
+    return {"jobs": list(path.jobs), "least_s": path.least_s} if path is not None else None
+
+
+def _need_form(edge: DrawnEdge) -> dict[str, Any]:
+    form = _plain(edge)
+    return {"job": form.pop("need"), **form}
 
 
 def _artifact_form(one: Checked) -> dict[str, Any]:

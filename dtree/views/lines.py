@@ -17,6 +17,7 @@ from dtree.events import (
     StepFailed,
     StepKept,
     StepLost,
+    StepReached,
     StepReady,
     StepRegistered,
     StepRetrying,
@@ -130,13 +131,18 @@ def _tell(event: Event, step: StepRecord, verb: str) -> tuple[str, Role, str]:
     match event:
         case StepStarted(attempt=attempt):
             told = clean(step.planned.cause) if attempt == 1 else f"attempt {attempt}"
-        case StepRegistered(version=version, changed=changed, warnings=warnings):
+        case StepRegistered(version=version, changed=changed, warnings=warnings, children=children):
             word, role = ("registered" if changed else "unchanged") if version is not None else "accepted", ""
-            told = ", ".join(
-                filter(None, (f"version {version}" if version is not None else "", f"warnings: {clean(warnings)}" if warnings else ""))
+            parts = (
+                f"version {version}" if version is not None else "",
+                f"children {', '.join(map(clean, children))}" if children else "",
+                f"warnings: {clean(warnings)}" if warnings else "",
             )
+            told = ", ".join(filter(None, parts))
         case StepReady(reason=reason, addresses=addresses):
             word, told = word + _achieved(step), "; ".join(filter(None, (clean(reason), *address_lines(addresses))))
+        case StepReached(condition=condition, reason=reason):
+            word, role, told = f"reached {clean(condition)}", "good", clean(reason)
         case StepRetrying(attempt=attempt, attempts=attempts, reason=reason):
             word, role, told = f"attempt {attempt} of {attempts} failed", "bad", clean(reason)
         case StepFailed(reason=reason):

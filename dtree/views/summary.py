@@ -10,7 +10,7 @@ from dtree.errors import EXIT_AWAITING_PROMOTION, EXIT_INTERRUPTED, EXIT_JOB_FAI
 from dtree.record import RunRecord, StepRecord
 from dtree.views.style import PLAIN, Look, Role
 from dtree.views.text import clean, duration, join_names
-from dtree.views.words import FAILURES, identity, not_begun, state_word
+from dtree.views.words import FAILURES, TOLERATED, failure_word, identity, not_begun, state_word
 
 _OUTCOMES: Final[Mapping[int | None, tuple[str, Role]]] = {
     EXIT_OK: ("Done", "good"),
@@ -36,7 +36,7 @@ def _failures(record: RunRecord, look: Look) -> Iterator[str]:
     for name, step in record.steps.items():
         if step.state != "failed":
             continue
-        told = FAILURES.get(step.kind, "failed")
+        told = failure_word(step)
         title = f"{look.mark('failed')} {identity(name, step.planned.id, step.planned.namespace)} {told}"
         lines = [f"{look.paint(title, 'bad')}{_after(step)}: {clean(step.reason)}"]
         lines.extend(f"    attempt {number}: {clean(reason)}" for number, reason in enumerate(step.attempts, start=1))
@@ -145,7 +145,7 @@ def _counts(record: RunRecord) -> Iterator[str]:
             words[begun] += 1
         else:
             words[not_begun(record.verb) if step.state == "pending" else state_word(step, record.verb)] += 1
-    order = dict.fromkeys([*FAILURES.values(), begun, not_begun(record.verb), "kept"])
+    order = dict.fromkeys([*FAILURES.values(), *(word + TOLERATED for word in FAILURES.values()), begun, not_begun(record.verb), "kept"])
     bad = [f"{words[word]} {word}" for word in order if words[word]]
     good = [f"{number} {word}{_changed(record) if word == 'ready' else ''}" for word, number in sorted(ready.items(), reverse=True)]
     yield from (*good, *bad) if record.exit_code == EXIT_OK else (*bad, *good)

@@ -8,7 +8,7 @@ from typing import Final
 
 from dtree.events import RunStarted
 from dtree.model import DEFAULT_NAMESPACE, Address
-from dtree.plan import Plan
+from dtree.plan import Plan, Step
 from dtree.record import RunRecord, StepRecord
 from dtree.views.style import Role
 from dtree.views.text import clean, count, join_names, short_revision
@@ -39,12 +39,16 @@ CHANGES: Final[Mapping[str, ChangeWords]] = {
     "update": ChangeWords("~", "busy", "to update", "updating"),
     "replace": ChangeWords("replace", "busy", "to replace", "replacing"),
     "rerun": ChangeWords("!", "busy", "to run again", "rerunning"),
+    "dispatch": ChangeWords(">", "busy", "to dispatch", "dispatching"),
+    "restart": ChangeWords("~", "busy", "to restart", "restarting"),
+    "redeploy": ChangeWords("replace", "busy", "to redeploy", "redeploying"),
     "evaluate": ChangeWords("?", "busy", "to evaluate", "evaluating"),
     "stop": ChangeWords("-", "bad", "to stop", "stopping", "stopped"),
     "purge": ChangeWords("x", "bad", "to purge", "purging", "purged"),
     "keep": ChangeWords("=", "dim", "kept", "keeping", "kept"),
     "absent": ChangeWords(".", "dim", "not running", "looking", "not running"),
     "noop": ChangeWords("=", "dim", "unchanged", "checking"),
+    "external": ChangeWords("=", "dim", "external", "waiting for it"),
 }
 
 _UNKNOWN: Final = ChangeWords("?", "", "to do", "working")
@@ -57,6 +61,8 @@ FAILURES: Final[Mapping[str, str]] = {
     "changed-meanwhile": "changed meanwhile",
     "error": "failed",
 }
+
+TOLERATED: Final = " (tolerated)"
 
 _ROLES: Final[Mapping[str, Role]] = {"ready": "good", "failed": "bad", "acting": "busy", "waiting": "busy"}
 
@@ -77,11 +83,16 @@ def state_word(step: StepRecord, verb: str) -> str:
         case "ready":
             return words.done
         case "failed":
-            return FAILURES.get(step.kind, "failed")
+            return failure_word(step)
         case "lost":
             return not_begun(verb)
         case _:
             return step.state
+
+
+def failure_word(step: StepRecord) -> str:
+    """Say how a step failed, and whether that is put up with."""
+    return FAILURES.get(step.kind, "failed") + (TOLERATED if step.planned.tolerated else "")
 
 
 def state_role(step: StepRecord) -> Role:
@@ -92,6 +103,16 @@ def state_role(step: StepRecord) -> Role:
 def not_begun(verb: str) -> str:
     """Say what became of a step that was never begun."""
     return "not stopped" if verb == "stop" else "not started"
+
+
+def need_words(step: Step) -> tuple[str, ...]:
+    """Name what a step needs, with what it asks of it where that is not simply that it is ready: `db (started)`."""
+    return tuple(f"{need} ({', '.join(more)})" if (more := _asked(step, need)) else need for need in step.needs)
+
+
+def _asked(step: Step, need: str) -> list[str]:
+    told = [str(condition) for condition in step.edges.get(need, ())]
+    return [*told, "optional"] if need in step.optional else told
 
 
 def head_line(verb: str, begun: Plan | RunStarted, address: str) -> str:

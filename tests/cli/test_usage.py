@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import json
 from pathlib import Path
 from typing import Any
 
@@ -81,6 +82,33 @@ def test_the_version_is_printed(program: Program, words: tuple[str, ...]) -> Non
             "`nomad-dtree plan --help` lists what there is",
         ),
         (("run", "nginx", "--all"), "--all and the names of jobs exclude each other", "leave one of them out"),
+        (("plan", "--all", "--selector", "tag=x"), "--all and --selector exclude each other", "leave one of them out"),
+        (
+            ("run", "--all", "--only"),
+            "--all leaves nothing outside, so --only cannot leave it alone",
+            "name jobs, or leave out some with --skip",
+        ),
+        (
+            ("stop", "--all", "--with-dependents"),
+            "--all is every job already, so --with-dependents adds none",
+            "leave one of them out",
+        ),
+        (("run", "api", "--skip", "api"), "'api' is asked for and skipped", "leave one of the two out"),
+        (
+            ("run", "--selector", "batch"),
+            "'batch' selects nothing: jobs are selected by their tags",
+            "write --selector tag=batch",
+        ),
+        (
+            ("run", "--selector", "name=api"),
+            "'name=api' selects nothing: jobs are selected by their tags",
+            "write it as in --selector tag=batch",
+        ),
+        (
+            ("run", "--selector", "tag="),
+            "'tag=' selects nothing: jobs are selected by their tags",
+            "write it as in --selector tag=batch",
+        ),
         (("run", "nginx", "--parallelism", "many"), "--parallelism: 'many' is not a whole number", ""),
         (("run", "nginx", "--wait", "redy"), "--wait: 'redy' is not one of declared, ready", "did you mean 'ready'?"),
     ],
@@ -179,11 +207,18 @@ def test_completion_prints_a_script(capsys: pytest.CaptureFixture[str], monkeypa
         ("nomad-dtree run --store git", ["git"]),
         ("nomad-dtree run --store co", ["consul"]),
         ("nomad-dtree run --env st", ["staging"]),
+        ("nomad-dtree run --skip a", ["api"]),
+        ("nomad-dtree run --selector ta", ["tag=batch", "tag=web"]),
+        ("nomad-dtree plan --selector tag=w", ["tag=web"]),
+        ("nomad-dtree stop --fs-root /nowhere --selector tag=", []),
     ],
 )
 def test_jobs_and_options_of_the_store_are_completed(
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, program: Program, shop: Path, line: str, expected: list[str]
 ) -> None:
     (shop / "nomad-dtree.toml").write_text("[env.staging]\n[env.production]\n")
+    declared = json.loads((shop / "dependency.json").read_text())
+    declared["dependencies"]["api"]["tags"] = ["web", "batch"]
+    (shop / "dependency.json").write_text(json.dumps(declared))
     complete(program, monkeypatch, line)
     assert [word for word in capsys.readouterr().out.splitlines() if word] == expected

@@ -367,6 +367,31 @@ class ClusterContract(ABC):
         assert self.cluster.stop(parent.ref) == ""
         assert self.state(parent.ref).stopped
 
+    def test_a_dispatch_is_a_child_with_its_meta_and_the_same_token_again_is_the_same_child(self) -> None:
+        takes = {"Payload": "optional", "MetaOptional": ["table"]}
+        parent = self._rendered("load", Type="batch", TaskGroups=[_group("1h")], ParameterizedJob=takes)
+        self.register(parent)
+        first = self.cluster.dispatch(parent.ref, meta={"table": "users"}, payload=b"1,2", token="one")
+        again = self.cluster.dispatch(parent.ref, meta={"table": "users"}, payload=b"1,2", token="one")
+        other = self.cluster.dispatch(parent.ref, meta={}, payload=b"", token="two")
+        assert (again.ref, again.eval_id, other.ref != first.ref) == (first.ref, "", True)
+        assert first.ref.id.startswith(f"{parent.ref.id}/dispatch-")
+        assert any(one.id == first.eval_id for one in self.cluster.snapshot(first.ref).evaluations)
+        assert (self.state(first.ref).version, self.state(first.ref).is_parent) == (0, False)
+
+    def test_what_does_not_exist_cannot_be_dispatched(self) -> None:
+        with pytest.raises(NotFound):
+            self.cluster.dispatch(self.batch("load").ref, meta={}, payload=b"", token="one")
+
+    def test_a_forced_run_of_a_periodic_job_is_a_child(self) -> None:
+        turns = {"Spec": "0 3 1 1 *", "SpecType": "cron", "Enabled": True}
+        parent = self._rendered("nightly", Type="batch", TaskGroups=[_group("1h")], Periodic=turns)
+        self.register(parent)
+        child = self.cluster.force(parent.ref)
+        assert child.ref.id.startswith(f"{parent.ref.id}/periodic-")
+        assert any(one.id == child.eval_id for one in self.cluster.snapshot(child.ref).evaluations)
+        assert self.state(child.ref).is_parent is False
+
     def test_children_are_listed_while_they_run_even_if_their_parent_is_stopped(self) -> None:
         parent = self.parent("mail")
         self.register(parent)
@@ -446,6 +471,10 @@ class ClusterContract(ABC):
         assert list(self.cluster.logs(_NO_ALLOCATION, "work", stream="stderr", lines=5)) == []
         assert self.cluster.checks(_NO_ALLOCATION) == ()
         assert self.cluster.addresses(_NO_ALLOCATION) == ()
+        assert self.cluster.log_from(_NO_ALLOCATION, "work", stream="stdout", offset=0) == b""
+
+    def test_nobody_has_registered_an_unknown_service(self) -> None:
+        assert self.cluster.registered(JobRef("default", self.prefix), f"{self.prefix}none", "nomad", [_NO_ALLOCATION]) == {}
 
     # -- watch --------------------------------------------------------------------------------------------------------
 

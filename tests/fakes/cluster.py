@@ -10,19 +10,21 @@ import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from types import TracebackType
-from typing import Literal, Self
+from typing import Any, Literal, Self
 
 from dtree.decide import is_alive
 from dtree.errors import ClusterError, Conflict, Invalid, NotFound, Unavailable
 from dtree.model import Address, CheckResult, DryRun, JobRef, JobSnapshot, JobState, RenderedJob, Spec
-from dtree.ports import OnChange, OnTrouble, Registered
+from dtree.ports import Dispatched, OnChange, OnTrouble, Registered
 from dtree.provenance import MARK, Items, Provenance, note_path, with_comments
 from tests.fakes.clock import FakeClock
 from tests.fakes.specs import canonical
-from tests.fakes.stored import Script, StoredJob
+from tests.fakes.stored import Renewal, Script, StoredJob
+from tests.fakes.surroundings import Surroundings
 
 _SETTLE_S = 60.0
 _SETTLE_PAUSE_S = 0.1
+_CHANGES = ("register", "dispatch", "force", "evaluate", "revert", "restart", "replace", "stop", "purge")
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,6 +41,7 @@ class FakeCluster:
 
     Args:
         scripts: by job ID what becomes of each registration, one after another; the last stays. Without one a job does well at once.
+            Those of the children of `load` stand under `load/`.
         latency_s: how long every request takes.
     """
 
@@ -56,6 +59,7 @@ class FakeCluster:
         self.plans: dict[str, DryRun] = {}
         self.parsed: dict[str, Spec] = {}
         self.stop_s: dict[str, float] = {}
+        self.renewals: dict[str, Renewal] = {}
         self.bodies: list[Spec] = []
         self.variables: dict[tuple[str, str], Items] = {}
         self.submitted: dict[JobRef, str] = {}
@@ -63,7 +67,9 @@ class FakeCluster:
         self._default_latency_s = latency_s
         self._refusals: dict[tuple[str, str], list[ClusterError]] = {}
         self._watches: list[FakeWatch] = []
+        self._tokens: dict[tuple[JobRef, str], JobRef] = {}
         self._index = 10
+        self.around = Surroundings(clock)
         self.contact = True
         self.no_namespaces = {"nowhere"}
 
@@ -93,10 +99,7 @@ class FakeCluster:
 
     def launch_child(self, parent: JobRef, name: str, script: Script | None = None) -> JobRef:
         """Let a periodic or parameterized job launch a child."""
-        spec = {**self.jobs[parent].spec, "ID": f"{parent.id}/{name}", "ParentID": parent.id, "Periodic": None, "ParameterizedJob": None}
-        ref = replace(parent, id=spec["ID"])
-        self._store(RenderedJob(spec["ID"], ref, "", "", "json", spec), script)
-        return ref
+        return self._begin_child(parent, name, {}, script)
 
     def collect(self, ref: JobRef) -> None:
         """Let Nomad's garbage collection take a job and all that is known of it."""
@@ -131,7 +134,7 @@ class FakeCluster:
     @property
     def changes(self) -> list[tuple[str, str]]:
         """(what, job ID) of every request that changes Nomad, in order."""
-        return [(call.what, call.job) for call in self.calls if call.what in ("register", "evaluate", "revert", "stop", "purge")]
+        return [(call.what, call.job) for call in self.calls if call.what in _CHANGES]
 
     # -- ports.Cluster ------------------------------------------------------------------------------------------------
 
@@ -215,6 +218,14 @@ class FakeCluster:
         stored.register(stored.versions[version], self.next_index(), lambda life: life.do_well())
         return Registered(stored.state.version, stored.state.shape, stored.state.modify_index, stored.life.eval_id)
 
+    def restart(self, ref: JobRef, alloc_id: str) -> None:
+        self._answer("restart", ref.id)
+        self._known(ref).restart(alloc_id, self.renewals.get(ref.id, Renewal()))
+
+    def replace(self, ref: JobRef, alloc_id: str) -> None:
+        self._answer("replace", ref.id)
+        self._known(ref).replace(alloc_id, self.renewals.get(ref.id, Renewal()))
+
     def stop(self, ref: JobRef) -> str:
         self._answer("stop", ref.id)
         if ref not in self.jobs:
@@ -250,6 +261,20 @@ class FakeCluster:
         mine = (other for other, stored in self.jobs.items() if stored.spec.get("ParentID") == ref.id)
         return tuple(sorted(other for other in mine if is_alive(self.peek(other))))
 
+    def dispatch(self, ref: JobRef, *, meta: Mapping[str, str], payload: bytes, token: str) -> Dispatched:
+        self._answer("dispatch", ref.id)
+        known = self._tokens.get((ref, token))
+        if known is not None:
+            return Dispatched(known, "")
+        child = self._begin_child(ref, f"dispatch-{self.next_index()}", {"Meta": dict(meta), "Payload": payload.decode()})
+        self._tokens[ref, token] = child
+        return Dispatched(child, self.jobs[child].life.eval_id)
+
+    def force(self, ref: JobRef) -> Dispatched:
+        self._answer("force", ref.id)
+        child = self._begin_child(ref, f"periodic-{self.next_index()}", {})
+        return Dispatched(child, self.jobs[child].life.eval_id)
+
     def notes(self, stack: str, refs: Sequence[JobRef]) -> Mapping[JobRef, Items]:
         self._answer("notes", stack)
         found = {ref: self.variables.get((ref.namespace, note_path(stack, ref.id))) for ref in refs}
@@ -281,6 +306,23 @@ class FakeCluster:
     def checks(self, alloc_id: str) -> tuple[CheckResult, ...]:
         self._answer("checks", _owner(alloc_id))
         return self.check_results.get(_owner(alloc_id), ())
+
+    def registered(self, ref: JobRef, service: str, provider: str, allocations: Sequence[str]) -> Mapping[str, tuple[CheckResult, ...]]:
+        self._answer("registered", ref.id)
+        found = {alloc_id: self.around.registered((alloc_id, _owner(alloc_id)), service, provider) for alloc_id in allocations}
+        return {alloc_id: checks for alloc_id, checks in found.items() if checks is not None}
+
+    def log_from(self, alloc_id: str, task: str, *, stream: str, offset: int) -> bytes:
+        self._answer("log_from", _owner(alloc_id))
+        return self.around.log(_owner(alloc_id), task, stream, offset)
+
+    def http_status(self, url: str) -> int:
+        self._answer("http_status", url)
+        return self.around.status(url)
+
+    def connect(self, host: str, port: int) -> None:
+        self._answer("connect", f"{host}:{port}")
+        self.around.status(f"{host}:{port}")
 
     def addresses(self, alloc_id: str) -> tuple[Address, ...]:
         self._answer("addresses", _owner(alloc_id))
@@ -314,6 +356,14 @@ class FakeCluster:
             stored = self.jobs[job.ref] = StoredJob(self, job.ref, self.peek(job.ref).evaluations)
         stored.register(canonical(job.spec), self.next_index(), script or self._next_script(job.ref.id))
         return stored
+
+    def _begin_child(self, parent: JobRef, name: str, more: Mapping[str, Any], script: Script | None = None) -> JobRef:
+        """Store a child; what becomes of it, its parent's scripts say."""
+        own = {"ID": f"{parent.id}/{name}", "ParentID": parent.id, "Periodic": None, "ParameterizedJob": None}
+        spec = {**self._known(parent).spec, **own, **more}
+        ref = replace(parent, id=spec["ID"])
+        self._store(RenderedJob(spec["ID"], ref, "", "", "json", spec), script or self._next_script(f"{parent.id}/"))
+        return ref
 
     def _next_script(self, job_id: str) -> Script:
         scripts = self._scripts.get(job_id)

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import Any, Protocol
 
 from dtree.cluster import decode
+from dtree.evidence import restarts_of
 from dtree.model import (
     AllocationState,
     DeploymentGroup,
@@ -35,6 +36,14 @@ class Nomad(Protocol):
     def next_index(self) -> int: ...
 
     def tell(self, ref: JobRef) -> None: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Renewal:
+    """What becomes of an allocation that is restarted or replaced."""
+
+    after_s: float = 0.0
+    fails: bool = False
 
 
 class Life:
@@ -76,7 +85,9 @@ class Life:
 
     def complete(self) -> None:
         """End all allocations with exit code 0."""
-        self._stored.change_current(lambda one: replace(one, client="complete", tasks={"work": _task("dead", 0)}))
+        self._stored.change_current(
+            lambda one: replace(one, client="complete", tasks={"work": replace(_task("dead", 0), restarts=restarts_of(one))})
+        )
 
     def fail(self, code: int = 1, *, rescheduled_by: str = "") -> None:
         """End all allocations with an exit code; without `rescheduled_by`, an evaluation, nothing replaces them."""
@@ -170,6 +181,20 @@ class StoredJob:
         self._evaluated("job-deregister", index)
         self.gone = True
         return tuple(self._evaluations.values())
+
+    def restart(self, alloc_id: str, renewal: Renewal) -> None:
+        """Restart the tasks of an allocation, which after a while run again, or end for good."""
+        life = self.life
+        life.after(renewal.after_s, lambda: self._end_renewal(self._allocations[alloc_id], renewal))
+
+    def replace(self, alloc_id: str, renewal: Renewal) -> None:
+        """Stop an allocation and place another one, whose tasks after a while run, or end for good."""
+        old = self._allocations[alloc_id]
+        fresh = self._allocation(old.group, 0, canary=False)
+        self._allocations[old.id] = replace(_ended(old), desired="stop", next_allocation=fresh.id)
+        self._allocations[fresh.id] = replace(fresh, name=old.name)
+        self.nomad.tell(self.ref)
+        self.life.after(renewal.after_s, lambda: self._end_renewal(self._allocations[fresh.id], renewal))
 
     def evaluate(self) -> str:
         """Look again: what was lost is placed anew, what failed for good is not."""
@@ -367,6 +392,12 @@ class StoredJob:
             client_description="",
             tasks={},
         )
+
+    def _end_renewal(self, one: AllocationState, renewal: Renewal) -> None:
+        restarts = restarts_of(one) + 1
+        started = (TaskEvent("Started", "Task started by client", self.nomad.clock.unix_s()),)
+        task = replace(_task("dead", 1) if renewal.fails else replace(_task("running"), events=started), restarts=restarts)
+        self.put_allocation(replace(one, client="failed" if renewal.fails else "running", tasks={"work": task}))
 
     def _end_all(self) -> None:
         ending = [one for one in self._allocations.values() if one.desired == "stop" and not one.is_over]

@@ -115,7 +115,7 @@ def _named(dependencies: Mapping[str, Any]) -> set[str]:
         for side in ("pre", "post"):
             edges = entry.get(side, [])
             for edge in edges if isinstance(edges, list) else [edges]:
-                found.add(edge if isinstance(edge, str) else edge["job"])
+                found.update({edge} if isinstance(edge, str) else {edge["job"]} if isinstance(edge.get("job"), str) else edge)
     return found
 
 

@@ -4,7 +4,7 @@ dependency.json   the dependency file
 jobs/NAME.json    job files, short: type, count and any field of Nomad's
 override/NAME.json  such job files in a second store above the first; the plan then shows where each is from
 state.json        by job, in the words of `STATES`, what Nomad has; nothing for a job that it does not know
-intent.json       verb, goals and options
+intent.json       verb, goals and options; with verbose the plan shows why each job is in or out
 plan.txt          the plan; written anew by `DTREE_WRITE_GOLDEN=1 pytest tests/plans`, then read by people
 """
 
@@ -20,6 +20,7 @@ from typing import Any
 import pytest
 
 from dtree import pipeline
+from dtree.completion import job_digest, succeeded
 from dtree.layered import open_layers
 from dtree.plan import Intent
 from dtree.provenance import Source, noted, provenance_of, registered_as
@@ -80,6 +81,21 @@ def forget(cluster: FakeCluster, spec: Mapping[str, Any]) -> None:
     cluster.collect(rendered_from("", spec).ref)
 
 
+def succeed(cluster: FakeCluster, spec: Mapping[str, Any]) -> None:
+    note(cluster, spec)
+    job = rendered_from("", spec)
+    cluster.change_note("memory", job.ref, lambda items: succeeded(items, job_digest(job), at="an hour ago"))
+
+
+def succeed_and_forget(cluster: FakeCluster, spec: Mapping[str, Any]) -> None:
+    succeed(cluster, spec)
+    cluster.collect(rendered_from("", spec).ref)
+
+
+def succeed_otherwise(cluster: FakeCluster, spec: Mapping[str, Any]) -> None:
+    succeed_and_forget(cluster, {**spec, "Meta": {"release": "1"}})
+
+
 STATES: Mapping[str, Callable[[FakeCluster, Mapping[str, Any]], object]] = {
     "runs": lambda cluster, spec: cluster.has(rendered_from("", spec)),
     "completed": lambda cluster, spec: cluster.has(rendered_from("", spec)),
@@ -94,6 +110,9 @@ STATES: Mapping[str, Callable[[FakeCluster, Mapping[str, Any]], object]] = {
     "stopped, but a child runs": outlive,
     "runs, noted from another revision": note,
     "forgotten, but noted": forget,
+    "completed and noted": succeed,
+    "completed, noted and forgotten": succeed_and_forget,
+    "completed as another, noted and forgotten": succeed_otherwise,
 }
 
 
@@ -106,6 +125,11 @@ def spec_of(path: Path) -> dict[str, Any]:
     return job_spec(short.pop("ID", path.stem), short.pop("type"), count=short.pop("count", 1), **short)
 
 
+def intent_of(given: Mapping[str, Any]) -> Intent:
+    fields: dict[str, Any] = {key: tuple(value) if isinstance(value, list) else value for key, value in given.items()}
+    return Intent(**fields)
+
+
 def plan_of(case: Path) -> str:
     specs = {path.stem: spec_of(path) for path in sorted((case / "jobs").iterdir())}
     cluster = FakeCluster(FakeClock())
@@ -116,10 +140,11 @@ def plan_of(case: Path) -> str:
     layers = [("base", lambda: base), ("override", lambda: MemorySnapshot(None, above))]
     sources = pipeline.read(open_layers(layers, cluster.clock) if above else base, store="memory")
     intent = read(case / "intent.json")
+    verbose = intent.pop("verbose", bool(above))
     before = list(cluster.changes)
-    plan = pipeline.prepare(sources, cluster, Intent(**{**intent, "goals": tuple(intent["goals"])}), namespace="")
+    plan = pipeline.prepare(sources, cluster, intent_of(intent), namespace="")
     assert cluster.changes == before, "planning changed something"
-    return plan_text(plan, files=bool(above)) + "\n"
+    return plan_text(plan, verbose=verbose) + "\n"
 
 
 @pytest.mark.parametrize("case", CASES)

@@ -159,6 +159,60 @@ def test_without_the_rule_for_notes_the_run_warns_once_and_the_rule_that_it_name
     assert run_with(guarded, good, "stop", "api", "--deep", "--purge", "--output", "json").of("run-warned") == []
 
 
+def test_without_the_rule_for_notes_what_is_run_once_is_refused_before_anything_is_registered(
+    guarded: Scenario, token_with: TokenWith
+) -> None:
+    guarded.mock("migrate", 'run_for = "20ms"', type="batch", pre="db", run="once")
+    bare = policy("submit-job", "read-job", "read-logs", "list-jobs")
+    denied = run_with(guarded, token_with(bare), "run", "migrate")
+    assert denied.code == 1
+    assert "error[nomad-denied]: job 'migrate' is to be run once, and whether it was cannot be read" in denied.stderr
+    may_read = documented_policy().replace('["read", "write", "destroy"]', '["read"]')
+    assert run_with(guarded, token_with(may_read), "plan", "migrate").code == 0
+    denied = run_with(guarded, token_with(may_read), "run", "migrate")
+    assert denied.code == 1
+    assert "error[nomad-denied]: job 'migrate' is to be run once, and that it was cannot be noted" in denied.stderr
+    assert "have namespace" in denied.stderr
+    assert guarded.names() == []
+    assert run_with(guarded, token_with(documented_policy()), "run", "migrate").code == 0
+
+
+def test_without_notes_nomads_own_view_says_whether_a_job_completed(guarded: Scenario, token_with: TokenWith) -> None:
+    guarded.mock("migrate", 'run_for = "20ms"', type="batch")
+    bare = token_with(policy("submit-job", "read-job", "read-logs", "list-jobs"))
+    done = run_with(guarded, bare, "run", "migrate", "--output", "json")
+    assert [warning["problem"].partition(":")[0] for warning in done.of("run-warned")] == [
+        "what runs where is not noted in Nomad's Variables",
+        "what has completed is not noted in Nomad's Variables, so that it is run again once Nomad has forgotten it",
+    ]
+    plan = run_with(guarded, bare, "plan", "migrate")
+    assert plan.code == 0
+    assert "completed, unchanged" in plan.stdout
+    assert "what has completed is known only as long as Nomad keeps it" in plan.stdout
+
+
+def test_without_the_right_to_dispatch_only_that_is_denied(guarded: Scenario, token_with: TokenWith) -> None:
+    guarded.mock("load", 'run_for = "20ms"', type="batch", job="parameterized {}", dispatch={})
+    done = run_with(guarded, token_with(documented_policy()), "run", "load", "--output", "json")
+    (failed,) = done.of("step-failed")
+    assert (done.code, "dispatch-job" in failed["hint"]) == (3, True)
+    more = documented_policy().replace('"submit-job"', '"submit-job", "dispatch-job"')
+    assert run_with(guarded, token_with(more), "run", "load").code == 0
+
+
+@pytest.mark.parametrize("way", ["restart", "redeploy"])
+def test_without_the_right_to_restart_only_that_is_denied(guarded: Scenario, token_with: TokenWith, way: str) -> None:
+    guarded.mock("web", pre={"job": "db", "on_update": way})
+    assert run_with(guarded, token_with(documented_policy()), "run", "web").code == 0
+    guarded.mock("db", 'run_for = "2h"')
+    done = run_with(guarded, token_with(documented_policy()), "run", "db", "--output", "json")
+    (failed,) = done.of("step-failed")
+    assert (done.code, failed["job"], "alloc-lifecycle" in failed["hint"]) == (3, "web", True)
+    guarded.mock("db", 'run_for = "3h"')
+    more = documented_policy().replace('"submit-job"', '"submit-job", "alloc-lifecycle"')
+    assert run_with(guarded, token_with(more), "run", "db").code == 0
+
+
 def test_without_the_right_to_forget_a_purge_warns_once(guarded: Scenario, token_with: TokenWith) -> None:
     token = token_with(documented_policy().replace(', "destroy"', ""))
     assert run_with(guarded, token, "run", "api", "--output", "json").of("run-warned") == []

@@ -193,9 +193,10 @@ def test_a_completed_sysbatch_job_runs_again_although_nomad_would_leave_it_be(sc
     run(scenario, "pull")
     if how == "stopped":
         scenario.api.delete(f"/v1/job/{scenario.id('pull')}")
+        assert change(run(scenario, "pull"), "pull") == "noop"
     else:
         scenario.shell("pull", f"echo again >> {tmp_path / 'runs'}", type="sysbatch", group="", job="priority = 60")
-    run(scenario, "pull")
+    run(scenario, "pull", *(["--force"] if how == "stopped" else []))
     assert (tmp_path / "runs").read_text() == "again\nagain\n"
 
 
@@ -207,12 +208,12 @@ def test_a_failed_system_job_runs_again(scenario: Scenario, tmp_path: Path) -> N
     assert statuses(scenario, "proxy")[-1][1] == "running"
 
 
-def test_a_stopped_batch_job_runs_again(scenario: Scenario) -> None:
+def test_a_stopped_batch_job_that_completed_runs_again_only_with_force(scenario: Scenario) -> None:
     scenario.mock("seed", 'run_for = "20ms"', type="batch")
     run(scenario, "seed")
     scenario.api.delete(f"/v1/job/{scenario.id('seed')}")
-    done = run(scenario, "seed")
-    assert change(done, "seed") == "create"
+    assert change(run(scenario, "seed"), "seed") == "noop"
+    assert change(run(scenario, "seed", "--force"), "seed") == "create"
     assert [state for _, state in statuses(scenario, "seed")] == ["complete", "complete"]
 
 

@@ -93,7 +93,7 @@ def test_the_nearest_name_is_suggested() -> None:
 
 def test_every_error_has_a_kebab_case_code_and_a_fault_exit_code() -> None:
     kinds = every_error()
-    assert len(kinds) == 18
+    assert len(kinds) == 19
     assert all(re.fullmatch(r"[a-z]+(-[a-z]+)*", kind.code) for kind in kinds)
     assert {kind.code: kind.exit_code for kind in kinds if kind.exit_code != 1} == {"usage": 64}
 

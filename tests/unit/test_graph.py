@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from dtree import depfile
 from dtree.errors import DeclarationError, Fault, GoalError
-from dtree.graph import DependencyGraph, build, order, select
+from dtree.graph import DependencyGraph, Terms, build, order, select
 from dtree.model import Condition
 
 SEED = {
@@ -146,6 +146,105 @@ def test_all_faults_come_at_once_in_the_order_of_the_file() -> None:
         ("job-named-nowhere", "'b' needs 'nothing'"),
         ("job-named-nowhere", "'a' needs 'nowhere'"),
     ]
+
+
+# -- what an edge asks for ---------------------------------------------------------------------------------------------
+
+
+def test_an_edge_that_says_nothing_asks_for_the_needs_own_condition() -> None:
+    graph = graph_of({"api": {"pre": "db"}, "db": {}})
+    assert graph.terms == {}
+    assert graph.terms_of("api", "db") == Terms((None,), required=True)
+
+
+@pytest.mark.parametrize(
+    ("condition", "needs"),
+    [
+        ("registered", ("db",)),
+        ("started", ("db",)),
+        ("service_started", ("db",)),
+        ("healthy", ("db", "setup")),
+        ("ready", ("db", "setup")),
+        (5, ("db", "setup")),
+    ],
+)
+def test_only_an_edge_at_registered_or_started_does_not_wait_for_post_jobs(condition: str | int, needs: tuple[str, ...]) -> None:
+    graph = graph_of({"api": {"pre": {"job": "db", "condition": condition}}, "db": {"post": "setup"}, "setup": {}})
+    assert graph.needs["api"] == needs
+    assert graph.terms_of("api", "setup") == Terms()
+
+
+def test_a_post_edge_says_what_the_owner_must_have_reached() -> None:
+    graph = graph_of({"db": {"post": {"job": "setup", "condition": "started"}}, "setup": {}})
+    assert graph.terms_of("setup", "db") == Terms((Condition("started"),))
+
+
+def test_a_job_that_needs_another_by_two_edges_waits_for_both() -> None:
+    dependencies = {
+        "api": {"pre": [{"job": "setup", "condition": "started", "required": False}, "db"]},
+        "db": {"post": "setup"},
+        "setup": {},
+    }
+    assert graph_of(dependencies).terms_of("api", "setup") == Terms((Condition("started"), None), required=True)
+
+
+def test_an_edge_at_started_makes_no_cycle_through_a_post_job() -> None:
+    dependencies = {"db": {"post": "setup"}, "setup": {"pre": "api"}, "api": {"pre": {"job": "db", "condition": "started"}}}
+    assert graph_of(dependencies).needs == {"api": ("db",), "db": (), "setup": ("api", "db")}
+
+
+def test_a_cycle_is_shown_at_the_edge_that_waits_for_the_post_job() -> None:
+    dependencies = {
+        "db": {"post": "setup"},
+        "other": {"post": "setup"},
+        "setup": {"pre": "api"},
+        "api": {"pre": [{"job": "db", "condition": "started"}, "other"]},
+    }
+    (fault,) = faults_of(json.dumps({"dependencies": dependencies}))
+    assert fault.problem == "jobs wait for each other: api -> setup -> api"
+    assert fault.place is not None
+    assert fault.place.key == "dependencies.api.pre[1]"
+
+
+def test_post_jobs_of_what_is_optional_are_optional_too() -> None:
+    dependencies = {"search": {"pre": {"job": "elastic", "required": False}}, "elastic": {"post": "index"}, "index": {}}
+    graph = graph_of(dependencies, files=("elastic",))
+    assert [graph.terms_of("search", need).required for need in graph.needs["search"]] == [False, False]
+    assert graph.terms_of("index", "elastic").required
+
+
+def test_an_optional_post_job_does_not_stop_those_who_need_its_owner() -> None:
+    dependencies = {"api": {"pre": "db"}, "db": {"post": {"job": "warm", "required": False}}, "warm": {"post": "after"}, "after": {}}
+    graph = graph_of(dependencies, files=("warm",))
+    assert {need: graph.terms_of("api", need).required for need in graph.needs["api"]} == {"after": False, "db": True, "warm": False}
+
+
+def test_an_optional_job_without_a_file_is_left_out_and_named() -> None:
+    dependencies = {"search": {"pre": [{"job": "elastic", "required": False}, "db"]}, "db": {}, "elastic": {"pre": "disk"}}
+    graph = graph_of(dependencies, files=("search", "db"))
+    assert (graph.needs, graph.absent) == ({"db": (), "search": ("db",)}, ("elastic",))
+
+
+def test_an_optional_job_with_a_file_is_deployed() -> None:
+    graph = graph_of({"search": {"pre": {"job": "elastic", "required": False}}}, files=("search", "elastic"))
+    assert (graph.needs["search"], graph.absent) == (("elastic",), ())
+
+
+def test_an_optional_job_whose_entry_names_a_file_is_deployed() -> None:
+    graph = graph_of({"search": {"pre": {"job": "elastic", "required": False}}, "elastic": {"file": "e.nomad"}}, files=("search",))
+    assert (graph.needs["search"], graph.absent) == (("elastic",), ())
+
+
+def test_a_job_that_one_can_do_without_and_another_cannot_is_missed() -> None:
+    text = '{"dependencies": {"logs": {"pre": "elastic"}, "search": {"pre": {"job": "elastic", "required": false}}}}'
+    assert [(fault.code, fault.place and fault.place.key) for fault in faults_of(text)] == [
+        ("job-named-nowhere", "dependencies.logs.pre"),
+    ]
+
+
+def test_an_external_job_needs_neither_an_entry_nor_a_file() -> None:
+    graph = graph_of({"api": {"pre": {"job": "vault", "external": True}}}, defaults={"timeout": "9s"})
+    assert (graph.needs["api"], graph.externals, graph.entries["vault"].timeout_s) == (("vault",), frozenset({"vault"}), 9.0)
 
 
 # -- cycles ------------------------------------------------------------------------------------------------------------

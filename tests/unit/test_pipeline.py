@@ -161,7 +161,7 @@ def broken_world(*broken: str) -> tuple[World, Sources]:
     return shop, sources_of(MemorySnapshot({"dependencies": SHOP}, texts))
 
 
-def stop_plan(shop: World, sources: Sources, *goals: str, **options: bool) -> dict[str, tuple[str, str, tuple[str, ...]]]:
+def stop_plan(shop: World, sources: Sources, *goals: str, **options: Any) -> dict[str, tuple[str, str, tuple[str, ...]]]:
     plan = pipeline.prepare(sources, shop.cluster, Intent("stop", goals, **options), namespace="")
     return {step.name: (step.change, step.cause, step.needs) for step in plan.steps}
 
@@ -221,7 +221,7 @@ def test_what_nomad_denies_ends_the_planning() -> None:
 def test_validating_gives_nomads_warnings_by_job() -> None:
     good = world()
     good.cluster.warnings["db"] = "old field"
-    assert pipeline.validate(sources_of(good.snapshot()), good.cluster, namespace="") == ("db: old field",)
+    assert pipeline.validate(sources_of(good.snapshot()), good.cluster, namespace="")[1] == ("db: old field",)
     assert sorted(good.cluster.called("validate")) == ["api", "db", "setup", "web"]
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 
 from hypothesis import given
 from hypothesis import strategies as st
@@ -168,3 +169,142 @@ def test_ten_thousand_steps_that_break_one_by_one_are_quick() -> None:
     while schedule.has_free:
         schedule.broke(schedule.start())
     assert time.process_time() - began_s < 2
+
+
+# -- edges that ask for less, more, or nothing -------------------------------------------------------------------------
+
+STARTED, HEALTHY = Condition("started"), Condition("healthy")
+Asks = Mapping[str, Mapping[str, Sequence[Condition]]]
+
+
+def plan_with(asks: Asks, optional: Mapping[str, Sequence[str]] | None = None) -> Plan:
+    """A plan whose steps need others as far as `asks` says: step -> need -> conditions, none for the need's own."""
+    needs = {name: sorted(others) for name, others in asks.items()}
+    steps = tuple(
+        replace(
+            step,
+            edges={need: tuple(conditions) for need, conditions in asks[step.name].items() if conditions},
+            optional=tuple((optional or {}).get(step.name, ())),
+        )
+        for step in plan_of(needs).steps
+    )
+    return replace(plan_of(needs), steps=steps)
+
+
+def test_a_dependent_starts_at_its_milestone_while_another_waits_for_the_next() -> None:
+    schedule = Schedule(plan_with({"db": {}, "early": {"db": [STARTED]}, "late": {"db": [HEALTHY]}, "last": {"db": []}}))
+    assert take_all(schedule) == ["db"]
+    schedule.reached("db", STARTED)
+    assert take_all(schedule) == ["early"]
+    schedule.reached("db", HEALTHY)
+    assert take_all(schedule) == ["late"]
+    schedule.done("db")
+    assert take_all(schedule) == ["last"]
+
+
+def test_a_milestone_that_is_reached_again_frees_nobody_twice() -> None:
+    schedule = Schedule(plan_with({"db": {}, "cache": {}, "api": {"db": [STARTED], "cache": []}}))
+    take_all(schedule)
+    schedule.reached("db", STARTED)
+    schedule.reached("db", STARTED)
+    schedule.done("db")
+    assert not schedule.has_free
+    schedule.done("cache")
+    assert take_all(schedule) == ["api"]
+
+
+def test_who_asks_for_two_conditions_waits_for_both() -> None:
+    schedule = Schedule(plan_with({"db": {}, "api": {"db": [STARTED, HEALTHY]}}))
+    take_all(schedule)
+    schedule.reached("db", HEALTHY)
+    assert not schedule.has_free
+    schedule.reached("db", STARTED)
+    assert take_all(schedule) == ["api"]
+
+
+def test_a_step_that_breaks_after_a_milestone_loses_those_not_begun() -> None:
+    schedule = Schedule(
+        plan_with({"db": {}, "early": {"db": [STARTED]}, "other": {"db": [STARTED]}, "late": {"db": []}, "top": {"early": []}})
+    )
+    assert schedule.start() == "db"
+    schedule.reached("db", STARTED)
+    assert schedule.start() == "early"
+    assert schedule.broke("db") == ("other", "late")
+    assert not schedule.has_free
+    schedule.done("early")
+    assert take_all(schedule) == ["top"]
+
+
+def test_who_can_do_without_a_step_starts_when_it_broke() -> None:
+    schedule = Schedule(plan_with({"elastic": {}, "db": {}, "search": {"elastic": [STARTED, HEALTHY], "db": []}}, {"search": ["elastic"]}))
+    take_all(schedule)
+    schedule.reached("elastic", STARTED)
+    assert schedule.broke("elastic") == ()
+    assert not schedule.has_free
+    schedule.done("db")
+    assert take_all(schedule) == ["search"]
+
+
+def test_who_can_do_without_a_step_starts_when_that_was_lost() -> None:
+    schedule = Schedule(plan_with({"disk": {}, "elastic": {"disk": []}, "search": {"elastic": []}}, {"search": ["elastic"]}))
+    assert schedule.start() == "disk"
+    assert schedule.broke("disk") == ("elastic",)
+    assert take_all(schedule) == ["search"]
+
+
+def test_who_can_do_without_one_need_is_lost_with_another() -> None:
+    asks: Asks = {"disk": {}, "elastic": {"disk": []}, "search": {"disk": [], "elastic": []}}
+    schedule = Schedule(plan_with(asks, {"search": ["elastic"]}))
+    assert schedule.start() == "disk"
+    assert schedule.broke("disk") == ("elastic", "search")
+    assert not schedule.has_free
+
+
+@st.composite
+def asking_steps(draw: st.DrawFn) -> tuple[dict[str, dict[str, list[Condition]]], dict[str, list[str]]]:
+    names = [f"s{number}" for number in range(draw(st.integers(1, 8)))]
+    conditions = st.lists(st.sampled_from([STARTED, HEALTHY]), unique=True)
+    asks = {name: draw(st.dictionaries(st.sampled_from(names[:at]), conditions)) if at else {} for at, name in enumerate(names)}
+    return asks, {name: [need for need in sorted(asks[name]) if draw(st.booleans())] for name in names}
+
+
+@given(asking_steps(), st.data())
+def test_a_step_starts_when_all_that_it_asks_is_reached_or_done_without(
+    steps: tuple[dict[str, dict[str, list[Condition]]], dict[str, list[str]]], data: st.DataObject
+) -> None:
+    asks, optional = steps
+    schedule = Schedule(plan_with(asks, optional))
+    reached: dict[str, set[Condition]] = {}
+    started: list[str] = []
+    done: set[str] = set()
+    broken: set[str] = set()
+    lost: set[str] = set()
+
+    def is_met(name: str, need: str) -> bool:
+        without = need in optional[name] and need in broken | lost
+        return without or need in done or (bool(asks[name][need]) and set(asks[name][need]) <= reached.get(need, set()))
+
+    while schedule.has_free or set(started) - done - broken:
+        flying = sorted(set(started) - done - broken)
+        if schedule.has_free and (not flying or data.draw(st.booleans())):
+            name = schedule.start()
+            assert name not in started
+            assert all(is_met(name, need) for need in asks[name])
+            started.append(name)
+            continue
+        name = data.draw(st.sampled_from(flying))
+        match data.draw(st.sampled_from(["done", "broke", "started", "healthy"])):
+            case "done":
+                done.add(name)
+                schedule.done(name)
+            case "broke":
+                broken.add(name)
+                now_lost = schedule.broke(name)
+                assert not set(now_lost) & (set(started) | lost)
+                lost.update(now_lost)
+            case word:
+                condition = STARTED if word == "started" else HEALTHY
+                reached.setdefault(name, set()).add(condition)
+                schedule.reached(name, condition)
+    assert sorted([*started, *lost]) == sorted(asks)
+    assert all(any(need in broken | lost and need not in optional[name] for need in asks[name]) for name in lost)

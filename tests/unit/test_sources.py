@@ -12,7 +12,7 @@ from hypothesis import HealthCheck, given, reject, settings
 from hypothesis import strategies as st
 
 from dtree.access.nomad import Connection
-from dtree.errors import DeclarationError, GoalError, StoreError, UsageError
+from dtree.errors import DeclarationError, GoalError, StoreError, TagError, UsageError
 from dtree.sources import Sources, check, goals, read
 from dtree.store import StoreContext
 from tests.fakes.jobs import job_file
@@ -62,6 +62,58 @@ def test_everything_goes_with_no_job_name() -> None:
 def test_an_unknown_goal_is_told() -> None:
     with pytest.raises(GoalError):
         goals(sources_of(shop()), ["wbe"], everything=False)
+
+
+TAGGED = {
+    "defaults": {"tags": ["shop"]},
+    "dependencies": {"web": {}, "api": {"tags": ["data"]}, "db": {"tags": ["data", "disk"], "post": "setup"}},
+}
+
+
+def tagged(*names: str, tags: Sequence[str] = (), skip: Sequence[str] = (), everything: bool = False) -> tuple[str, ...]:
+    files = {f"{name}.json": job_file(name) for name in ("web", "api", "db", "setup")}
+    return goals(sources_of(MemorySnapshot(TAGGED, files)), names, everything=everything, tags=tags, skip=skip)
+
+
+def test_tags_are_an_entrys_own_or_those_of_the_defaults() -> None:
+    assert tagged(tags=["data"]) == ("api", "db")
+    assert tagged(tags=["shop"]) == ("setup", "web")
+
+
+def test_tags_and_names_add_up() -> None:
+    assert tagged("web", tags=["disk", "disk"]) == ("db", "web")
+    assert tagged(tags=["disk", "shop"]) == ("db", "setup", "web")
+
+
+def test_what_is_skipped_is_no_goal() -> None:
+    assert tagged(everything=True, skip=["db"]) == ("api", "setup", "web")
+    assert tagged(tags=["data"], skip=["db"]) == ("api",)
+
+
+def test_skipping_all_that_is_asked_for_is_a_usage_error() -> None:
+    with pytest.raises(UsageError, match="all that is asked for is skipped"):
+        tagged(tags=["disk"], skip=["db"])
+
+
+def test_an_unknown_tag_or_job_to_skip_is_told_with_the_nearest() -> None:
+    with pytest.raises(TagError, match=r"no job of dependency\.json has the tag 'dta'") as caught:
+        tagged(tags=["dta"])
+    assert caught.value.hint == "did you mean 'data'?"
+    with pytest.raises(TagError) as caught:
+        tagged(tags=["xyz"])
+    assert caught.value.hint == "the tags there are: data, disk, shop"
+    with pytest.raises(GoalError):
+        tagged("web", skip=["wbe"])
+
+
+def test_where_no_job_has_a_tag_the_hint_says_how_to_give_one() -> None:
+    with pytest.raises(TagError) as caught:
+        goals(sources_of(shop()), [], everything=False, tags=["x"])
+    assert caught.value.hint == "give jobs `tags: [NAME]` in their entries"
+
+
+def test_a_file_without_jobs_has_no_goals_and_that_is_no_error() -> None:
+    assert goals(sources_of(MemorySnapshot({"dependencies": {}})), [], everything=True) == ()
 
 
 def test_a_check_finds_everything_without_nomad() -> None:
@@ -153,11 +205,6 @@ def test_faults_of_the_keys_and_of_the_graph_come_at_once_in_the_order_of_the_fi
 def test_a_self_edge_is_told_once_and_hides_no_cycle() -> None:
     depfile = {"dependencies": {"a": {"pre": ["a", "b"]}, "b": {"pre": "a", "post": "b"}}}
     assert codes_of(depfile) == ["self-edge", "cycle", "self-edge"]
-
-
-def test_an_edge_with_a_key_that_is_not_supported_is_an_edge_of_a_cycle() -> None:
-    depfile = {"dependencies": {"a": {"pre": {"job": "b", "required": False}}, "b": {"pre": "a"}}}
-    assert codes_of(depfile) == ["cycle", "not-supported-yet"]
 
 
 def test_a_post_edge_that_could_not_be_read_makes_no_cycle_of_those_beside_it() -> None:

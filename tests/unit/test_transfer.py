@@ -87,6 +87,12 @@ def test_files_that_either_dependency_file_names_are_read_on_both_sides() -> Non
     assert [sorted(side.files) for side in read_contents(old, new)] == [["x", "y"], ["x", "y"]]
 
 
+def test_files_of_payloads_are_carried_over() -> None:
+    entries = {"load": {"dispatch": [{"payload": {"file": "data/users.csv"}}, {"payload": "1,2"}]}}
+    (found,) = read_contents(MemorySnapshot({"dependencies": entries}, {"load.json": "{}"}, files={"data/users.csv": b"\xff"}))
+    assert found.files == {"data/users.csv": Text("data/users.csv", b"\xff")}
+
+
 def test_of_a_dependency_file_with_too_many_faults_no_file_is_known() -> None:
     entries = {f"job-{number}": {"file": "x", "oops": 1} for number in range(MAX_FINDINGS + 1)}
     (side,) = read_contents(MemorySnapshot({"dependencies": entries}, files={"x": "1"}))

@@ -13,7 +13,7 @@ import pytest
 
 from dtree.errors import DeclarationError, DtreeError, Fault, Place
 from dtree.events import Event, PlannedStep, RunFinished, RunInterrupted, StepFailed, StepKept, StepLost
-from dtree.model import Address, FailureKind
+from dtree.model import Address, FailureKind, TaskExit
 from dtree.plan import Change, Refuse
 from dtree.provenance import Provenance
 from dtree.record import StatusRow
@@ -35,6 +35,7 @@ TYPES = {
     "tuple[str, ...]": "list of strings",
     "tuple[PlannedStep, ...]": "list of planned steps",
     "tuple[Address, ...]": "list of addresses",
+    "tuple[TaskExit, ...]": "list of exits",
 }
 
 
@@ -89,6 +90,7 @@ def test_every_documented_event_exists() -> None:
     [
         (PlannedStep, "#### A planned step"),
         (Address, "#### An address"),
+        (TaskExit, "#### An exit"),
         (StatusRow, "## Status"),
         (Provenance, "### Where a job came from"),
     ],

@@ -5,14 +5,17 @@ from __future__ import annotations
 import json
 from dataclasses import replace
 from textwrap import dedent
+from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from dtree import depfile
 from dtree.errors import DeclarationError, DtreeError, Fault, Place
+from dtree.graph import build
 from dtree.model import Address, JobRef
-from dtree.plan import Evaluate, Nothing, Refuse, Rerun, Stop
+from dtree.plan import Evaluate, LeftOut, Nothing, Refuse, Rerun, Stop
 from dtree.record import StatusRow
 from dtree.views.error_text import error_text
 from dtree.views.graph_text import graph_text
@@ -56,6 +59,7 @@ def test_a_plan_has_a_line_per_step_and_a_count() -> None:
         |  5  !  nginx                   rerun     after api                       unchanged, but version 3 failed
         |  6  ?  search                  evaluate                                  unchanged
         |
+        |critical path: postgres_setup -> api -> nginx
         |warning: cron: group is ignored
         |Plan: 1 to create, 1 to update, 1 to replace, 1 to run again, 1 to evaluate, 1 unchanged.
     """)
@@ -78,13 +82,14 @@ def test_digests_and_commits_are_shortened_and_other_names_of_a_state_are_not(re
 
 
 def test_a_plan_shows_files_and_what_it_is_of_where_asked_for() -> None:
-    shown = plan_text(plan(step("db"), step("api", "db", cause="changed: Image")), files=True, address=ADDRESS)
+    shown = plan_text(plan(step("db"), step("api", "db", cause="changed: Image")), verbose=True, address=ADDRESS)
     expected = indented("""
         |plan nginx: 2 steps, stack shop, filesystem 9f3ac21be77d, http://nomad:4646
         |
         |  1  +  db   create            db.nomad   not in Nomad yet
         |  2  +  api  create  after db  api.nomad  changed: Image
         |
+        |critical path: db -> api
         |Plan: 2 to create.
     """)
     assert expected == shown
@@ -156,9 +161,28 @@ def test_a_plan_in_ascii_is_ascii() -> None:
 
 def test_one_long_list_of_needs_leaves_the_other_lines_alone() -> None:
     needs = [f"service-{number}" for number in range(20)]
-    lines = plan_text(plan(step("a", *needs, cause="one"), step("b", "a", cause="two"))).splitlines()
-    assert "service-7 and 12 more  one" in lines[0]
-    assert lines[1].index("two") < 70
+    lines = plan_text(plan(*map(step, needs), step("a", *needs, cause="one"), step("b", "a", cause="two"))).splitlines()
+    assert "service-7 and 12 more  one" in lines[20]
+    assert lines[21].index("two") < 75
+
+
+def test_the_critical_path_is_told_with_the_least_time_and_a_long_one_by_its_ends() -> None:
+    chain = [step("j0", rollout_s=2.5), *(step(f"j{number}", f"j{number - 1}") for number in range(1, 11))]
+    assert "\ncritical path: j0 -> j1, at least 2.5 s\n" in plan_text(plan(*chain[:2]))
+    assert "critical path: j0 -> j1 -> j2 -> j3 -> (3 more) -> j7 -> j8 -> j9 -> j10, at least 2.5 s" in plan_text(plan(*chain))
+    assert "critical path: j0, at least 1 m 05 s" in plan_text(plan(step("j0", rollout_s=65.0)))
+    assert "critical path" not in plan_text(plan(step("j1")))
+
+
+def test_why_jobs_are_in_and_out_is_told_where_asked_for() -> None:
+    value = replace(plan(step("db", reason="needed by api"), step("api", "db", reason="goal")), out=(LeftOut("web", "skipped"),))
+    shown = plan_text(value, verbose=True).splitlines()
+    assert shown[0].endswith("db.nomad   needed by api  not in Nomad yet")
+    assert shown[3:5] == ["Left out:", "  web  skipped"]
+    assert "skipped" not in plan_text(value)
+    drawn = plan_picture(value, 60, 20, ASCII, address=ADDRESS, verbose=True)
+    assert [line for line in drawn if "web" in line] == ["  web  skipped"]
+    assert not any("web" in line for line in plan_picture(value, 60, 20, ASCII, address=ADDRESS))
 
 
 def test_colour_does_not_change_what_a_plan_says() -> None:
@@ -233,7 +257,7 @@ def test_mermaid_tells_the_kinds_of_edges_apart() -> None:
           j0 --> j2
           j0 -.-> j3
           j1 --> j0
-          j3 -. post .-> j2
+          j3 -.->|"post"| j2
     """)
     assert expected == graph_text(SEED, SEED.needs, "mermaid")
 
@@ -244,15 +268,76 @@ def test_names_cannot_break_out_of_dot_or_mermaid() -> None:
     assert '  j0["a#34;#93;#59; x#92;N"]' in graph_text(hostile, hostile.needs, "mermaid").splitlines()
 
 
+MARKED = build(
+    depfile.parse(
+        "dependency.json",
+        json.dumps(
+            {
+                "dependencies": {
+                    "api": {"pre": [{"job": "db", "condition": "started"}, {"job": "vault", "external": True}]},
+                    "db": {"post": {"job": "fill", "wait_cond": "completed", "required": False}, "wait_cond": "healthy"},
+                    "web": {
+                        "pre": [{"job": "api", "required": False, "on_update": "restart"}, "plain", {"job": "db", "condition": "healthy"}]
+                    },
+                    "api2": {"wait_cond": 5, "pre": "plain"},
+                    "top": {"pre": ["api2", "web"]},
+                    "plain": {"wait_cond": "ready"},
+                }
+            }
+        ).encode(),
+        title="shop",
+    ),
+    ("fill", "api"),
+)
+
+
+def test_a_tree_marks_what_is_waited_for_and_what_is_optional_or_external() -> None:
+    expected = text("""
+        top
+        ├─ api2 (5 s after start)
+        │  └─ plain
+        └─ web
+           ├─ api (optional, restart on update)
+           │  ├─ db (started)
+           │  └─ vault (external)
+           ├─ fill (completed, optional)
+           │  └─ db (healthy, above)
+           └─ plain (above)
+    """)
+    assert expected == graph_text(MARKED, MARKED.needs, "tree")
+
+
+def test_dot_and_mermaid_label_the_edges_with_the_same() -> None:
+    dot = graph_text(MARKED, MARKED.needs, "dot")
+    assert '  "api" -> "db" [label="started"];' in dot
+    assert '  "fill" -> "db" [style=dashed, label="post, healthy"];' in dot
+    assert '  "web" -> "fill" [style=dotted, label="completed, optional"];' in dot
+    assert '  "web" -> "api" [label="optional, restart on update"];' in dot
+    mermaid = graph_text(MARKED, MARKED.needs, "mermaid").splitlines()
+    assert '  j0 -->|"started"| j2' in mermaid
+    assert '  j3 -.->|"post#44; healthy"| j2' in mermaid
+    assert '  j7 -.->|"completed#44; optional"| j3' in mermaid
+
+
+def drawn(job: str, kind: str, **more: Any) -> dict[str, Any]:
+    return {"job": job, "kind": kind, "conditions": [], "required": True, "external": False, "on_update": "none", **more}
+
+
+def test_a_graph_as_json_marks_edges_with_fields() -> None:
+    jobs = {one["job"]: one["needs"] for one in json.loads(graph_text(MARKED, MARKED.needs, "json"))["jobs"]}
+    assert jobs["api"] == [drawn("db", "pre", conditions=["started"]), drawn("vault", "pre", external=True)]
+    assert drawn("api", "pre", required=False, on_update="restart") in jobs["web"]
+
+
 def test_a_graph_as_json_has_every_edge() -> None:
     assert json.loads(graph_text(SEED, SEED.needs, "json", goals=("nginx",))) == {
         "schema": 1,
         "goals": ["nginx"],
         "jobs": [
-            {"job": "api", "needs": [{"job": "postgres", "kind": "pre"}, {"job": "postgres_setup", "kind": "barrier"}]},
-            {"job": "nginx", "needs": [{"job": "api", "kind": "pre"}]},
+            {"job": "api", "needs": [drawn("postgres", "pre"), drawn("postgres_setup", "barrier")]},
+            {"job": "nginx", "needs": [drawn("api", "pre")]},
             {"job": "postgres", "needs": []},
-            {"job": "postgres_setup", "needs": [{"job": "postgres", "kind": "post"}]},
+            {"job": "postgres_setup", "needs": [drawn("postgres", "post")]},
         ],
     }
 

@@ -135,9 +135,12 @@ def step(
     action: Action | None = None,
     ref: JobRef | None = None,
     condition: Condition | None = None,
+    rollout_s: float = 0.0,
+    reason: str = "",
 ) -> Step:
     job = RenderedJob(name, ref or JobRef("default", name), f"{name}.nomad", "job {}", "hcl2", {"Type": "service", "Secret": "s3cr3t"})
-    return Step(job, action or (Noop(1) if change == "noop" else Register(0)), change, cause, needs, condition or Condition(), 300.0)
+    action = action or (Noop(1) if change == "noop" else Register(0))
+    return Step(job, action, change, cause, needs, condition or Condition(), 300.0, rollout_s=rollout_s, reason=reason)
 
 
 def plan(*steps: Step, verb: str = "run", warnings: tuple[str, ...] = ()) -> Plan:

@@ -129,6 +129,23 @@ class ConsulClient:
         tree: Tree = self._try(lambda: _tree(*self._consul.kv.get(prefix, **asked)), doing, rule(prefix, "read"), patience_s)
         return tree
 
+    def instances(self, service: str) -> Sequence[Mapping[str, Any]]:
+        """Return all instances of a service with their checks, as Consul has them. Effects: as `get`.
+
+        Raises:
+            StoreError: as everywhere; also where the token may not see all of them, which Consul does not call an error.
+        """
+        needed = f'service "{service}" {{ policy = "read" }} node_prefix "" {{ policy = "read" }}'
+        doing = f"looking for service '{service}'"
+        headers, (_, rows) = self._try(lambda: self._consul.health.service(service), doing, needed, self._patience_s)
+        # Whoever shows no token is not told that something was left out.
+        is_denied = not rows and not self.connection.token and headers.get("X-Consul-Default-ACL-Policy") == "deny"
+        if is_denied or headers.get("X-Consul-Results-Filtered-By-ACLs") == "true":
+            problem = f"Consul does not show all instances of service '{service}' to this token"
+            raise StoreError(problem, hint=f"the token needs the rules {needed}", code="consul-denied")
+        found: Sequence[Mapping[str, Any]] = rows
+        return found
+
     def transact(self, operations: Sequence[Operation], *, below: str) -> None:
         """Make all changes or none.
 

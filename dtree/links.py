@@ -1,0 +1,88 @@
+"""What the steps of a plan ask of each other: the conditions of their edges, and whom a run can do without. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from dataclasses import replace
+from typing import Final
+
+from dtree.conditions import fit, longest_s, without_seconds
+from dtree.graph import DependencyGraph
+from dtree.model import Condition, Entry, RenderedJob, Spec
+from dtree.plan import Intent, Milestone, Step
+
+_DEFAULT_TIMEOUT_S: Final = 300.0
+
+
+def link(graph: DependencyGraph, steps: Sequence[Step], intent: Intent) -> tuple[Step, ...]:
+    """Say of each step what it asks of those it needs, what those who need it ask of it, and whether the run can do without it."""
+    by_name = {step.name: step for step in steps}
+    edges = {step.name: _edges(graph, step, by_name, intent) for step in steps}
+    asked: dict[str, dict[Condition, None]] = {}
+    for told in edges.values():
+        for need, conditions in told.items():
+            asked.setdefault(need, {}).update(dict.fromkeys(conditions))
+    required = _required(graph, by_name, intent.goals)
+    return tuple(
+        replace(
+            step,
+            edges=edges[step.name],
+            milestones=(*step.milestones, *_milestones(graph, step, asked.get(step.name, ()))),
+            optional=tuple(need for need in step.needs if not graph.terms_of(step.name, need).required),
+            is_tolerated=step.name not in required,
+        )
+        for step in steps
+    )
+
+
+def as_asked(condition: Condition, intent: Intent, job: RenderedJob) -> Condition:
+    """Return a condition of a job as it is meant: what it leaves out from the job file, and numbers of seconds as the intent reads them."""
+    return fit(without_seconds(condition) if intent.wait_ready else condition, job)
+
+
+def longest_wait_s(condition: Condition, entry: Entry, job: RenderedJob) -> float:
+    """Return how long a condition of a job is waited for: what it says itself, else the entry, else five minutes or the job's deadline.
+
+    A part of it that says more makes the whole wait as long.
+    """
+    own_s = condition.timeout_s or entry.timeout_s
+    return own_s or max(_patience_s(job.spec) + (condition.seconds or 0.0), longest_s(condition) or 0.0)
+
+
+def _milestones(graph: DependencyGraph, step: Step, asked: Collection[Condition]) -> Iterator[Milestone]:
+    known = {milestone.condition for milestone in step.awaited}
+    for condition in sorted(asked, key=str):
+        if condition not in known:
+            yield Milestone(condition, longest_wait_s(condition, graph.entries[step.name], step.job))
+
+
+def _edges(graph: DependencyGraph, step: Step, steps: Mapping[str, Step], intent: Intent) -> dict[str, tuple[Condition, ...]]:
+    found = {}
+    for need in step.needs:
+        own = steps[need].condition
+        asked = (own if one is None else as_asked(one, intent, steps[need].job) for one in graph.terms_of(step.name, need).conditions)
+        conditions = tuple(dict.fromkeys(asked))
+        if conditions != (own,):
+            found[need] = conditions
+    return found
+
+
+def _required(graph: DependencyGraph, names: Collection[str], goals: Collection[str]) -> set[str]:
+    """Return what was asked for, or is in the plan for no other's sake, and all that this requires."""
+    brought = {other for name in names for other in (*graph.needs[name], *graph.posts(name))}
+    required: set[str] = set()
+    todo = [name for name in names if name in goals or name not in brought]
+    while todo:
+        name = todo.pop()
+        if name not in required and name in names:
+            required.add(name)
+            todo.extend(need for need in graph.needs[name] if graph.terms_of(name, need).required)
+            todo.extend(edge.job for edge in graph.entries[name].post if edge.required)
+    return required
+
+
+def _patience_s(spec: Spec) -> float:
+    """Five minutes, or longer where the job's own progress deadline says so."""
+    blocks = [spec.get("Update")] + [group.get("Update") for group in spec.get("TaskGroups") or ()]
+    deadlines = [(block.get("ProgressDeadline") or 0) / 1e9 for block in blocks if block]
+    return max([_DEFAULT_TIMEOUT_S, *deadlines])

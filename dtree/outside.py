@@ -1,0 +1,112 @@
+"""Is what lies outside of a run ready? Looked at once, before anything is registered."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Final
+
+from dtree import diagnose
+from dtree.choice import Choice
+from dtree.completion import last_success
+from dtree.errors import DeclarationError, Fault
+from dtree.evidence import as_found
+from dtree.graph import written_edge
+from dtree.health import Ready, Waiting, judge
+from dtree.links import as_asked
+from dtree.model import Condition, RenderedJob
+from dtree.observe import missing_namespaces, read_notes, read_stored
+from dtree.plan import Intent, ObservedJob
+from dtree.ports import Cluster
+from dtree.probing import answers_to
+from dtree.sources import Sources
+
+_SHOWN: Final = 3
+
+
+def refuse_unready(
+    sources: Sources, intent: Intent, choice: Choice, jobs: Mapping[str, RenderedJob], unread: Mapping[str, Fault], cluster: Cluster
+) -> None:
+    """Refuse a run whose jobs need some that it leaves out and that are not ready, at the version that Nomad has.
+
+    Args:
+        jobs: of those outside, by name; but for those that are
+        unread: whose ID is not known, with the fault of their job file.
+
+    Raises:
+        DeclarationError: every one that is not ready, each with why.
+
+    Effects: reads Nomad; asks what the conditions ask.
+    """
+    observed = read_stored(jobs, cluster, children=False)
+    homeless = missing_namespaces(jobs, observed, cluster)
+    observed = _with_notes(sources, observed, cluster)
+    faults = []
+    for name, users in choice.outside.items():
+        wrong = unread.get(name) or homeless.get(name)
+        if wrong is not None:
+            lacking = {f"cannot be looked at: {wrong.sentence}": list(users)}
+        else:
+            lacking = _lacking(sources, users, jobs[name], observed[name], intent, cluster)
+        faults += [_fault(sources, name, found, why) for why, found in lacking.items()]
+    if faults:
+        raise DeclarationError(faults)
+
+
+def _lacking(
+    sources: Sources, users: Sequence[str], job: RenderedJob, seen: ObservedJob, intent: Intent, cluster: Cluster
+) -> dict[str, list[str]]:
+    """Return why a job is not ready -> for whom of those who need it: they may ask different things of it."""
+    looked: dict[Condition, str] = {}
+    lacking: dict[str, list[str]] = {}
+    for user in users:
+        asked = _asked(sources, user, job, intent)
+        looked |= {one: _why_unready(sources, job, seen, one, cluster) for one in asked if one not in looked}
+        why = next(filter(None, (looked[one] for one in asked)), "")
+        if why:
+            lacking.setdefault(why, []).append(user)
+    return lacking
+
+
+def _with_notes(sources: Sources, observed: Mapping[str, ObservedJob], cluster: Cluster) -> dict[str, ObservedJob]:
+    """Add what is noted of jobs that Nomad may have forgotten, or whose children it knows no more."""
+    entries = sources.graph.entries
+    asked = {name: seen for name, seen in observed.items() if seen.snapshot.job is None or entries[name].dispatches}
+    return {**observed, **read_notes(asked, cluster, stack=sources.declaration.stack)}
+
+
+def _asked(sources: Sources, user: str, job: RenderedJob, intent: Intent) -> list[Condition]:
+    """Return what somebody asks of a job that lies outside."""
+    graph = sources.graph
+    own = graph.post_conditions.get(job.name) or graph.entries[job.name].wait_cond or Condition()
+    return [as_asked(own if one is None else one, intent, job) for one in graph.terms_of(user, job.name).conditions]
+
+
+def _why_unready(sources: Sources, job: RenderedJob, seen: ObservedJob, condition: Condition, cluster: Cluster) -> str:
+    """Return why a job as it is stored has not reached a condition; "" where it has."""
+    of_children = bool(sources.graph.entries[job.name].dispatches)
+    snapshot, state = seen.snapshot, seen.snapshot.job
+    if state is None:
+        is_done = last_success(seen.note) and not of_children and job.completes
+        return "" if is_done else "is not in Nomad"
+    if of_children and condition.name in ("ready", "completed"):
+        return "" if last_success(seen.note) else "is not ready: nothing that was dispatched of it has completed"
+    awaited = as_found(state, condition)
+    checks = {allocation: cluster.checks(allocation) for allocation in diagnose.check_questions(snapshot, awaited)}
+    verdict = judge(snapshot, awaited, waited_s=0.0, unplaceable_s=0.0, placement_timeout_s=0.0, checks=checks)
+    if isinstance(verdict, Waiting) and verdict.asks:
+        answers = answers_to(verdict.asks, snapshot.ref, cluster)
+        verdict = judge(snapshot, awaited, waited_s=0.0, unplaceable_s=0.0, placement_timeout_s=0.0, checks=checks, answers=answers)
+    return "" if isinstance(verdict, Ready) else f"is not ready: {verdict.reason}"
+
+
+def _fault(sources: Sources, name: str, users: Sequence[str], why: str) -> Fault:
+    shown = ", ".join(f"'{user}'" for user in users[:_SHOWN])
+    more = f" and {len(users) - _SHOWN} more" if len(users) > _SHOWN else ""
+    edge = written_edge(sources.graph.entries, users[0], name)
+    ours = f"bring it up first: `nomad-dtree run {name}`"
+    return Fault(
+        "dependency-not-ready",
+        f"'{name}' is left out of this run, {shown}{more} need{'s' if len(users) == 1 else ''} it, and it {why}",
+        sources.declaration.locator.place(edge.path),
+        "whoever runs it has to bring it up first" if name in sources.graph.externals else ours,
+    )

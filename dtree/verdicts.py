@@ -1,0 +1,110 @@
+"""What a judgement may come to, and what several of them come to together. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+from dtree.conditions import Question
+from dtree.diagnose import cut
+from dtree.model import FailureKind, JobRef
+
+__all__ = ["Broken", "Ready", "Verdict", "Waiting", "all_of", "any_of", "of_child", "within"]
+
+
+@dataclass(frozen=True, slots=True)
+class Ready:
+    """The condition is met."""
+
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Waiting:
+    """Not yet.
+
+    Attributes:
+        unplaceable: no node is eligible; the caller measures for how long and hands that back as `unplaceable_s`.
+        again_in_s: time alone, or a check, can change the verdict then; None: only a change of the job, or an answer, can.
+        asks: what is to be asked of others than Nomad's lists; the answers are handed back with the next judgement.
+    """
+
+    reason: str
+    unplaceable: bool = False
+    again_in_s: float | None = None
+    asks: tuple[Question, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Broken:
+    """It will not come by itself.
+
+    Attributes:
+        kind: failed, timed-out (a part of a condition, by its own timeout), superseded or awaiting-promotion.
+        allocations: IDs of those that the verdict rests on, oldest first.
+        hint: one action, or "".
+        child: whose verdict it is, where it is not that of the job itself.
+    """
+
+    kind: FailureKind
+    reason: str
+    allocations: tuple[str, ...] = ()
+    hint: str = ""
+    child: JobRef | None = None
+
+
+Verdict = Ready | Waiting | Broken
+
+
+def all_of(verdicts: Sequence[Verdict]) -> Verdict:
+    """Join the verdicts of the parts of `all`: the first that broke decides, then what is still waited for."""
+    broken = [verdict for verdict in verdicts if isinstance(verdict, Broken)]
+    if broken:
+        return _worst(broken)
+    waiting = [verdict for verdict in verdicts if isinstance(verdict, Waiting)]
+    return _joined(waiting, "; ") if waiting else Ready(_listed(verdicts, "; "))
+
+
+def any_of(verdicts: Sequence[Verdict]) -> Verdict:
+    """Join the verdicts of the parts of `any`: the first that is met decides; it breaks once none of them can come."""
+    met = next((verdict for verdict in verdicts if isinstance(verdict, Ready)), None)
+    if met is not None:
+        return met
+    waiting = [verdict for verdict in verdicts if isinstance(verdict, Waiting)]
+    return _joined(waiting, " or ") if waiting else _worst([verdict for verdict in verdicts if isinstance(verdict, Broken)])
+
+
+def of_child(child: JobRef, verdict: Verdict) -> Verdict:
+    """Say whose verdict it is, where several jobs are waited for."""
+    reason = cut(f"{child.id}: {verdict.reason}")
+    return replace(verdict, reason=reason, child=child) if isinstance(verdict, Broken) else replace(verdict, reason=reason)
+
+
+def within(verdict: Verdict, timeout_s: float | None, what: str, *, waited_s: float) -> Verdict:
+    """Break off a wait that has a limit of its own."""
+    if timeout_s is None or not isinstance(verdict, Waiting):
+        return verdict
+    left_s = timeout_s - waited_s
+    if left_s <= 0:
+        return Broken("timed-out", cut(f"not {what} within {timeout_s:g} s: {verdict.reason}"))
+    return _again_in(verdict, left_s + 0.001)
+
+
+def _worst(broken: Sequence[Broken]) -> Broken:
+    """Return the first; one that only took too long says less than one that failed."""
+    return min(broken, key=lambda verdict: verdict.kind == "timed-out")
+
+
+def _joined(waiting: Sequence[Waiting], word: str) -> Waiting:
+    again = [one.again_in_s for one in waiting if one.again_in_s is not None]
+    asks = dict.fromkeys(question for one in waiting for question in one.asks)
+    return Waiting(_listed(waiting, word), any(one.unplaceable for one in waiting), min(again, default=None), tuple(asks))
+
+
+def _listed(verdicts: Sequence[Verdict], word: str) -> str:
+    return cut(word.join(dict.fromkeys(verdict.reason for verdict in verdicts)))
+
+
+def _again_in(verdict: Waiting, again_in_s: float) -> Waiting:
+    earlier_s = again_in_s if verdict.again_in_s is None else min(verdict.again_in_s, again_in_s)
+    return Waiting(verdict.reason, verdict.unplaceable, earlier_s, verdict.asks)
