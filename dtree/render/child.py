@@ -1,7 +1,7 @@
 """The process that templates are rendered in: it reads what to do, asks its parent for what it lacks, and opens nothing.
 
 Lines of JSON each way, so that nothing that comes out of here can be anything but text. In: one request, then an answer to each question.
-Out: `{"ask": [kind, …]}`, and for each job in turn `{"text": …, "used": […], "asked": […]}` or `{"fault": {…}}`.
+Out: `{"ready": true}`, `{"ask": [kind, …]}`, and for each job in turn `{"text": …, "used": […], "asked": […]}` or `{"fault": {…}}`.
 """
 
 from __future__ import annotations
@@ -29,13 +29,15 @@ def main() -> None:
     engine = Engine(parent.ask)
     engine.warm_up()
     _limit(request["seconds"])
+    _say({"ready": True})
     gc.set_threshold(100_000, 10, 10)  # a template is some thousand small objects, most of them gone at once
     shared = request["values"]
     for job in request["jobs"]:
         parent.begin()
         try:
             text = engine.render(job["name"], job["file"], job["source"], {**shared, **job["values"]})
-            _say({"text": text, "used": sorted(engine.used()), "asked": list(parent.asked)})
+            asked = dict.fromkeys([*parent.asked, *(("file", path) for path in engine.files())])
+            _say({"text": text, "used": sorted(engine.used()), "asked": list(asked)})
         except TemplateError as error:
             _say({"fault": asdict(error.fault)})
 

@@ -15,13 +15,14 @@ from functools import partial
 from typing import Any, Final
 
 import jinja2
-from jinja2 import nodes  # debug is else imported when a template fails, when no file can be opened any more
+from jinja2 import nodes
 from jinja2.exceptions import SecurityError
 from jinja2.parser import Parser
 from jinja2.sandbox import ImmutableSandboxedEnvironment
 from jinja2.utils import missing
 
-from dtree.render import TemplateFault, Unanswered
+from dtree.render import Unanswered
+from dtree.render.messages import TemplateFault
 from dtree.render.filters import FILTERS, show
 
 MAX_OUTPUT: Final = 16 * 1024 * 1024
@@ -76,10 +77,17 @@ class Engine:
 
     def warm_up(self) -> None:
         """Load what is else loaded late: codecs, and what puts an error's trace together. Afterwards no file can be opened."""
-        everything = "[[ 'a' ~ {'b': [1]} | yaml ]][[ 'c' | json | b64 | sha256 | hcl | indent ]]"
+        everything = (
+            "[[ 'a' ~ {'b': [1]} | yaml ]][[ 'c' | json | b64 | sha256 | hcl | indent ]]"
+            "[[ ['d'] | pprint ]][[ '<b>' | striptags ]][[ 'e f' | wordwrap(1) ]][[ 'g' | urlize ]][[ 'h' | urlencode ]]"
+        )
         for number, source in enumerate((everything, "\n[[ d ]]", "[% for %]", "[[ ''.__e__ ]]")):
             with suppress(TemplateError):
                 self.render(str(number), "", source, {})
+
+    def files(self) -> tuple[str, ...]:
+        """Return the paths of what the job file rendered last includes or imports, sorted."""
+        return tuple(sorted(name for name in self._environment.touched if not name.startswith(_MAIN)))
 
     def used(self) -> frozenset[str]:
         """Return the names that the job file rendered last, and what it includes, read anywhere; some of them may be its own."""
@@ -129,6 +137,8 @@ class Engine:
         return where, line, texts.get(where, "")
 
 
+_MAIN: Final = "job\0"
+
 _JOB: Final = " job"
 """Key of the context that holds the name of the job: no template can write such a name."""
 
@@ -155,6 +165,14 @@ class _Missing(jinja2.UndefinedError):
         super().__init__(self.problem)
 
 
+class _NoFile(jinja2.TemplateNotFound):
+    """A file that the store does not have."""
+
+    def __init__(self, name: str, why: Unanswered) -> None:
+        super().__init__(name)
+        self.why = why
+
+
 class _Undefined(jinja2.StrictUndefined):
     """A name without a value: an error as soon as it is used, unless a template asks first whether it is defined."""
 
@@ -174,10 +192,10 @@ class _NoEnvironment(_Undefined):
             "undefined-name", "'env' has no value: no environment is chosen", "choose one with --env or NOMAD_DTREE_ENV, or --var env=NAME"
         )
         super().__init__(name="env", exc=partial(_unanswered, fault))
-        self.__dict__["ask"] = ask
+        self.__dict__["_ask"] = ask
 
     def __call__(self, *arguments: Any) -> Any:  # noqa: ANN401 - a template's values
-        return _Function("env", 1, self.__dict__["ask"])(*arguments)
+        return _Function("env", 1, self.__dict__["_ask"])(*arguments)
 
 
 class _Environ(str):  # noqa: SLOT000 - text cannot have slots of its own
@@ -185,11 +203,11 @@ class _Environ(str):  # noqa: SLOT000 - text cannot have slots of its own
 
     def __new__(cls, chosen: str, ask: Ask) -> _Environ:  # noqa: PYI034 - typing.Self says no more
         made = super().__new__(cls, chosen)
-        made.__dict__["ask"] = ask
+        made.__dict__["_ask"] = ask
         return made
 
     def __call__(self, *arguments: Any) -> Any:  # noqa: ANN401 - a template's values
-        return _Function("env", 1, self.__dict__["ask"])(*arguments)
+        return _Function("env", 1, self.__dict__["_ask"])(*arguments)
 
 
 class _Function:
@@ -297,7 +315,7 @@ class _Environment(ImmutableSandboxedEnvironment):
             lstrip_blocks=True,
             keep_trailing_newline=True,
             undefined=_Undefined,
-            finalize=show,
+            finalize=_finalize,
             loader=jinja2.FunctionLoader(self._read),
             cache_size=-1,
             auto_reload=False,
@@ -322,8 +340,8 @@ class _Environment(ImmutableSandboxedEnvironment):
         """Take the job file that is rendered next, and let go of the last one, which nobody asks for again."""
         for name in (self._job, _main(job)):
             self._files.pop(name, None)
-            if self.cache is not None:
-                self.cache.pop((weakref.ref(self.loader), name), None)
+            templates: Any = self.cache
+            templates.pop((weakref.ref(self.loader), name), None)
         self._job = _main(job)
         self.touched = set()
         self._files[_main(job)] = file, source
@@ -357,11 +375,20 @@ class _Environment(ImmutableSandboxedEnvironment):
 
     def _read(self, name: str) -> tuple[str, str, None]:
         if name not in self._files:
-            file, source = self.ask("file", name)
+            try:
+                file, source = self.ask("file", name)
+            except Unanswered as error:
+                if error.code == "store-file-missing":
+                    raise _NoFile(name, error) from error  # which `ignore missing` and lists of names wait for
+                raise
             self._files[name] = file, source
         file, source = self._files[name]
         self.newline_sequence = "\r\n" if "\r\n" in source else "\n"
         return source, file, None
+
+
+def _finalize(value: Any) -> Any:  # noqa: ANN401 - a template's value
+    return value if isinstance(value, jinja2.Undefined) else show(value)
 
 
 def _defined(function: Callable[..., str]) -> Callable[..., str]:
@@ -378,8 +405,12 @@ def _defined(function: Callable[..., str]) -> Callable[..., str]:
 def _explain(error: Exception) -> Unanswered:
     """Say what went wrong in a library, or in a filter."""
     match error:
-        case Unanswered():
-            return error
+        case Unanswered() | _NoFile():
+            return error if isinstance(error, Unanswered) else error.why
+        case jinja2.TemplatesNotFound():
+            return Unanswered("store-file-missing", f"the store has none of {', '.join(map(repr, error.templates))}")
+        case OSError() | ImportError():
+            return Unanswered("template-forbidden", "it uses something that would have to be loaded from a file", "templates open none")
         case SecurityError():
             return Unanswered("template-forbidden", _sentence(str(error)), "templates only put text together")
         case RecursionError():
@@ -389,12 +420,14 @@ def _explain(error: Exception) -> Unanswered:
         case OverflowError():
             return Unanswered("template-too-large", _sentence(str(error).partition(". ")[0]))
         case _:
-            return Unanswered("bad-template", _sentence(str(error) or type(error).__name__))
+            # jinja2 writes constants into code, where `inf` and `nan` are names.
+            infinite = isinstance(error, NameError)
+            return Unanswered("bad-template", "a number is not finite" if infinite else _sentence(str(error) or type(error).__name__))
 
 
 def _main(job: str) -> str:
     """Name of a job's own template: no path that a store takes."""
-    return f"job\0{job}"
+    return _MAIN + job
 
 
 def _missing(name: str, owner: Any, message: str | None = None) -> _Missing:  # noqa: ANN401, ARG001 - called with jinja2's own words
