@@ -21,10 +21,23 @@ _SHORTEST: Final = 4
 
 TELLING: Final = ("token", "secret", "password", "passwd", "credential", "apikey", "api_key", "private_key", "access_key")
 """Parts of the names of variables that hold secrets."""
+_TELLING_PARTS: Final = frozenset(("pw", "pwd", "pass", "key", "auth", "cred", "creds", "pin"))
+_ORDINARY: Final = re.compile(r"[A-Za-z]{1,10}|[\d.]{1,12}")
+
 _SHORTEST_LINE: Final = 8
 _NO_SECRET: Final = re.compile(r"true|false|null|none|\d{1,5}", re.IGNORECASE)
 
 T = TypeVar("T")
+
+
+def is_ordinary(name: str, value: object) -> bool:
+    """Whether a value from the environment is hardly a secret: a plain word or a number under a name that does not say that it is one.
+
+    `stage=production` and `driver=exec` would else be hidden in every text that has these words for another reason.
+    """
+    lower = name.lower()
+    tells = any(word in lower for word in TELLING) or not _TELLING_PARTS.isdisjoint(re.split(r"[^a-z]+", lower))
+    return not tells and isinstance(value, str) and _ORDINARY.fullmatch(value) is not None
 
 
 class Secrets:

@@ -19,6 +19,8 @@ from dtree.render.engine import Engine, TemplateError
 
 _MAX_MEMORY: Final = 1024**3
 _MAX_QUESTIONS: Final = 2000
+_LONGEST_WORD: Final = 1000
+_LONGEST_TOLD: Final = 400
 
 
 def main() -> None:
@@ -39,7 +41,8 @@ def main() -> None:
             asked = dict.fromkeys([*parent.asked, *(("file", path) for path in engine.files())])
             _say({"text": text, "used": sorted(engine.used()), "asked": list(asked)})
         except TemplateError as error:
-            _say({"fault": asdict(error.fault)})
+            fault = asdict(error.fault)
+            _say({"fault": {key: value[:_LONGEST_TOLD] if isinstance(value, str) else value for key, value in fault.items()}})
 
 
 class _Parent:
@@ -63,6 +66,8 @@ class _Parent:
         Raises:
             Unanswered: it cannot be had.
         """
+        if any(len(word) > _LONGEST_WORD for word in question):
+            raise Unanswered("bad-template", f"it asks for something whose name has more than {_LONGEST_WORD} characters")
         self.asked[question] = None
         if len(self.asked) > _MAX_QUESTIONS:
             raise Unanswered("template-too-large", f"it asks for more than {_MAX_QUESTIONS} things", "is there a loop without an end?")

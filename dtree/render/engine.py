@@ -16,17 +16,23 @@ from typing import Any, Final
 
 import jinja2
 from jinja2 import nodes
+from jinja2.environment import TemplateModule
 from jinja2.exceptions import SecurityError
 from jinja2.parser import Parser
 from jinja2.sandbox import ImmutableSandboxedEnvironment
 from jinja2.utils import missing
 
 from dtree.render import Unanswered
-from dtree.render.messages import TemplateFault
 from dtree.render.filters import FILTERS, show
+from dtree.render.messages import TemplateFault
 
 MAX_OUTPUT: Final = 16 * 1024 * 1024
 """Characters of one rendered job file."""
+
+_RETURN: Final = "\ufdd0"
+"""Stands for a carriage return while a template is worked on; no text has it."""
+
+_TAGS: Final = re.compile(r"(\[\[.*?\]\]|\[%.*?%\]|\[#.*?#\])", re.DOTALL)
 
 _LEFT_OUT_FILTERS: Final = ("random",)
 _LEFT_OUT_GLOBALS: Final = ("lipsum",)
@@ -71,7 +77,7 @@ class Engine:
         environment.begin(name, file, source)
         try:
             template = environment.get_template(_main(name))
-            return "".join(_limited(template.generate({_JOB: name, **values})))
+            return "".join(_limited(template.generate({_JOB: name, **values}))).replace(_RETURN, "\r")
         except Exception as error:  # noqa: BLE001 - filters raise whatever they like when they are given nonsense
             raise TemplateError(self._fault_of(error, file, values)) from None
 
@@ -103,8 +109,9 @@ class Engine:
                 return TemplateFault("bad-template", problem, where, line, 0, hint)
             case _Missing():
                 names = sorted({*values, *BUILT_IN}) if error.is_variable else error.known
-                near = difflib.get_close_matches(error.name, names, n=1)
-                hint = f"did you mean '{near[0]}'?" if near else error.hint
+                near = difflib.get_close_matches(error.name[:_LONGEST_NAME], names, n=1)
+                meant = f"did you mean '{near[0]}'?" if near else ""
+                hint = f"{meant} or {error.hint}" if meant and error.hint else meant or error.hint
                 return TemplateFault("undefined-name", error.problem, where, line, _column(source, line, error.name), hint)
             case _:
                 told = _explain(error)
@@ -139,6 +146,8 @@ class Engine:
 
 _MAIN: Final = "job\0"
 
+_LONGEST_NAME: Final = 100
+
 _JOB: Final = " job"
 """Key of the context that holds the name of the job: no template can write such a name."""
 
@@ -156,11 +165,16 @@ class _Missing(jinja2.UndefinedError):
         known: where it is a part of something, the parts there are.
     """
 
-    def __init__(self, name: str, owner: Any) -> None:  # noqa: ANN401 - a template's value
+    def __init__(self, name: str, owner: Any, told: str) -> None:  # noqa: ANN401 - a template's value
+        exported = re.search(r"the template (.*) \(imported", told)
         self.name = name
-        self.is_variable = owner is missing
-        self.known = sorted(map(str, owner)) if type(owner) is dict else []
+        self.is_variable = owner is missing and exported is None
+        self.known = (
+            sorted(filter(_is_public, map(str, vars(owner) if isinstance(owner, TemplateModule) else owner))) if _has_parts(owner) else []
+        )
         self.problem = f"'{name}' has no value" if self.is_variable else f"there is no '{name}' in this {_kind(owner)}"
+        if exported is not None:
+            self.problem = f"{exported[1]} has no '{name}' to import"
         self.hint = _HINT.format(name) if self.is_variable else ""
         super().__init__(self.problem)
 
@@ -177,7 +191,9 @@ class _Undefined(jinja2.StrictUndefined):
     """A name without a value: an error as soon as it is used, unless a template asks first whether it is defined."""
 
     def __init__(self, hint: str | None = None, obj: Any = missing, name: str | None = None, exc: Any = None) -> None:  # noqa: ANN401 - jinja2's
-        raised = exc if isinstance(exc, partial) else partial(_forbidden if exc is SecurityError else _missing, str(name or ""), obj)
+        raised = (
+            exc if isinstance(exc, partial) else partial(_forbidden if exc is SecurityError else _missing, str(name or ""), obj, hint or "")
+        )
         super().__init__(hint, obj, name, raised)  # type: ignore[arg-type] # it is called as a class is
 
 
@@ -383,8 +399,19 @@ class _Environment(ImmutableSandboxedEnvironment):
                 raise
             self._files[name] = file, source
         file, source = self._files[name]
-        self.newline_sequence = "\r\n" if "\r\n" in source else "\n"
-        return source, file, None
+        return _mark_returns(source), file, None
+
+
+def _mark_returns(source: str) -> str:
+    """Keep each carriage return of the text, which jinja2 makes one of its newlines; one behind a statement goes with its newline."""
+    if "\r" not in source:
+        return source
+    parts = _TAGS.split(source)
+    for number in range(0, len(parts), 2):
+        text, before = parts[number], parts[number - 1] if number else ""
+        ended = text.startswith("\r\n") and before.startswith(("[%", "[#"))
+        parts[number] = ("\n" if ended else "") + text[2 * ended :].replace("\r", _RETURN)
+    return "".join(parts)
 
 
 def _finalize(value: Any) -> Any:  # noqa: ANN401 - a template's value
@@ -430,11 +457,19 @@ def _main(job: str) -> str:
     return _MAIN + job
 
 
-def _missing(name: str, owner: Any, message: str | None = None) -> _Missing:  # noqa: ANN401, ARG001 - called with jinja2's own words
-    return _Missing(name, owner)
+def _has_parts(owner: object) -> bool:
+    return type(owner) is dict or isinstance(owner, TemplateModule)
 
 
-def _forbidden(name: str, owner: Any, message: str | None = None) -> SecurityError:  # noqa: ANN401, ARG001 - as above
+def _is_public(name: str) -> bool:
+    return not name.startswith("_")
+
+
+def _missing(name: str, owner: Any, told: str, message: str | None = None) -> _Missing:  # noqa: ANN401, ARG001 - called with jinja2's words
+    return _Missing(name, owner, told)
+
+
+def _forbidden(name: str, owner: Any, told: str, message: str | None = None) -> SecurityError:  # noqa: ANN401, ARG001 - as above
     return SecurityError(f"'{name}' of a {_kind(owner)} is nothing for a template")
 
 

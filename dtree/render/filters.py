@@ -37,6 +37,7 @@ def to_hcl(value: Any) -> str:  # noqa: ANN401 - whatever a template has
         case list() | tuple():
             return "[" + ", ".join(map(to_hcl, value)) + "]"
         case _:
+            _demand(value)
             raise TypeError(f"{'a function' if callable(value) else 'this'} cannot be written as HCL")
 
 
@@ -116,4 +117,11 @@ def _text(value: Any) -> str:  # noqa: ANN401 - as to_hcl
 def _refuse(value: object) -> dict[Any, Any]:
     if isinstance(value, Mapping):
         return dict(value)
+    _demand(value)
     raise TypeError("a part of this is no plain value: the filter `list` makes one of it")
+
+
+def _demand(value: object) -> None:
+    """Raise what a name without a value raises where it is used: within a list nothing else would say which one it is."""
+    if hasattr(type(value), "_fail_with_undefined_error"):
+        str(value)

@@ -10,6 +10,7 @@ import os
 import select
 import subprocess
 import sys
+import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any, Final
@@ -89,9 +90,12 @@ def _render_some(
     lines.write({"seconds": seconds_in_all, "values": dict(shared), "answers": list(known.items()), "jobs": jobs})
     _await_start(lines, child)
     for one in templates:
+        left_s = seconds
         while True:
+            asked_s = time.monotonic()
             try:
-                message = lines.read(seconds)
+                message = lines.read(left_s)
+                left_s = max(left_s - (time.monotonic() - asked_s), 0.0)
             except (TimeoutError, EOFError) as error:
                 faults[one.job] = _end_of(error, one, seconds)
                 return

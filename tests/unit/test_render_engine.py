@@ -13,8 +13,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from dtree.render import Unanswered
-from dtree.render.messages import TemplateFault
 from dtree.render.engine import Engine, TemplateError
+from dtree.render.messages import TemplateFault
 
 FILES = {
     "macros.j2": "[% macro name(x) %]<[[ x ]]@[[ version ]]@[[ region ]]>[% endmacro %]",
@@ -104,6 +104,9 @@ def fault_of(source: str) -> TemplateFault:
         ("[[ {'for': none, 'b': true, 'c': 1.5} | hcl ]]", '{"for" = null, "b" = true, "c" = 1.5}'),
         ("[[ 'a\x01' | hcl ]]", '"a\\u0001"'),
         ("a\r\n[[ region ]]\r\n", "a\r\neu\r\n"),
+        ("a\r\n[[ region ]]\nb\rc\n", "a\r\neu\nb\rc\n"),
+        ("a\r\n[% if flag %]\r\nb\r\n[% endif %]\r\nc", "a\r\nb\r\nc"),
+        ("[# x\r\n y #]\r\n[[ [1,\r\n 2] | join ]]\r\n", "12\r\n"),
         ("[[ '[[' ]] ${NOMAD_PORT_http} {{ key \"x\" }}\n", '[[ ${NOMAD_PORT_http} {{ key "x" }}\n'),
     ],
 )
@@ -160,6 +163,12 @@ BAD: Mapping[str, str] = {
     "undefined-in-comparison": "[% if zzz == 1 %]x[% endif %]",
     "undefined-in-loop": "[% for x in zzz %]x[% endfor %]",
     "undefined-in-arithmetic": "[[ zzz + 1 ]]",
+    "undefined-within-a-list": "[[ [1, zzz] ]]",
+    "undefined-within-a-map": "[[ {'a': [zzz]} | hcl ]]",
+    "undefined-part-within-a-list": "[[ [{'a': 1}] | map(attribute='b') | list ]]",
+    "undefined-within-yaml": "[[ {'a': zzz} | yaml ]]",
+    "undefined-macro-of-a-module": "[% import 'macros.j2' as m %][[ m.nam('x') ]]",
+    "undefined-of-a-thousand-letters": "[[ " + "regio" * 200 + " ]]",
     "undefined-called": "[[ zzz() ]]",
     "undefined-part": "[[ limits.cpus ]]",
     "undefined-part-of-text": "[[ region.name ]]",

@@ -171,3 +171,23 @@ def test_a_process_that_does_not_start_is_no_fault_of_a_template(
     monkeypatch.setattr(sys, "executable", "")
     with pytest.raises(DtreeError, match="does not know its own program"):
         both({"a": "[[ own ]]"})
+
+
+def test_the_time_of_a_template_goes_on_over_its_questions() -> None:
+    loop = "[% for k in range(99999) %][% for q in range(9) %][% endfor %][% endfor %]"
+    source = f"[% for i in range(2000) %]{loop}[[ consul_key('x' ~ i) ]][% endfor %]"
+    _, faults = render([Template("a", "a", source, {})], {}, lambda *_: "", seconds=2.0)
+    assert faults["a"].problem == "it is not rendered within 2 s"
+
+
+@pytest.mark.parametrize("source", ["[[ versions['x' * 90000000] ]]", "[[ file('x' * 90000000) ]]", "[[ consul_key('x' * 1001) ]]"])
+def test_a_name_without_an_end_reaches_nobody(source: str) -> None:
+    asked: list[object] = []
+    _, faults = render([Template("a", "a", source, {})], {}, lambda *question: asked.append(question))
+    assert faults["a"].problem == "it asks for something whose name has more than 1000 characters"
+    assert asked == []
+
+
+def test_what_is_told_of_a_fault_has_an_end() -> None:
+    _, faults = render([Template("a", "a", "[[ {}['x' * 9000000] ]]", {})], {}, nothing)
+    assert len(faults["a"].problem) <= 400

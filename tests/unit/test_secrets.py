@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from dtree.events import StepFailed
 from dtree.render.filters import to_hcl
-from dtree.secrets import HIDDEN, Secrets
+from dtree.secrets import HIDDEN, Secrets, is_ordinary
 
 
 def keeping(*values: object) -> Secrets:
@@ -107,3 +107,21 @@ def test_keys_are_hidden_too() -> None:
 
 def test_bytes_that_are_no_text_are_hidden_as_they_come() -> None:
     assert keeping("\udcff\udcfeabcdef").hide("x \udcff\udcfeabcdef") == f"x {HIDDEN}"
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "is_one"),
+    [
+        ("NOMAD_DTREE_VAR_stage", "production", True),
+        ("NOMAD_DTREE_VAR_release", "1.4.2", True),
+        ("NOMAD_DTREE_VAR_db_password", "production", False),
+        ("NOMAD_DTREE_VAR_db_pw", "swordfish", False),
+        ("NOMAD_DTREE_VAR_KEY", "abc", False),
+        ("NOMAD_DTREE_VAR_stage", "hunter2", False),
+        ("NOMAD_DTREE_VAR_stage", "correcthorse", False),
+        ("NOMAD_DTREE_VAR_stage", "eu-west-1", False),
+        ("NOMAD_DTREE_VAR_stage", ["a"], False),
+    ],
+)
+def test_a_plain_word_under_a_plain_name_is_hardly_a_secret(name: str, value: object, *, is_one: bool) -> None:
+    assert is_ordinary(name, value) is is_one
