@@ -10,14 +10,14 @@ from typing import Any, Final, TypeVar
 
 from dtree.access.at_once import do_all
 from dtree.access.refusals import diagnostics
-from dtree.errors import ClusterError, DeclarationError, Fault, Invalid, Place, Unavailable, Unreachable
-from dtree.hcl_variables import assignments, blamed, declared_in
+from dtree.declaration import Entry
+from dtree.errors import DeclarationError, Fault, Invalid, Place
 from dtree.health import has_failed
-from dtree.model import DEFAULT_NAMESPACE, Entry, JobRef, JobSnapshot, RenderedJob, Spec
+from dtree.job_text import JobText
+from dtree.model import JobRef, JobSnapshot, RenderedJob, Spec
+from dtree.names import DEFAULT_NAMESPACE
 from dtree.plan import ObservedJob
 from dtree.ports import Cluster
-from dtree.provenance import Items
-from dtree.values import JobText, call_of
 
 _AT_ONCE: Final = 8
 _HINT: Final = "mend the job file"
@@ -85,25 +85,6 @@ def read_stored(jobs: Mapping[str, RenderedJob], cluster: Cluster, *, children: 
     return {name: ObservedJob(snapshots[job.ref], children=parents.get(job.ref, ())) for name, job in sorted(jobs.items())}
 
 
-def read_notes(observed: Mapping[str, ObservedJob], cluster: Cluster, *, stack: str, required: bool = False) -> dict[str, ObservedJob]:
-    """Read what is noted of jobs; returns what was seen of them, with that in it, by name.
-
-    Args:
-        required: raise where notes cannot be read; else there are none for us, and whoever writes them is told.
-
-    Effects: reads Nomad.
-    """
-    refs = sorted({seen.snapshot.ref for seen in observed.values()})
-    notes: dict[JobRef, Items] = {}
-    for place in sorted({(ref.region, ref.namespace) for ref in refs}):
-        try:
-            notes |= cluster.notes(stack, [ref for ref in refs if (ref.region, ref.namespace) == place])
-        except ClusterError as error:
-            if required or isinstance(error, Unreachable | Unavailable):
-                raise
-    return {name: replace(seen, note=notes.get(seen.snapshot.ref, {})) for name, seen in observed.items()}
-
-
 def missing_namespaces(jobs: Mapping[str, RenderedJob], observed: Mapping[str, ObservedJob], cluster: Cluster) -> dict[str, Fault]:
     """Return, by name, what is wrong with jobs whose namespace does not exist: Nomad's lists are just empty there. Effects: reads Nomad."""
     unseen = {name: job for name, job in jobs.items() if observed[name].snapshot.job is None}
@@ -146,10 +127,22 @@ def _parse(name: str, text: JobText, namespace: str, cluster: Cluster) -> Render
         format="json" if is_json else "hcl2",
         spec=spec,
         template_digest=hashlib.sha256(text.template).hexdigest(),
-        variables=assignments(text.given, declared_in(text.source), show_secrets=False) if text.given else "",
+        variables=_shown_variables(text) if text.given else "",
         version=text.version,
-        reads=tuple(call for question in text.asked if (call := call_of(question))),
+        reads=_calls(text) if text.asked else (),
     )
+
+
+def _shown_variables(text: JobText) -> str:
+    from dtree.hcl_variables import assignments, declared_in
+
+    return assignments(text.given, declared_in(text.source), show_secrets=False)
+
+
+def _calls(text: JobText) -> tuple[str, ...]:
+    from dtree.values import call_of
+
+    return tuple(call for question in text.asked if (call := call_of(question)))
 
 
 def _api_json(source: str) -> Spec | None:
@@ -180,6 +173,8 @@ def _check_names(name: str, file: str, spec: Spec) -> None:
 
 
 def _parse_faults(name: str, text: JobText, error: Invalid) -> list[Fault]:
+    from dtree.hcl_variables import blamed
+
     is_as_stored = text.source.encode() == text.template
     rendered = "" if is_as_stored else f", as it is rendered (`nomad-dtree render {name}` shows the line)"
     return [

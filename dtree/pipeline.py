@@ -19,19 +19,22 @@ from dataclasses import replace
 from typing import Final
 
 from dtree import decide, diagnose, graph
-from dtree.errors import DeclarationError, Fault, Invalid, StoreError
+from dtree.declaration import Condition
+from dtree.errors import ClusterError, DeclarationError, Fault, Invalid, StoreError
 from dtree.evidence import Awaited, as_found, current_allocations, living
 from dtree.executor import Interrupts, Limits, carry_out
 from dtree.health import Broken, Ready, Waiting, impossible, judge
-from dtree.model import CheckResult, Condition, JobSnapshot, RenderedJob
-from dtree.observe import missing_namespaces, observe_jobs, parse_jobs, read_notes, read_stored, refusals
+from dtree.inputs import Inputs
+from dtree.job_text import JobText
+from dtree.model import CheckResult, JobSnapshot, RenderedJob
+from dtree.noted import Noted, find_jobs, find_origins, read_notes
+from dtree.observe import missing_namespaces, observe_jobs, parse_jobs, read_stored, refusals
 from dtree.plan import Intent, ObservedJob, Plan, Step
 from dtree.ports import Cluster
-from dtree.provenance import DIRTY, Source, read_note, still_runs
+from dtree.provenance import DIRTY, Source, still_runs
 from dtree.record import Health, StatusRow
-from dtree.rendering import render_jobs
+from dtree.rendering import Checked, render_jobs
 from dtree.sources import Sources, goals, job_texts, read
-from dtree.values import Inputs
 from dtree.versions import Versions
 from dtree.versions_lock import pin_images
 
@@ -52,25 +55,24 @@ def prepare(sources: Sources, cluster: Cluster, intent: Intent, *, namespace: st
 
     Effects: reads the store and Nomad.
     """
+    versions = Versions(sources, inputs)
     if intent.verb == "run":
         names: Collection[str] = graph.select(sources.graph, intent.goals)
-        if inputs.require_clean:
-            Versions(sources, inputs).refuse_dirty(names)
-        jobs, observed = observe_jobs(_parsed(sources, names, cluster, namespace, inputs), cluster)
+        jobs, observed = observe_jobs(_parsed(names, cluster, namespace, versions), cluster)
         registered = {name: seen for name, seen in observed.items() if seen.snapshot.job is not None}
-        observed |= read_notes(registered, cluster, stack=sources.declaration.stack)
+        observed |= read_notes(registered, cluster, stack=sources.declaration.stack)[0]
         steps = decide.make_run(sources.graph, names, jobs, observed, intent, source=_source(sources))
         _check_conditions(sources, steps)
     else:
         names = decide.stop_set(sources.graph, intent)
         users = {user for name in names for user in sources.graph.dependents[name]}
-        jobs, unread = _parsed_or_not(sources, {*names, *users}, cluster, namespace, inputs)
+        jobs, unread, found = _parsed_or_not({*names, *users}, cluster, namespace, versions)
         observed = read_stored(jobs, cluster, children=True)
         if faults := missing_namespaces(jobs, observed, cluster):
             raise DeclarationError(list(faults.values()))
         if intent.purge:
-            observed = read_notes(observed, cluster, stack=sources.declaration.stack)
-        steps = decide.make_stop(sources.graph, names, jobs, observed, intent, unread=unread)
+            observed = read_notes(observed, cluster, stack=sources.declaration.stack)[0]
+        steps = _with_remarks(decide.make_stop(sources.graph, names, jobs, observed, intent, unread=unread), found)
     return Plan(
         verb=intent.verb,
         stack=sources.declaration.stack,
@@ -86,15 +88,16 @@ def prepare(sources: Sources, cluster: Cluster, intent: Intent, *, namespace: st
     )
 
 
-def validate(sources: Sources, cluster: Cluster, *, namespace: str, inputs: Inputs = _NONE) -> tuple[str, ...]:
+def validate(checked: Checked, cluster: Cluster, *, namespace: str) -> tuple[str, ...]:
     """Have Nomad parse and validate every job; return its warnings.
 
     Raises:
         DeclarationError: every job that Nomad refuses.
 
-    Effects: reads the store and Nomad.
+    Effects: reads Nomad.
     """
-    jobs = _parsed(sources, sources.graph.entries, cluster, namespace, inputs)
+    jobs, refused = _parse(checked.jobs, cluster, namespace, checked.versions, needs_versions=True)
+    _raise(refused)
     faults: list[Fault] = []
     warnings: list[str] = []
     for name, job in jobs.items():
@@ -104,29 +107,37 @@ def validate(sources: Sources, cluster: Cluster, *, namespace: str, inputs: Inpu
             faults += refusals(job, error)
             continue
         if warning:
-            warnings.append(inputs.secrets.hide(f"{name}: {warning}"))
+            warnings.append(checked.versions.inputs.secrets.hide(f"{name}: {warning}"))
     if faults:
         raise DeclarationError(faults)
     return tuple(warnings)
 
 
-def parse(sources: Sources, names: Collection[str], cluster: Cluster, *, namespace: str, inputs: Inputs = _NONE) -> dict[str, RenderedJob]:
+def parse(names: Collection[str], cluster: Cluster, versions: Versions, *, namespace: str) -> dict[str, RenderedJob]:
     """Return jobs as Nomad parses their rendered files, by name.
+
+    Args:
+        versions: of the jobs, with the sources and inputs that they are rendered from.
 
     Raises:
         DeclarationError: every job whose file is no good.
 
     Effects: reads the store and Nomad.
     """
-    return _parsed(sources, names, cluster, namespace, inputs)
+    return _parsed(names, cluster, namespace, versions)
 
 
-def status(sources: Sources, cluster: Cluster, names: Sequence[str], *, namespace: str, inputs: Inputs = _NONE) -> tuple[StatusRow, ...]:
+def status(
+    sources: Sources, cluster: Cluster, names: Sequence[str], *, namespace: str, inputs: Inputs = _NONE, versions: Versions | None = None
+) -> tuple[StatusRow, ...]:
     """Say how the jobs of the tree below `names` do, each before what it needs.
+
+    Args:
+        versions: those of these sources and inputs, where somebody has them already.
 
     Effects: reads the store and Nomad.
     """
-    return _status(sources, cluster, graph.select(sources.graph, names), namespace, inputs)
+    return _status(cluster, graph.select(sources.graph, names), namespace, versions or Versions(sources, inputs))
 
 
 def which(sources: Sources, cluster: Cluster, name: str, *, namespace: str, inputs: Inputs = _NONE) -> StatusRow:
@@ -134,22 +145,25 @@ def which(sources: Sources, cluster: Cluster, name: str, *, namespace: str, inpu
 
     Raises:
         DeclarationError: its job file is no good, so that its ID is not known.
-        Denied: what is noted of it may not be read.
+        ClusterError: what is noted of it may not be read, and nothing else tells it.
 
     Effects: reads the store and Nomad.
     """
-    (row,) = _status(sources, cluster, {name}, namespace, inputs, needs_notes=True)
+    versions = Versions(sources, inputs)
+    (row,) = _status(cluster, {name}, namespace, versions)
     if row.health == "Unknown":
-        _parsed(sources, [name], cluster, namespace, inputs)  # raises
+        _parsed([name], cluster, namespace, versions)  # raises
+    fault = row.note_fault
+    if row.version is not None and row.provenance is None and fault is not None:
+        raise ClusterError(fault.problem, hint=fault.hint, code=fault.code)
     return row
 
 
-def _status(
-    sources: Sources, cluster: Cluster, chosen: Collection[str], namespace: str, inputs: Inputs, *, needs_notes: bool = False
-) -> tuple[StatusRow, ...]:
-    jobs, unread = _parsed_or_not(sources, chosen, cluster, namespace, inputs)
-    stored = read_stored(jobs, cluster, children=False)
-    observed = read_notes(stored, cluster, stack=sources.declaration.stack, required=needs_notes)
+def _status(cluster: Cluster, chosen: Collection[str], namespace: str, versions: Versions) -> tuple[StatusRow, ...]:
+    sources = versions.sources
+    jobs, unread, found = _parsed_or_not(chosen, cluster, namespace, versions)
+    observed, stack = read_stored(jobs, cluster, children=False), sources.declaration.stack
+    origins = find_origins({seen.snapshot.ref: seen.snapshot.job for seen in observed.values()}, cluster, stack=stack)
     homeless = missing_namespaces(jobs, observed, cluster)
     ordered = reversed(graph.order(sources.graph, chosen))
 
@@ -157,10 +171,20 @@ def _status(
         needs = sources.graph.needs[name]
         if name in unread:
             return _unread_row(name, needs, unread[name])
-        found = _status_row(needs, jobs[name], observed[name], cluster)
-        return replace(found, reason=homeless[name].problem) if name in homeless else found
+        noted = origins[jobs[name].ref]
+        shown = _status_row(needs, jobs[name], observed[name], noted, cluster)
+        stranger = noted.provenance.stack if noted.provenance and noted.provenance.stack != stack else ""
+        denied = noted.denied.faults[0] if noted.denied else None
+        shown = replace(shown, other_stack=stranger, note_fault=denied, file_fault=found.get(name))
+        return replace(shown, reason=homeless[name].problem) if name in homeless else shown
 
     return tuple(map(row, ordered))
+
+
+def _with_remarks(steps: Sequence[Step], found: Mapping[str, Fault]) -> tuple[Step, ...]:
+    """Say of which jobs to stop the ID is known by a note."""
+    said = {name: f"known by its note, as its job file is no good: {fault.sentence}" for name, fault in found.items()}
+    return tuple(replace(step, cause=f"{step.cause}; {said[step.name]}") if step.name in said else step for step in steps)
 
 
 def _check_conditions(sources: Sources, steps: Sequence[Step]) -> None:
@@ -183,9 +207,9 @@ def _says_condition(sources: Sources, name: str) -> tuple[str | int, ...]:
     return next(((*edge.path, "wait_cond") for edge in edges), ("dependencies", name, "wait_cond"))
 
 
-def _status_row(needs: tuple[str, ...], job: RenderedJob, seen: ObservedJob, cluster: Cluster) -> StatusRow:
+def _status_row(needs: tuple[str, ...], job: RenderedJob, seen: ObservedJob, noted: Noted, cluster: Cluster) -> StatusRow:
     row = StatusRow(job.name, job.ref.id, job.ref.namespace, job.type, needs, "", "Missing", None, 0, 0)
-    snapshot, state, provenance = seen.snapshot, seen.snapshot.job, read_note(seen.note)
+    snapshot, state, provenance = seen.snapshot, seen.snapshot.job, noted.provenance
     if state is None:
         return replace(row, provenance=provenance)
     awaited = as_found(state, Condition())
@@ -243,28 +267,53 @@ def _unread_row(name: str, needs: tuple[str, ...], fault: Fault) -> StatusRow:
     return StatusRow(name, "", "", "", needs, "", "Unknown", None, 0, 0, reason=fault.sentence)
 
 
-def _parsed(sources: Sources, names: Collection[str], cluster: Cluster, namespace: str, inputs: Inputs) -> dict[str, RenderedJob]:
-    jobs, faults = _parse_all(sources, names, cluster, namespace, inputs, needs_versions=True)
-    if faults:
-        raise DeclarationError(list(dict.fromkeys(fault for name in sorted(faults) for fault in faults[name])))
+def _parsed(names: Collection[str], cluster: Cluster, namespace: str, versions: Versions) -> dict[str, RenderedJob]:
+    jobs, faults = _parse_all(names, cluster, namespace, versions, needs_versions=True)
+    _raise(faults)
     return jobs
 
 
+def _raise(faults: Mapping[str, tuple[Fault, ...]]) -> None:
+    """Raise DeclarationError where jobs have faults."""
+    if faults:
+        raise DeclarationError(list(dict.fromkeys(fault for name in sorted(faults) for fault in faults[name])))
+
+
 def _parsed_or_not(
-    sources: Sources, names: Collection[str], cluster: Cluster, namespace: str, inputs: Inputs
-) -> tuple[dict[str, RenderedJob], dict[str, Fault]]:
-    """Return the jobs, and of those whose file is no good the first fault: a broken file may not stand in the way of a stop or a look."""
-    jobs, faults = _parse_all(sources, names, cluster, namespace, inputs, needs_versions=False)
-    return jobs, {name: wrong[0] for name, wrong in faults.items()}
+    names: Collection[str], cluster: Cluster, namespace: str, versions: Versions
+) -> tuple[dict[str, RenderedJob], dict[str, Fault], dict[str, Fault]]:
+    """Parse what can be parsed: a broken file may not stand in the way of a stop or a look.
+
+    Returns:
+        (the jobs; the first fault of the file of those that are not known; that of those jobs that are known by what is noted of them).
+    """
+    jobs, faults = _parse_all(names, cluster, namespace, versions, needs_versions=False)
+    wrong = {name: found[0] for name, found in faults.items()}
+    if not wrong:
+        return jobs, {}, {}
+    texts, _ = job_texts(versions.sources, [name for name, fault in wrong.items() if fault.code != "same-job-id"])
+    known = find_jobs(versions.sources, texts, cluster, namespace=namespace, inputs=versions.inputs)
+    known = {name: job for name, job in known.items() if job.ref not in {other.ref for other in jobs.values()}}
+    unread = {name: fault for name, fault in wrong.items() if name not in known}
+    return jobs | known, unread, {name: wrong[name] for name in known}
 
 
 def _parse_all(
-    sources: Sources, names: Collection[str], cluster: Cluster, namespace: str, inputs: Inputs, *, needs_versions: bool
+    names: Collection[str], cluster: Cluster, namespace: str, versions: Versions, *, needs_versions: bool
 ) -> tuple[dict[str, RenderedJob], dict[str, tuple[Fault, ...]]]:
+    sources = versions.sources
     files, missing = job_texts(sources, names)
-    texts, wrong = render_jobs(sources, files, inputs, needs_versions=needs_versions)
-    jobs, refused = parse_jobs(texts, sources.graph.entries, cluster, namespace=namespace)
-    if inputs.locked and needs_versions:
-        images = Versions(sources, inputs).images
-        jobs = {name: pin_images(job, images) for name, job in jobs.items()}
+    texts, wrong = render_jobs(sources, files, versions.inputs, versions=versions, needs_versions=needs_versions)
+    if needs_versions and versions.inputs.require_clean:
+        versions.refuse_dirty(texts)  # only now all is read that is to be run
+    jobs, refused = _parse(texts, cluster, namespace, versions, needs_versions=needs_versions)
     return jobs, {**missing, **wrong, **refused}
+
+
+def _parse(
+    texts: Mapping[str, JobText], cluster: Cluster, namespace: str, versions: Versions, *, needs_versions: bool
+) -> tuple[dict[str, RenderedJob], dict[str, tuple[Fault, ...]]]:
+    jobs, refused = parse_jobs(texts, versions.sources.graph.entries, cluster, namespace=namespace)
+    if needs_versions and versions.inputs.locked:
+        jobs = {name: pin_images(job, versions.images) for name, job in jobs.items()}
+    return jobs, refused
