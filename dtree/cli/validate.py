@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import sys
 from typing import Annotated, Final
 
 import typer
@@ -24,18 +23,18 @@ def validate(invocation: Invocation, *, ask_nomad: AskNomad = False, output: Out
 
     warnings: tuple[str, ...] = ()
     with invocation.snapshot() as snapshot:
-        sources = check(snapshot, store=invocation.store_name, inputs=invocation.inputs)
+        checked = check(snapshot, store=invocation.store_name, inputs=invocation.inputs)
         if ask_nomad:
             from dtree import pipeline
 
-            warnings = pipeline.validate(sources, invocation.cluster, namespace=invocation.namespace, inputs=invocation.inputs)
-        count = len(sources.graph.entries)
+            warnings = pipeline.validate(checked, invocation.cluster, namespace=invocation.namespace)
+        count = len(checked.jobs)
     if output == "json":
         invocation.print(json.dumps({"schema": 1, "valid": True, "jobs": count, "warnings": list(warnings)}))
     else:
         for warning in warnings:
-            sys.stderr.write(f"warning: {warning}\n")
-        invocation.print(f"{sources.declaration.file}: {count} job{'s' if count != 1 else ''}, no fault")
+            invocation.warn(warning)
+        invocation.print(f"{checked.sources.declaration.file}: {count} job{'s' if count != 1 else ''}, no fault")
     return 0
 
 
