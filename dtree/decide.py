@@ -6,11 +6,12 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
 from typing import Final
 
+from dtree.declaration import Condition
 from dtree.errors import Fault
 from dtree.evidence import as_found, current_allocations, living
 from dtree.graph import DependencyGraph, order, select
 from dtree.health import awaits_promotion, has_failed, is_finished
-from dtree.model import Condition, DryRun, JobRef, JobSnapshot, JobState, RenderedJob, Spec
+from dtree.model import DryRun, JobRef, JobSnapshot, JobState, RenderedJob, Spec
 from dtree.plan import Action, Change, Evaluate, Intent, Noop, Nothing, ObservedJob, Refuse, Register, Rerun, Step, Stop
 from dtree.provenance import Source, provenance_of, read_note, registered_as, still_runs
 

@@ -9,7 +9,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Final
 
-from dtree.model import AllocationState, Condition, DeploymentState, EvaluationState, GroupState, JobSnapshot, JobState, Placement
+from dtree.declaration import Condition
+from dtree.model import AllocationState, DeploymentState, EvaluationState, GroupState, JobSnapshot, JobState, Placement
 
 SETTLE_S: Final = 5.0
 """How long to distrust an absence: the lists of a snapshot are read at slightly different moments."""

@@ -12,8 +12,8 @@ from dataclasses import dataclass, field, replace
 from itertools import pairwise
 from typing import Literal
 
+from dtree.declaration import Condition, Declaration, Edge, Entry
 from dtree.errors import DeclarationError, Fault, GoalError, did_you_mean
-from dtree.model import Condition, Declaration, Edge, Entry
 
 EdgeKind = Literal["pre", "post"]
 

@@ -14,8 +14,10 @@ from dataclasses import dataclass
 from typing import Final
 
 from dtree import diagnose, evidence, progress
+from dtree.declaration import Condition
 from dtree.evidence import SETTLE_S, Awaited
-from dtree.model import DEFAULT_NAMESPACE, CheckResult, Condition, FailureKind, JobSnapshot, Placement
+from dtree.model import CheckResult, FailureKind, JobSnapshot, Placement
+from dtree.names import DEFAULT_NAMESPACE
 from dtree.tally import Case
 
 __all__ = [

@@ -8,7 +8,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Final, Literal
 
-from dtree.model import Condition, DryRun, JobRef, JobSnapshot, RenderedJob
+from dtree.declaration import Condition
+from dtree.model import DryRun, JobRef, JobSnapshot, RenderedJob
 from dtree.provenance import Items, Provenance
 
 Change = Literal["noop", "create", "update", "replace", "rerun", "evaluate", "stop", "purge", "keep", "absent"]

@@ -6,8 +6,7 @@ secret, wherever it came from: everybody who may list jobs sees it, and hiding i
 
 from __future__ import annotations
 
-import base64
-import json
+import binascii
 import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import fields, is_dataclass, replace
@@ -103,6 +102,8 @@ def _texts(value: object) -> Iterator[str]:
 
 def _forms(value: str) -> Iterator[str]:
     """Yield a secret as it is, escaped as JSON and HCL have it, in base64, in a URL, and line by line."""
+    import json  # here, for most calls of the program meet no secret
+
     yield value
     yield value.strip()
     escaped = json.dumps(value, ensure_ascii=False)[1:-1]
@@ -113,11 +114,14 @@ def _forms(value: str) -> Iterator[str]:
     yield quote(data, safe="")
     yield quote(data)
     yield from (part for offset in range(3) if len(part := _base64_within(data, offset)) >= _SHORTEST_LINE)
-    yield base64.b64encode(data).decode()
+    yield _base64(data)
     yield from (line for line in value.splitlines() if len(line) >= _SHORTEST_LINE)
 
 
 def _base64_within(data: bytes, offset: int) -> str:
     """Return what is the same of the base64 of any text in which `data` stands after so many bytes, counted in threes."""
-    encoded = base64.b64encode(bytes(offset) + data).decode()
-    return encoded[-(-offset * 8 // 6) : (offset + len(data)) * 8 // 6]
+    return _base64(bytes(offset) + data)[-(-offset * 8 // 6) : (offset + len(data)) * 8 // 6]
+
+
+def _base64(data: bytes) -> str:
+    return binascii.b2a_base64(data, newline=False).decode()

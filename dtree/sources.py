@@ -9,10 +9,10 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from dtree import depfile, graph
+from dtree.declaration import Declaration
 from dtree.errors import DeclarationError, Fault, StoreError, StoreUnreachable, UsageError
 from dtree.graph import DependencyGraph
 from dtree.job_text import check_depth, decode_job
-from dtree.model import Declaration
 from dtree.store import Snapshot, Text
 
 __all__ = ["Sources", "check", "goals", "job_texts", "read"]

@@ -12,11 +12,11 @@ from dataclasses import dataclass, field
 from typing import Final, Literal
 
 from dtree import evidence
+from dtree.declaration import Condition
 from dtree.evidence import Awaited
 from dtree.model import (
     AllocationState,
     CheckResult,
-    Condition,
     DeploymentState,
     EvaluationState,
     GroupState,

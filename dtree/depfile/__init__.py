@@ -9,11 +9,11 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any, cast
 
+from dtree.declaration import Condition, ConditionName, Declaration, Edge, Entry
 from dtree.depfile.keys import DEPENDENCIES, FILE
 from dtree.depfile.kinds import MAX_FINDINGS, Findings, check
-from dtree.document import Document, Path, Value, quote, read
+from dtree.document import ODD_NUMBER, Document, Path, Value, quote, read
 from dtree.errors import DeclarationError, Fault, Place
-from dtree.model import Condition, ConditionName, Declaration, Edge, Entry
 
 __all__ = ["parse", "schema"]
 
@@ -38,6 +38,7 @@ def parse(file: str, data: bytes, *, title: str) -> Declaration:
     fields: Fields = {} if document.value is None else check(FILE, document.value, (), findings)
     defaults: Fields = fields.get("defaults") or {}
     entries = {name: _make_entry(name, given or {}, defaults) for name, given in (fields.get("dependencies") or {}).items()}
+    _check_numbers(fields, findings, document)
     _check_edges(entries, findings)
     _check_shared_posts(entries, findings, document)
     declaration = Declaration(
@@ -147,6 +148,16 @@ def _make_condition(given: Value) -> Condition | None:
     if isinstance(given, float):
         return Condition("started", seconds=given)
     return Condition("started", seconds=given.get("seconds"), timeout_s=given.get("timeout")) if given else None
+
+
+def _check_numbers(fields: Fields, findings: Findings, document: Document) -> None:
+    """Refuse numbers in `vars` that would not stand in a job file as they stand here."""
+    given: list[tuple[Path, Value]] = [(("defaults",), fields.get("defaults"))]
+    given += [((DEPENDENCIES, name), own) for name, own in (fields.get(DEPENDENCIES) or {}).items()]
+    for path, own in given:
+        for at in document.odd_numbers((*path, "vars")) if own and own.get("vars") else ():
+            code, problem, hint = ODD_NUMBER
+            findings.add(code, at, problem, hint)
 
 
 def _check_edges(entries: Mapping[str, Entry], findings: Findings) -> None:

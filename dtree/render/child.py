@@ -1,7 +1,8 @@
 """The process that templates are rendered in: it reads what to do, asks its parent for what it lacks, and opens nothing.
 
 Lines of JSON each way, so that nothing that comes out of here can be anything but text. In: one request, then an answer to each question.
-Out: `{"ready": true}`, `{"ask": [kind, …]}`, and for each job in turn `{"text": …, "used": […], "asked": […]}` or `{"fault": {…}}`.
+Out: `{"ready": true}`, `{"ask": [kind, …]}`, and for each job in turn `{"text": …}` or `{"fault": {…}}`, either
+with `"used": […], "own": […], "asked": […]`.
 """
 
 from __future__ import annotations
@@ -38,11 +39,17 @@ def main() -> None:
         parent.begin()
         try:
             text = engine.render(job["name"], job["file"], job["source"], {**shared, **job["values"]})
-            asked = dict.fromkeys([*parent.asked, *(("file", path) for path in engine.files())])
-            _say({"text": text, "used": sorted(engine.used()), "asked": list(asked)})
+            _say({"text": text, **_known(engine, parent)})
         except TemplateError as error:
-            fault = asdict(error.fault)
-            _say({"fault": {key: value[:_LONGEST_TOLD] if isinstance(value, str) else value for key, value in fault.items()}})
+            fault = {key: value for key, value in asdict(error.fault).items() if key != "known"}
+            told = {key: value[:_LONGEST_TOLD] if isinstance(value, str) else value for key, value in fault.items()}
+            _say({"fault": told, **_known(engine, parent)})
+
+
+def _known(engine: Engine, parent: _Parent) -> dict[str, Any]:
+    """Return what else is told of the template at hand."""
+    asked = dict.fromkeys([*parent.asked, *(("file", path) for path in engine.files())])
+    return {"used": sorted(engine.used()), "own": sorted(engine.own()), "asked": list(asked)}
 
 
 class _Parent:

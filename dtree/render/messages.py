@@ -28,7 +28,11 @@ class Template:
 
 @dataclass(frozen=True, slots=True)
 class TemplateFault:
-    """One thing wrong in a template; `column` is 0 where it is not known."""
+    """One thing wrong in a template; `column` is 0 where it is not known.
+
+    Attributes:
+        known: what can be told of the template all the same, with no text; None for nothing.
+    """
 
     code: str
     problem: str
@@ -36,6 +40,7 @@ class TemplateFault:
     line: int
     column: int = 0
     hint: str = ""
+    known: Rendered | None = field(default=None, compare=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,8 +51,10 @@ class Rendered:
         text: the job file for Nomad.
         used: names of the variables that it, or what it includes, reads anywhere.
         asked: what it asked for beyond its variables, as (kind, argument, …), in order.
+        own: those of `used` that are no variables, because it gives them a value itself, or Jinja does.
     """
 
     text: str = field(repr=False)
     used: frozenset[str] = frozenset()
     asked: tuple[tuple[str, ...], ...] = ()
+    own: frozenset[str] = frozenset()

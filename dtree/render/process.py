@@ -102,11 +102,15 @@ def _render_some(
             if "ask" in message:
                 lines.write(answer(tuple(message["ask"])))
             elif "fault" in message:
-                faults[one.job] = TemplateFault(**message["fault"])
+                faults[one.job] = TemplateFault(**message["fault"], known=_rendered("", message))
                 break
             else:
-                rendered[one.job] = Rendered(message["text"], frozenset(message["used"]), tuple(map(tuple, message["asked"])))
+                rendered[one.job] = _rendered(message["text"], message)
                 break
+
+
+def _rendered(text: str, message: Mapping[str, Any]) -> Rendered:
+    return Rendered(text, frozenset(message["used"]), tuple(map(tuple, message["asked"])), frozenset(message["own"]))
 
 
 def _await_start(lines: _Lines, child: subprocess.Popen[bytes]) -> None:

@@ -6,7 +6,6 @@ from collections.abc import Collection, Mapping, Sequence
 from typing import Literal
 
 from dtree.graph import DependencyGraph
-from dtree.views.json_forms import graph_json
 from dtree.views.outline import outline
 from dtree.views.style import PLAIN, Look
 from dtree.views.text import clean
@@ -39,6 +38,8 @@ def graph_text(graph: DependencyGraph, names: Collection[str], form: GraphFormat
         case "mermaid":
             return _mermaid(edges)
         case "json":
+            from dtree.views.json_forms import graph_json
+
             return graph_json(goals, edges)
 
 

@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dtree.model import Condition
+from dtree.declaration import Condition
 from dtree.plan import Noop, Plan, Step
 from dtree.schedule import Schedule
 from tests.fakes.jobs import rendered
