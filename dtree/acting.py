@@ -11,10 +11,11 @@ from dtree import diagnose
 from dtree.completion import dispatched, job_digest, succeeded
 from dtree.conditions import Answer, leaves, what_lasts
 from dtree.decide import is_alive, run_again
+from dtree.declaration import Probe
 from dtree.errors import ClusterError, Conflict, DtreeError, Unavailable, Unreachable
 from dtree.evidence import Awaited, as_found, as_seen, current_allocations, restarts_of
 from dtree.health import Broken, Waiting, is_confirmed, is_finished, judge
-from dtree.model import Address, CheckResult, FailureKind, JobRef, JobSnapshot, Probe, TaskExit
+from dtree.model import Address, CheckResult, FailureKind, JobRef, JobSnapshot, TaskExit
 from dtree.observe import look_again
 from dtree.plan import Await, Child, Evaluate, Noop, Refuse, Register, Rerun, Step, Stop
 from dtree.ports import Cluster

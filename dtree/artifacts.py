@@ -1,33 +1,35 @@
 """What the jobs of a plan will fetch, and whether it is there: told before anything is registered.
 
-Which sources there are, what is asked for and what is said of the answers is decided here, of values alone; the asking is
-`dtree.access.artifacts`.
+Which sources there are, what is asked for and what the answers mean is decided here; the asking is `access.web` and `access.registry`.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final, Literal
 from urllib.parse import parse_qsl, urlencode, urlsplit, urlunsplit
 
 from dtree.access.addresses import is_http, without_secrets
-from dtree.access.artifacts import Answer, ask_file, ask_image
 from dtree.access.at_once import do_in_time
-from dtree.access.registry import parse_image
-from dtree.access.web import Web
-from dtree.errors import DeclarationError, Fault, Place
+from dtree.access.registry import manifest_digest, parse_image
+from dtree.access.web import Reply, Web
+from dtree.errors import DeclarationError, Fault, NotAnswered, Place
 from dtree.model import Spec
 from dtree.plan import Plan, Register, Rerun
 
-__all__ = ["LIMIT_S", "Checked", "Source", "Use", "check", "refuse_missing", "settled", "sources_of"]
+__all__ = ["LIMIT_S", "Answer", "Checked", "Source", "Use", "check", "refuse_missing", "settled", "sources_of", "why_unknown"]
 
 LIMIT_S: Final = 60.0
 """How long all the asking may take."""
 
 _AT_ONCE: Final = 8
-_OUT_OF_TIME: Final = Answer("not checked", f"no answer within the {LIMIT_S:g} s that all the asking may take")
+_SHOWN_JOBS: Final = 4
+_OUT_OF_TIME: Final = f"no answer within the {LIMIT_S:g} s that all the asking may take"
+_GONE: Final = (404, 410)
+_DENIED: Final = (401, 403)
+_NO_SUCH_RANGE: Final = 416
 _AT_RUN_TIME: Final = "it is known only where the task runs: it holds `${...}`"
 _SHORT: Final = "its name does not say which registry, so that is up to the node"
 _GETTERS_OWN: Final = ("archive", "checksum", "filename")
@@ -68,6 +70,18 @@ class Use:
 
 
 @dataclass(frozen=True, slots=True)
+class Answer:
+    """Whether something is there, and how that is known.
+
+    Attributes:
+        why: what the server said; of what is there "".
+    """
+
+    state: Literal["there", "missing", "not checked"]
+    why: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class Checked:
     """A source, who fetches it, and whether it is there."""
 
@@ -94,13 +108,17 @@ def check(
     answers = {source: Answer("not checked", source.unasked) for source in found if source.unasked} | dict(known or {})
     asked = [source for source in found if source not in answers]
     web = Web(now_s=now_s, pause=pause, until_s=now_s() + LIMIT_S)
-    told = do_in_time(lambda source: _ask(source, web), asked, at_once=_AT_ONCE, limit_s=LIMIT_S, now_s=now_s, otherwise=_OUT_OF_TIME)
+    late = Answer("not checked", _OUT_OF_TIME)
+    told = do_in_time(lambda source: _ask(source, web), asked, at_once=_AT_ONCE, limit_s=LIMIT_S, now_s=now_s, otherwise=late)
     answers |= dict(zip(asked, told, strict=True))
     return tuple(Checked(source, uses, answers[source]) for source, uses in found.items())
 
 
-def refuse_missing(checked: Iterable[Checked]) -> None:
-    """Raise DeclarationError where something is missing: all of it at once, by the task that would fetch it."""
+def refuse_missing(checked: Collection[Checked]) -> None:
+    """Raise DeclarationError where something is missing: all of it at once, by the task that would fetch it.
+
+    Its notes say what was not checked: the next try may fail of that.
+    """
     faults = [
         Fault(
             "artifact-missing",
@@ -113,7 +131,16 @@ def refuse_missing(checked: Iterable[Checked]) -> None:
         for use in one.uses
     ]
     if faults:
-        raise DeclarationError(faults)
+        error = DeclarationError(faults)
+        error.notes = tuple(f"not checked: {why_unknown(one)}" for one in checked if one.answer.state == "not checked")
+        raise error
+
+
+def why_unknown(one: Checked) -> str:
+    """Say of what was not checked who fetches it, and why nobody knows whether it is there."""
+    jobs = sorted({use.job for use in one.uses})
+    more = f" and {len(jobs) - _SHOWN_JOBS} more" if len(jobs) > _SHOWN_JOBS else ""
+    return f"{one.source.shown} ({', '.join(jobs[:_SHOWN_JOBS])}{more}): {one.answer.why}"
 
 
 def settled(checked: Iterable[Checked]) -> dict[Source, Answer]:
@@ -136,10 +163,26 @@ def sources_of(plan: Plan) -> dict[Source, tuple[Use, ...]]:
 
 
 def _ask(source: Source, web: Web) -> Answer:
-    if source.kind == "file":
-        return ask_file(source.address, dict(source.headers), web, skip_verify=source.skip_verify)
-    image = parse_image(source.address)
-    return ask_image(image, web) if image else Answer("not checked", "it is no name of an image")
+    try:
+        if source.kind == "file":
+            return _judge(web.look_for(source.address, dict(source.headers), skip_verify=source.skip_verify))
+        image = parse_image(source.address)
+        if image is None:
+            return Answer("not checked", "it is no name of an image")
+        return Answer("there") if manifest_digest(image, web) else Answer("missing", "the registry does not know it: 404")
+    except NotAnswered as error:
+        return Answer("not checked", error.problem)
+
+
+def _judge(reply: Reply) -> Answer:
+    """Say what the answer to a look for a file means: only 404 and 410 of the host that was asked are a no."""
+    if reply.is_ok or reply.status == _NO_SUCH_RANGE:  # an empty file has no first byte
+        return Answer("there")
+    if reply.withheld:
+        return Answer("not checked", f"another host that it leads to, and that was given no header of the job, answered {reply.status}")
+    if reply.status in _GONE:
+        return Answer("missing", str(reply.status))
+    return Answer("not checked", f"it wants a login ({reply.status})" if reply.status in _DENIED else f"it answered {reply.status}")
 
 
 def _sources(spec: Spec) -> Iterator[tuple[str, Source]]:

@@ -10,8 +10,9 @@ import json
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
+from dtree.declaration import RunPolicy
 from dtree.health import is_finished
-from dtree.model import BOOKKEEPING, RenderedJob, RunPolicy
+from dtree.model import BOOKKEEPING, RenderedJob
 from dtree.plan import Child, ObservedJob
 from dtree.provenance import FORM, MARK, Items
 

@@ -6,7 +6,8 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any, Final, Literal
 
-from dtree.model import Address, Condition, HttpProbe, LogProbe, Probe, RenderedJob, ServiceProbe, Spec, TcpProbe
+from dtree.declaration import Condition, HttpProbe, LogProbe, Probe, ServiceProbe, TcpProbe
+from dtree.model import Address, RenderedJob, Spec
 
 __all__ = ["EVERYBODY", "Answer", "Question", "Reading", "fit", "leaves", "longest_s", "misfit", "what_lasts", "without_seconds"]
 

@@ -11,7 +11,8 @@ from dataclasses import dataclass
 from math import ceil
 from typing import Any, Final
 
-from dtree.model import Condition, RenderedJob
+from dtree.declaration import Condition
+from dtree.model import RenderedJob
 from dtree.plan import ObservedJob, Plan, Register, Rerun, Step
 
 _DEFAULT_UPDATE: Final[Mapping[str, Any]] = {"MaxParallel": 1, "MinHealthyTime": 10 * 10**9, "HealthCheck": "checks"}

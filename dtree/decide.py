@@ -7,12 +7,13 @@ from dataclasses import replace
 from typing import Final
 
 from dtree.completion import children_due, done_before, job_digest, last_success
+from dtree.declaration import Condition, RunPolicy
 from dtree.errors import Fault
 from dtree.evidence import as_found, current_allocations, living
 from dtree.graph import DependencyGraph, order
 from dtree.health import awaits_promotion, has_failed, is_finished
 from dtree.links import as_asked, link, longest_wait_s
-from dtree.model import Condition, DryRun, JobRef, JobSnapshot, JobState, RenderedJob, RunPolicy
+from dtree.model import DryRun, JobRef, JobSnapshot, JobState, RenderedJob
 from dtree.plan import Action, Await, Change, Evaluate, Intent, Noop, Nothing, ObservedJob, Refuse, Register, Rerun, Step, Stop
 from dtree.provenance import Source, provenance_of, read_note, registered_as, still_runs
 from dtree.renewal import renew

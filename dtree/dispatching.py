@@ -6,37 +6,41 @@ from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from typing import Final
 
+from dtree.declaration import Dispatch, Entry, Locator
 from dtree.errors import Fault, StoreError, StoreUnreachable
-from dtree.model import Dispatch, Entry, Locator, RenderedJob
+from dtree.model import RenderedJob
 from dtree.store import Snapshot
 
-__all__ = ["PAYLOAD_BYTES", "dispatch_faults", "read_payloads", "with_dispatches"]
+__all__ = ["PAYLOAD_BYTES", "Payloads", "dispatch_faults", "read_payloads", "with_dispatches"]
 
 PAYLOAD_BYTES: Final = 16 * 1024
 """Largest payload that Nomad takes. Source: DispatchPayloadSizeLimit of Nomad 1.11.3."""
 
 CODE: Final = "bad-dispatch"
 
+Payloads = tuple[Mapping[str, tuple[Dispatch, ...]], Mapping[str, tuple[Fault, ...]]]
+"""What is dispatched of each job, with its payload; what is wrong with payloads: both by job name."""
+
 
 def with_dispatches(
-    jobs: Mapping[str, RenderedJob], snapshot: Snapshot, entries: Mapping[str, Entry], locator: Locator
+    jobs: Mapping[str, RenderedJob], payloads: Payloads, locator: Locator
 ) -> tuple[dict[str, RenderedJob], dict[str, tuple[Fault, ...]]]:
-    """Return the jobs with what is to be dispatched of them, and what is wrong with that, both by name. Effects: reads the store."""
-    found, faults = read_payloads(snapshot, [entries[name] for name in sorted(jobs)], locator)
+    """Return the jobs with what is to be dispatched of them, and what is wrong with that, both by name. Pure.
+
+    Args:
+        payloads: what came of `read_payloads`, of these jobs at least.
+    """
+    found, unread = payloads
     whole = {name: replace(job, dispatches=found.get(name, ())) for name, job in jobs.items()}
+    faults: dict[str, tuple[Fault, ...]] = {}
     for name, job in whole.items():
-        wrong = (*faults.get(name, ()), *dispatch_faults(job, locator))
+        wrong = (*unread.get(name, ()), *dispatch_faults(job, locator))
         faults.update({name: wrong} if wrong else {})
     return {name: job for name, job in whole.items() if name not in faults}, faults
 
 
-def read_payloads(
-    snapshot: Snapshot, entries: Iterable[Entry], locator: Locator
-) -> tuple[dict[str, tuple[Dispatch, ...]], dict[str, tuple[Fault, ...]]]:
+def read_payloads(snapshot: Snapshot, entries: Iterable[Entry], locator: Locator) -> Payloads:
     """Read the files that payloads are in.
-
-    Returns:
-        (what is dispatched of each job, with its payload; what is wrong with payloads), both by job name.
 
     Raises:
         StoreUnreachable: the store cannot be asked.

@@ -10,7 +10,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Final
 
-from dtree.model import AllocationState, Condition, DeploymentState, EvaluationState, GroupState, JobSnapshot, JobState, Placement
+from dtree.declaration import Condition
+from dtree.model import AllocationState, DeploymentState, EvaluationState, GroupState, JobSnapshot, JobState, Placement
 
 SETTLE_S: Final = 5.0
 """How long to distrust an absence: the lists of a snapshot are read at slightly different moments."""

@@ -15,6 +15,7 @@ from uuid import uuid4
 from dtree import acting, diagnose, probing
 from dtree.acting import Acted, Checked, Doubted, Explained, JudgedAgain, Outcome, Refused
 from dtree.conditions import Answer, Question
+from dtree.declaration import Probe
 from dtree.errors import ClusterError, Denied
 from dtree.events import (
     Event,
@@ -36,7 +37,7 @@ from dtree.events import (
 from dtree.evidence import UNSEEN, Awaited, as_seen
 from dtree.health import CHECK_AGAIN_S, Broken, Ready, Verdict, Waiting, is_finished, judge, stopped
 from dtree.memory import stamp
-from dtree.model import Address, CheckResult, FailureKind, JobRef, JobSnapshot, Probe, TaskExit
+from dtree.model import Address, CheckResult, FailureKind, JobRef, JobSnapshot, TaskExit
 from dtree.plan import Await, Milestone, Nothing, Plan, Step, Stop
 from dtree.ports import Clock, Cluster, Watch
 from dtree.probing import Probed

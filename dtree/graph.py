@@ -12,8 +12,8 @@ from dataclasses import dataclass, field, replace
 from itertools import pairwise
 from typing import Final, Literal
 
+from dtree.declaration import Condition, Declaration, Edge, Entry, OnUpdate
 from dtree.errors import DeclarationError, Fault, GoalError, did_you_mean
-from dtree.model import Condition, Declaration, Edge, Entry, OnUpdate
 
 EdgeKind = Literal["pre", "post"]
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Callable, Mapping
+from decimal import MAX_PREC, Context, Decimal
 from textwrap import dedent
 from typing import Any, Final
 
@@ -123,8 +124,26 @@ def _pair(node: Any) -> tuple[str, Any]:  # noqa: ANN401 - as above
     key = node.children[0].children[0]
     while getattr(key, "data", "") == "expr_term" and len(key.children) == 1:
         key = key.children[0]
-    name = str(key.children[0]) if getattr(key, "data", "") == "identifier" else _value(key)
-    return name if isinstance(name, str) else str(name), _value(node.children[-1])
+    name = str(key.children[0]) if getattr(key, "data", "") == "identifier" else _key(key)
+    return name, _value(node.children[-1])
+
+
+def _key(node: Any) -> str:  # noqa: ANN401 - as above
+    """Return the key of a map that is no bare name, in HCL's own words: `true`, `null`, `1000` for 1e3.
+
+    Source: Nomad's `job run -output`, which shows the keys that it makes of a file of values.
+    """
+    if getattr(node, "data", "") == "literal_value":
+        return str(node.children[0])
+    match _value(node):
+        case str() as text:
+            return text
+        case bool() as value:
+            return "true" if value else "false"
+        case int() | float() as number:
+            return f"{Decimal(str(number)).normalize(_EXACT):f}"
+        case _:
+            raise _NoValue("this cannot be a key of a map", node, "text stands in double quotes")
 
 
 def _text(part: Any) -> str:  # noqa: ANN401 - as above
@@ -190,5 +209,6 @@ _HINT: Final = "write NAME = VALUE on a line of its own, and text in double quot
 _ESCAPES: Final[Mapping[str, str]] = {"\\n": "\n", "\\r": "\r", "\\t": "\t", '\\"': '"', "\\\\": "\\", "$${": "${", "%%{": "%{"}
 _ESCAPE: Final = re.compile(r"\\u([0-9A-Fa-f]{4})|\\U([0-9A-Fa-f]{8})|\\.|\$\$\{|%%\{", re.DOTALL)
 _COMPUTED: Final = re.compile(r"(?<!\$)\$\{|(?<!%)%\{")
+_EXACT: Final = Context(prec=MAX_PREC)
 _LAST_CHARACTER: Final = 0x10FFFF
 _SURROGATES: Final = range(0xD800, 0xE000)

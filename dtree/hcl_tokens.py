@@ -9,23 +9,22 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import cache
 from typing import Final
 
 __all__ = ["BlockText", "Token", "block_texts", "end_of_block", "next_token"]
 
-_PARTS: Final = r"""
+# Patterns are compiled where they are used: of most job files nothing is asked.
+_STRUCTURE: Final = r"""
     (?P<comment> \#[^\n]* | //[^\n]* | /\*.*?(?:\*/|\Z) )
     | <<-?(?P<heredoc> [^\W\d][\w-]* )[ \t]*\r?\n
     | (?P<quote> " )
     | (?P<open> [\[{(] )
     | (?P<close> [\]})] )
 """
-_STRUCTURE: Final = re.compile(_PARTS, re.VERBOSE | re.DOTALL)
-_TOKEN: Final = re.compile(
-    rf"{_PARTS} | (?P<newline> \n ) | (?P<equals> =(?!=) ) | (?P<word> [^\W\d][\w-]* ) | [^\S\n]+ | .", re.VERBOSE | re.DOTALL
-)
-_IN_TEXT: Final = re.compile(r'\\.|\$\$\{|%%\{|[$%]\{|"|\n', re.DOTALL)
-_IN_EXPRESSION: Final = re.compile(r'["{}]')
+_TOKEN: Final = rf"{_STRUCTURE} | (?P<newline> \n ) | (?P<equals> =(?!=) ) | (?P<word> [^\W\d][\w-]* ) | [^\S\n]+ | ."
+_IN_TEXT: Final = r'\\.|\$\$\{|%%\{|[$%]\{|"|\n'
+_IN_EXPRESSION: Final = r'["{}]'
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,9 +41,9 @@ class Token:
     end: int
 
 
-def next_token(source: str, at: int, pattern: re.Pattern[str] = _TOKEN) -> Token:
+def next_token(source: str, at: int, pattern: str = _TOKEN) -> Token:
     """Return the first token from `at` on that the pattern has; one at the end of the text where there is none."""
-    found = pattern.search(source, at)
+    found = _compiled(pattern).search(source, at)
     if found is None:
         return Token("", len(source), len(source))
     kind, end = found.lastgroup or "", found.end()
@@ -117,12 +116,17 @@ def block_texts(source: str) -> Iterator[BlockText]:
                 pass
 
 
+@cache
+def _compiled(pattern: str) -> re.Pattern[str]:
+    return re.compile(pattern, re.VERBOSE | re.DOTALL)
+
+
 def _end_of_text(source: str, at: int) -> int:
     """Return where a string ends whose first quote stands before `at`: within `${ }` there may be others."""
     closers = ['"']
     while closers:
         in_text = closers[-1] == '"'
-        found = (_IN_TEXT if in_text else _IN_EXPRESSION).search(source, at)
+        found = _compiled(_IN_TEXT if in_text else _IN_EXPRESSION).search(source, at)
         if found is None:
             return len(source)
         at = found.end()

@@ -7,10 +7,11 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
+from dtree.errors import DeclarationError
 from dtree.hcl_tokens import Token, end_of_block, next_token
 from dtree.render.filters import to_hcl
 from dtree.values import Given, Layer
@@ -39,7 +40,7 @@ def declared_in(source: str) -> dict[str, HclVariable]:
     """Return the variables that a job file declares in blocks at its top, by name, in the order of the file."""
     if source.lstrip().startswith("{"):
         return {} if '"variable"' not in source else {one.name: one for one in _declared_in_json(source)}
-    return {one.name: one for one in _declared_in_hcl(source)} if _LOOKS_DECLARED.search(source) else {}
+    return {one.name: one for one in _declared_in_hcl(source)} if re.search(_LOOKS_DECLARED, source) else {}
 
 
 def assignments(given: Layer, declared: Mapping[str, HclVariable], *, show_secrets: bool) -> str:
@@ -51,7 +52,7 @@ def assignments(given: Layer, declared: Mapping[str, HclVariable], *, show_secre
     return "".join(f"{line}\n" for line in lines)
 
 
-def blamed(answer: str, problem: str, line: int | None, variables: str, given: Collection[str]) -> str:
+def blamed(answer: str, problem: str, line: int | None, variables: str, given: Layer) -> str:
     """Return the variable whose value Nomad complains of, "" where it is something else.
 
     Args:
@@ -59,24 +60,41 @@ def blamed(answer: str, problem: str, line: int | None, variables: str, given: C
         problem: the one part of it that this is about.
         line: where it says that something is wrong; it calls the text of the values as it calls the job file.
         variables: the text that gave the values.
-        given: names of the variables in it.
+        given: the values in it, by name.
     """
-    typed = _WRONG_TYPE.search(problem)
+    typed = re.search(_WRONG_TYPE, problem)
     if typed:
         return typed[1] if typed[1] in given else ""
-    if line is None or not (_UNREADABLE in answer or _INVALID in problem):
+    is_computed = re.search(_COMPUTED, problem) is not None
+    if line is None or not (is_computed or _UNREADABLE in answer or _INVALID in problem):
         return ""
-    names = [found[1] for found in map(_ASSIGNMENT.match, variables.splitlines()[:line]) if found and found[1] in given]
-    return names[-1] if names else ""
+    names = [found[1] for text in variables.splitlines()[:line] if (found := re.match(_ASSIGNMENT, text)) and found[1] in given]
+    name = names[-1] if names else ""
+    return "" if is_computed and (not name or _is_constant(given[name])) else name
 
 
-_WRONG_TYPE: Final = re.compile(r"The value for (\w+) is not compatible with the variable's type")
+def _is_constant(given: Given) -> bool:
+    """Whether a value is one as it stands: no name and no call in it, of which Nomad complains alike in the job file."""
+    from dtree import hcl_file
+
+    if not given.is_text:
+        return True
+    try:
+        hcl_file.read("", f"x = {given.value}\n")
+    except DeclarationError:
+        return False
+    return True
+
+
+_WRONG_TYPE: Final = r"The value for (\w+) is not compatible with the variable's type"
 _UNREADABLE: Final = "unable to parse var content"
 _INVALID: Final = "Invalid value for varfile variable"
-_ASSIGNMENT: Final = re.compile(r"(\w+) = ")
+_COMPUTED: Final = r"(?:Variables may not be used|Functions may not be called) here"
+_ASSIGNMENT: Final = r"(\w+) = "
 
-_LOOKS_DECLARED: Final = re.compile(r"(?:^|\*/)[ \t]*variables?[\s\"{]", re.MULTILINE)
-_NUMBER: Final = re.compile(r"-?\d[\d.eE+-]*")
+# Patterns are compiled where they are used: of most job files nothing but the first is asked.
+_LOOKS_DECLARED: Final = r"(?m)(?:^|\*/)[ \t]*variables?[\s\"{]"
+_NUMBER: Final = r"-?\d[\d.eE+-]*"
 
 
 def _declared_in_hcl(source: str) -> Iterator[HclVariable]:
@@ -160,7 +178,7 @@ def _declared_in_json(source: str) -> Iterator[HclVariable]:
 
 def _is_plain(default: str) -> bool:
     """Whether a default is a string or a number."""
-    return default.startswith(('"', "<<")) or _NUMBER.fullmatch(default) is not None
+    return default.startswith(('"', "<<")) or re.fullmatch(_NUMBER, default) is not None
 
 
 def _expression(given: Given, declared: HclVariable) -> str:

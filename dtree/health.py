@@ -15,8 +15,10 @@ from typing import Final
 
 from dtree import diagnose, evidence, probes, progress
 from dtree.conditions import Answer
+from dtree.declaration import Condition, Probe
 from dtree.evidence import SETTLE_S, Awaited
-from dtree.model import DEFAULT_NAMESPACE, CheckResult, Condition, FailureKind, JobSnapshot, Placement, Probe
+from dtree.model import CheckResult, FailureKind, JobSnapshot, Placement
+from dtree.names import DEFAULT_NAMESPACE
 from dtree.tally import Case
 from dtree.verdicts import Broken, Ready, Verdict, Waiting, all_of, any_of, within
 

@@ -83,9 +83,10 @@ class LayeredSnapshot(Snapshot):
 
     @property
     def commit(self) -> Commit | None:
-        """That of the first store that has one, the base first."""
-        owner = self._versioned
-        return owner.snapshot.commit if owner else None
+        """That of the first store that has one, the base first; dirty where any store is, or is of no commit at all."""
+        commits = self._commits()
+        first = next(filter(None, commits), None)
+        return replace(first, is_dirty=any(one is None or one.is_dirty for one in commits)) if first else None
 
     def tag(self) -> str:
         """Return the tag of that commit."""
@@ -96,6 +97,16 @@ class LayeredSnapshot(Snapshot):
         """Describe that commit."""
         owner = self._versioned
         return owner.snapshot.describe() if owner else ""
+
+    def why_unclean(self) -> str:
+        """Say why what one of the stores was read for is not what a commit holds; of a store without commits, where another has some."""
+        for layer in self._layers:
+            with _blamed(layer.name):
+                why = layer.snapshot.why_unclean()
+            if why:
+                return f"{why}, in the store '{layer.name}'"
+        without = [layer.name for layer, commit in zip(self._layers, self._commits(), strict=True) if commit is None]
+        return f"the store '{without[0]}' knows of no commit" if 0 < len(without) < len(self._layers) else ""
 
     def depfile(self) -> Text:
         """Return the dependency file of the last store that has one."""
@@ -160,6 +171,14 @@ class LayeredSnapshot(Snapshot):
     @cached_property
     def _versioned(self) -> Layer | None:
         return next((layer for layer in self._layers if layer.snapshot.commit is not None), None)
+
+    def _commits(self) -> list[Commit | None]:
+        """Return the commit of each layer, or None."""
+        commits = []
+        for layer in self._layers:
+            with _blamed(layer.name):
+                commits.append(layer.snapshot.commit)
+        return commits
 
     def _owners(self) -> dict[str, Layer]:
         """Return which layer each job file that counts is from, by path."""

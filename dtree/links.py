@@ -7,8 +7,9 @@ from dataclasses import replace
 from typing import Final
 
 from dtree.conditions import fit, longest_s, without_seconds
+from dtree.declaration import Condition, Entry
 from dtree.graph import DependencyGraph
-from dtree.model import Condition, Entry, RenderedJob, Spec
+from dtree.model import RenderedJob, Spec
 from dtree.plan import Intent, Milestone, Step
 
 _DEFAULT_TIMEOUT_S: Final = 300.0

@@ -6,8 +6,9 @@ from collections.abc import Mapping
 from datetime import UTC, datetime
 
 from dtree.completion import begun
+from dtree.declaration import Declaration, Entry
 from dtree.errors import DeclarationError, Denied, Fault
-from dtree.model import Declaration, Entry, RenderedJob
+from dtree.model import RenderedJob
 from dtree.plan import ObservedJob, Plan
 from dtree.ports import Cluster
 

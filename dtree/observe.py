@@ -12,14 +12,14 @@ from dtree.access.at_once import do_all
 from dtree.access.refusals import diagnostics
 from dtree.completion import children_noted, job_digest, scales
 from dtree.decide import is_alive
-from dtree.errors import ClusterError, DeclarationError, Fault, Invalid, Place, Unavailable, Unreachable
-from dtree.hcl_variables import assignments, blamed, declared_in
+from dtree.declaration import Entry
+from dtree.errors import DeclarationError, Fault, Invalid, Place
 from dtree.health import has_failed, is_finished
-from dtree.model import DEFAULT_NAMESPACE, Entry, JobRef, JobSnapshot, JobState, RenderedJob, Spec
+from dtree.job_text import JobText
+from dtree.model import JobRef, JobSnapshot, JobState, RenderedJob, Spec
+from dtree.names import DEFAULT_NAMESPACE
 from dtree.plan import ObservedJob
 from dtree.ports import Cluster
-from dtree.provenance import Items
-from dtree.values import JobText, call_of
 
 _AT_ONCE: Final = 8
 _HINT: Final = "mend the job file"
@@ -93,32 +93,6 @@ def read_stored(jobs: Mapping[str, RenderedJob], cluster: Cluster, *, children: 
     return {name: ObservedJob(snapshots[job.ref], children=parents.get(job.ref, ())) for name, job in sorted(jobs.items())}
 
 
-def read_notes(observed: Mapping[str, ObservedJob], cluster: Cluster, *, stack: str, required: bool = False) -> dict[str, ObservedJob]:
-    """Read what is noted of jobs; returns what was seen of them, with that in it, by name.
-
-    Args:
-        required: raise where notes cannot be read; else there are none for us, and whoever writes them is told.
-
-    Effects: reads Nomad.
-    """
-    refs = sorted({seen.snapshot.ref for seen in observed.values()})
-    notes: dict[JobRef, Items] = {}
-    unread: dict[JobRef, ClusterError] = {}
-    for place in sorted({(ref.region, ref.namespace) for ref in refs}):
-        here = [ref for ref in refs if (ref.region, ref.namespace) == place]
-        try:
-            notes |= cluster.notes(stack, here)
-        except ClusterError as error:
-            if required or isinstance(error, Unreachable | Unavailable):
-                raise
-            unread |= dict.fromkeys(here, error)
-    return {
-        name: replace(seen, note=notes.get(ref, {}), unread=unread.get(ref))
-        for name, seen in observed.items()
-        for ref in (seen.snapshot.ref,)
-    }
-
-
 def read_dispatched(jobs: Mapping[str, RenderedJob], observed: Mapping[str, ObservedJob], cluster: Cluster) -> dict[str, ObservedJob]:
     """Read how the children do that were last dispatched of jobs; returns what was seen of these, with that in it. Effects: reads Nomad."""
     noted = {name: children_noted(observed[name].note, job_digest(job)) for name, job in sorted(jobs.items()) if job.dispatches}
@@ -179,10 +153,22 @@ def _parse(name: str, text: JobText, namespace: str, cluster: Cluster) -> Render
         format="json" if is_json else "hcl2",
         spec=spec,
         template_digest=hashlib.sha256(text.template).hexdigest(),
-        variables=assignments(text.given, declared_in(text.source), show_secrets=False) if text.given else "",
+        variables=_shown_variables(text) if text.given else "",
         version=text.version,
-        reads=tuple(call for question in text.asked if (call := call_of(question))),
+        reads=_calls(text) if text.asked else (),
     )
+
+
+def _shown_variables(text: JobText) -> str:
+    from dtree.hcl_variables import assignments, declared_in
+
+    return assignments(text.given, declared_in(text.source), show_secrets=False)
+
+
+def _calls(text: JobText) -> tuple[str, ...]:
+    from dtree.values import call_of
+
+    return tuple(call for question in text.asked if (call := call_of(question)))
 
 
 def _outline(name: str, state: JobState | None) -> Spec:
@@ -220,6 +206,8 @@ def _check_names(name: str, file: str, spec: Spec) -> None:
 
 
 def _parse_faults(name: str, text: JobText, error: Invalid) -> list[Fault]:
+    from dtree.hcl_variables import blamed
+
     is_as_stored = text.source.encode() == text.template
     rendered = "" if is_as_stored else f", as it is rendered (`nomad-dtree render {name}` shows the line)"
     return [

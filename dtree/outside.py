@@ -8,13 +8,15 @@ from typing import Final
 from dtree import diagnose
 from dtree.choice import Choice
 from dtree.completion import last_success
+from dtree.declaration import Condition
 from dtree.errors import DeclarationError, Fault
 from dtree.evidence import as_found
 from dtree.graph import written_edge
 from dtree.health import Ready, Waiting, judge
 from dtree.links import as_asked
-from dtree.model import Condition, RenderedJob
-from dtree.observe import missing_namespaces, read_notes, read_stored
+from dtree.model import RenderedJob
+from dtree.noted import read_notes
+from dtree.observe import missing_namespaces, read_stored
 from dtree.plan import Intent, ObservedJob
 from dtree.ports import Cluster
 from dtree.probing import answers_to

@@ -22,24 +22,27 @@ from dtree import decide, diagnose, executor, graph
 from dtree.choice import choose
 from dtree.conditions import leaves, misfit
 from dtree.critical_path import rollout_s
-from dtree.dispatching import with_dispatches
-from dtree.errors import DeclarationError, Fault, Invalid, StoreError
+from dtree.declaration import Condition
+from dtree.dispatching import Payloads, read_payloads, with_dispatches
+from dtree.errors import ClusterError, DeclarationError, Fault, Invalid, StoreError
 from dtree.events import Event
 from dtree.evidence import Awaited, as_found, current_allocations, living
 from dtree.executor import Interrupts, Limits
 from dtree.health import Broken, Ready, Waiting, impossible, judge
+from dtree.inputs import Inputs
+from dtree.job_text import JobText
 from dtree.memory import begin_once, refuse_forgetful, refuse_pointless, stamp, warn_forgetful
-from dtree.model import CheckResult, Condition, JobSnapshot, RenderedJob
-from dtree.observe import find_externals, missing_namespaces, observe_jobs, parse_jobs, read_dispatched, read_notes, read_stored, refusals
+from dtree.model import CheckResult, JobSnapshot, RenderedJob
+from dtree.noted import Noted, find_jobs, find_origins, read_notes
+from dtree.observe import find_externals, missing_namespaces, observe_jobs, parse_jobs, read_dispatched, read_stored, refusals
 from dtree.outside import refuse_unready
 from dtree.plan import Intent, ObservedJob, Plan, Step
 from dtree.ports import Clock, Cluster
-from dtree.provenance import DIRTY, Source, read_note, still_runs
+from dtree.provenance import DIRTY, Source, still_runs
 from dtree.record import Health, RunRecord, StatusRow
-from dtree.rendering import render_jobs
+from dtree.rendering import Checked, render_jobs
 from dtree.renewal import candidates
 from dtree.sources import Sources, goals, job_texts, read
-from dtree.values import Inputs
 from dtree.versions import Versions
 from dtree.versions_lock import pin_images
 
@@ -63,38 +66,38 @@ def prepare(sources: Sources, cluster: Cluster, intent: Intent, *, namespace: st
     choice = choose(sources.graph, intent)
     forgetful: tuple[str, ...] = ()
     names = choice.reasons
+    versions = Versions(sources, inputs)
     if intent.verb == "run":
-        if inputs.require_clean:
-            Versions(sources, inputs).refuse_dirty(names)
-        jobs, observed = observe_jobs(_parsed(sources, names, cluster, namespace, inputs), cluster)
+        jobs, observed = observe_jobs(_parsed(names, cluster, namespace, versions), cluster)
         external = _externals(sources, names, cluster, namespace)
         there = read_stored(external, cluster, children=False)
         if faults := missing_namespaces(external, there, cluster):
             raise DeclarationError(list(faults.values()))
         if choice.outside:
-            refuse_unready(sources, intent, choice, *_parsed_or_not(sources, choice.outside, cluster, namespace, inputs), cluster)
+            outside, unread, _ = _parsed_or_not(choice.outside, cluster, namespace, versions)
+            refuse_unready(sources, intent, choice, outside, unread, cluster)
         noted = {name: seen for name, seen in observed.items() if seen.snapshot.job is not None or jobs[name].completes}
         observed |= read_notes(noted, cluster, stack=sources.declaration.stack)
         refuse_forgetful(jobs, observed, sources.graph.entries)
         forgetful = warn_forgetful(jobs, observed)
         observed |= read_dispatched(jobs, observed, cluster)
-        others = _to_renew(sources, set(names) | set(intent.skip), names, cluster, namespace, inputs)
+        others, found = _to_renew(set(names) | set(intent.skip), names, cluster, namespace, versions)
         observed |= there | read_stored(others, cluster, children=False)
         restricted = graph.restrict(sources.graph, {*names, *others})
         everything = {**jobs, **external, **others}
         steps = decide.make_run(restricted, names, everything, observed, intent, source=_source(sources), outside=others)
-        steps = tuple(replace(step, rollout_s=rollout_s(step.job, observed[step.name])) for step in steps)
+        steps = _with_remarks([replace(step, rollout_s=rollout_s(step.job, observed[step.name])) for step in steps], found)
         _check_conditions(sources, steps)
         refuse_pointless(jobs, sources.declaration)
     else:
         users = {user for name in names for user in sources.graph.dependents[name]} - sources.graph.externals
-        jobs, unread = _parsed_or_not(sources, {*names, *users}, cluster, namespace, inputs)
+        jobs, unread, found = _parsed_or_not({*names, *users}, cluster, namespace, versions)
         observed = read_stored(jobs, cluster, children=True)
         if faults := missing_namespaces(jobs, observed, cluster):
             raise DeclarationError(list(faults.values()))
         if intent.purge:
             observed = read_notes(observed, cluster, stack=sources.declaration.stack)
-        steps = decide.make_stop(sources.graph, names, jobs, observed, intent, unread=unread)
+        steps = _with_remarks(decide.make_stop(sources.graph, names, jobs, observed, intent, unread=unread), found)
     return Plan(
         verb=intent.verb,
         stack=sources.declaration.stack,
@@ -127,9 +130,7 @@ def carry_out(
     return executor.carry_out(plan, cluster, clock, emit, limits=limits, interrupts=interrupts)
 
 
-def validate(
-    sources: Sources, cluster: Cluster, *, namespace: str, inputs: Inputs = _NONE
-) -> tuple[dict[str, RenderedJob], tuple[str, ...]]:
+def validate(checked: Checked, cluster: Cluster, *, namespace: str) -> tuple[dict[str, RenderedJob], tuple[str, ...]]:
     """Have Nomad parse and validate every job.
 
     Returns:
@@ -138,9 +139,10 @@ def validate(
     Raises:
         DeclarationError: every job that Nomad refuses.
 
-    Effects: reads the store and Nomad.
+    Effects: reads Nomad, and from the store what is to be dispatched.
     """
-    jobs = _parsed(sources, sources.graph.entries, cluster, namespace, inputs)
+    jobs, refused = _parse(checked.jobs, cluster, namespace, checked.versions, _payloads(checked.sources, checked.jobs))
+    _raise(refused)
     faults: list[Fault] = []
     warnings: list[str] = []
     for name, job in jobs.items():
@@ -150,29 +152,37 @@ def validate(
             faults += refusals(job, error)
             continue
         if warning:
-            warnings.append(inputs.secrets.hide(f"{name}: {warning}"))
+            warnings.append(checked.versions.inputs.secrets.hide(f"{name}: {warning}"))
     if faults:
         raise DeclarationError(faults)
     return jobs, tuple(warnings)
 
 
-def parse(sources: Sources, names: Collection[str], cluster: Cluster, *, namespace: str, inputs: Inputs = _NONE) -> dict[str, RenderedJob]:
+def parse(names: Collection[str], cluster: Cluster, versions: Versions, *, namespace: str) -> dict[str, RenderedJob]:
     """Return jobs as Nomad parses their rendered files, by name.
+
+    Args:
+        versions: of the jobs, with the sources and inputs that they are rendered from.
 
     Raises:
         DeclarationError: every job whose file is no good.
 
     Effects: reads the store and Nomad.
     """
-    return _parsed(sources, names, cluster, namespace, inputs)
+    return _parsed(names, cluster, namespace, versions)
 
 
-def status(sources: Sources, cluster: Cluster, names: Sequence[str], *, namespace: str, inputs: Inputs = _NONE) -> tuple[StatusRow, ...]:
+def status(
+    sources: Sources, cluster: Cluster, names: Sequence[str], *, namespace: str, inputs: Inputs = _NONE, versions: Versions | None = None
+) -> tuple[StatusRow, ...]:
     """Say how the jobs of the tree below `names` do, each before what it needs.
+
+    Args:
+        versions: those of these sources and inputs, where somebody has them already.
 
     Effects: reads the store and Nomad.
     """
-    return _status(sources, cluster, graph.select(sources.graph, names), namespace, inputs)
+    return _status(cluster, graph.select(sources.graph, names), namespace, versions or Versions(sources, inputs))
 
 
 def which(sources: Sources, cluster: Cluster, name: str, *, namespace: str, inputs: Inputs = _NONE) -> StatusRow:
@@ -180,22 +190,25 @@ def which(sources: Sources, cluster: Cluster, name: str, *, namespace: str, inpu
 
     Raises:
         DeclarationError: its job file is no good, so that its ID is not known.
-        Denied: what is noted of it may not be read.
+        ClusterError: what is noted of it may not be read, and nothing else tells it.
 
     Effects: reads the store and Nomad.
     """
-    (row,) = _status(sources, cluster, {name}, namespace, inputs, needs_notes=True)
+    versions = Versions(sources, inputs)
+    (row,) = _status(cluster, {name}, namespace, versions)
     if row.health == "Unknown":
-        _parsed(sources, [name], cluster, namespace, inputs)  # raises
+        _parsed([name], cluster, namespace, versions)  # raises
+    fault = row.note_fault
+    if row.version is not None and row.provenance is None and fault is not None:
+        raise ClusterError(fault.problem, hint=fault.hint, code=fault.code)
     return row
 
 
-def _status(
-    sources: Sources, cluster: Cluster, chosen: Collection[str], namespace: str, inputs: Inputs, *, needs_notes: bool = False
-) -> tuple[StatusRow, ...]:
-    jobs, unread = _parsed_or_not(sources, chosen, cluster, namespace, inputs)
-    stored = read_stored(jobs, cluster, children=False)
-    observed = read_notes(stored, cluster, stack=sources.declaration.stack, required=needs_notes)
+def _status(cluster: Cluster, chosen: Collection[str], namespace: str, versions: Versions) -> tuple[StatusRow, ...]:
+    sources = versions.sources
+    jobs, unread, found = _parsed_or_not(chosen, cluster, namespace, versions)
+    observed, stack = read_stored(jobs, cluster, children=False), sources.declaration.stack
+    origins = find_origins({seen.snapshot.ref: seen.snapshot.job for seen in observed.values()}, cluster, stack=stack)
     homeless = missing_namespaces(jobs, observed, cluster)
     ordered = reversed(graph.order(sources.graph, chosen))
 
@@ -203,10 +216,20 @@ def _status(
         needs = sources.graph.needs[name]
         if name in unread:
             return _unread_row(name, needs, unread[name])
-        found = _status_row(needs, jobs[name], observed[name], cluster)
-        return replace(found, reason=homeless[name].problem) if name in homeless else found
+        noted = origins[jobs[name].ref]
+        shown = _status_row(needs, jobs[name], observed[name], noted, cluster)
+        stranger = noted.provenance.stack if noted.provenance and noted.provenance.stack != stack else ""
+        denied = noted.denied.faults[0] if noted.denied else None
+        shown = replace(shown, other_stack=stranger, note_fault=denied, file_fault=found.get(name))
+        return replace(shown, reason=homeless[name].problem) if name in homeless else shown
 
     return tuple(map(row, ordered))
+
+
+def _with_remarks(steps: Sequence[Step], found: Mapping[str, Fault]) -> tuple[Step, ...]:
+    """Say of which jobs to stop or to restart the ID is known by a note."""
+    said = {name: f"known by its note, as its job file is no good: {fault.sentence}" for name, fault in found.items()}
+    return tuple(replace(step, cause=f"{step.cause}; {said[step.name]}") if step.name in said else step for step in steps)
 
 
 def _check_conditions(sources: Sources, steps: Sequence[Step]) -> None:
@@ -247,9 +270,9 @@ def _says_condition(sources: Sources, name: str) -> tuple[str | int, ...]:
     return next(((*edge.path, "wait_cond") for edge in edges), ("dependencies", name, "wait_cond"))
 
 
-def _status_row(needs: tuple[str, ...], job: RenderedJob, seen: ObservedJob, cluster: Cluster) -> StatusRow:
+def _status_row(needs: tuple[str, ...], job: RenderedJob, seen: ObservedJob, noted: Noted, cluster: Cluster) -> StatusRow:
     row = StatusRow(job.name, job.ref.id, job.ref.namespace, job.type, needs, "", "Missing", None, 0, 0)
-    snapshot, state, provenance = seen.snapshot, seen.snapshot.job, read_note(seen.note)
+    snapshot, state, provenance = seen.snapshot, seen.snapshot.job, noted.provenance
     if state is None:
         return replace(row, provenance=provenance)
     awaited = as_found(state, Condition())
@@ -307,21 +330,30 @@ def _unread_row(name: str, needs: tuple[str, ...], fault: Fault) -> StatusRow:
     return StatusRow(name, "", "", "", needs, "", "Unknown", None, 0, 0, reason=fault.sentence)
 
 
-def _parsed(sources: Sources, names: Collection[str], cluster: Cluster, namespace: str, inputs: Inputs) -> dict[str, RenderedJob]:
-    jobs, faults = _parse_all(sources, names, cluster, namespace, inputs, needs_versions=True)
+def _parsed(names: Collection[str], cluster: Cluster, namespace: str, versions: Versions) -> dict[str, RenderedJob]:
+    jobs, faults = _parse_all(names, cluster, namespace, versions, needs_versions=True)
+    _raise(faults)
+    return jobs
+
+
+def _raise(faults: Mapping[str, tuple[Fault, ...]]) -> None:
+    """Raise DeclarationError where jobs have faults."""
     if faults:
         raise DeclarationError(list(dict.fromkeys(fault for name in sorted(faults) for fault in faults[name])))
-    return jobs
 
 
 def _to_renew(
-    sources: Sources, without: Collection[str], names: Collection[str], cluster: Cluster, namespace: str, inputs: Inputs
-) -> dict[str, RenderedJob]:
-    """Return the jobs outside of a run that may have to be restarted because of it; of their files only the ID counts."""
-    jobs, unread = _parsed_or_not(sources, candidates(sources.graph, names) - set(without), cluster, namespace, inputs)
+    without: Collection[str], names: Collection[str], cluster: Cluster, namespace: str, versions: Versions
+) -> tuple[dict[str, RenderedJob], dict[str, Fault]]:
+    """Return the jobs outside of a run that may have to be restarted because of it; of their files only the ID counts.
+
+    Returns:
+        (the jobs; the fault of the file of those that are known by what is noted of them), both by name.
+    """
+    jobs, unread, found = _parsed_or_not(candidates(versions.sources.graph, names) - set(without), cluster, namespace, versions)
     if unread:
         raise DeclarationError(list(unread.values()))
-    return jobs
+    return jobs, found
 
 
 def _goes_without(sources: Sources, names: Collection[str]) -> Iterator[str]:
@@ -339,24 +371,52 @@ def _externals(sources: Sources, names: Collection[str], cluster: Cluster, names
 
 
 def _parsed_or_not(
-    sources: Sources, names: Collection[str], cluster: Cluster, namespace: str, inputs: Inputs
-) -> tuple[dict[str, RenderedJob], dict[str, Fault]]:
-    """Return the jobs, and of those whose file is no good the first fault: a broken file may not stand in the way of a stop or a look."""
-    jobs, faults = _parse_all(sources, names, cluster, namespace, inputs, needs_versions=False)
-    jobs |= _externals(sources, names, cluster, namespace)
-    return jobs, {name: wrong[0] for name, wrong in faults.items()}
+    names: Collection[str], cluster: Cluster, namespace: str, versions: Versions
+) -> tuple[dict[str, RenderedJob], dict[str, Fault], dict[str, Fault]]:
+    """Parse what can be parsed: a broken file may not stand in the way of a stop or a look.
+
+    Returns:
+        (the jobs; the first fault of the file of those that are not known; that of those jobs that are known by what is noted of them).
+    """
+    jobs, faults = _parse_all(names, cluster, namespace, versions, needs_versions=False)
+    jobs |= _externals(versions.sources, names, cluster, namespace)
+    wrong = {name: found[0] for name, found in faults.items()}
+    if not wrong:
+        return jobs, {}, {}
+    texts, _ = job_texts(versions.sources, [name for name, fault in wrong.items() if fault.code != "same-job-id"])
+    known = find_jobs(versions.sources, texts, cluster, namespace=namespace, inputs=versions.inputs)
+    known = {name: job for name, job in known.items() if job.ref not in {other.ref for other in jobs.values()}}
+    unread = {name: fault for name, fault in wrong.items() if name not in known}
+    return jobs | known, unread, {name: wrong[name] for name in known}
 
 
 def _parse_all(
-    sources: Sources, names: Collection[str], cluster: Cluster, namespace: str, inputs: Inputs, *, needs_versions: bool
+    names: Collection[str], cluster: Cluster, namespace: str, versions: Versions, *, needs_versions: bool
 ) -> tuple[dict[str, RenderedJob], dict[str, tuple[Fault, ...]]]:
+    sources = versions.sources
     files, missing = job_texts(sources, names)
-    texts, wrong = render_jobs(sources, files, inputs, needs_versions=needs_versions)
+    payloads = _payloads(sources, files) if needs_versions else None  # versions tell of all that is read to be run
+    texts, wrong = render_jobs(sources, files, versions.inputs, versions=versions, needs_versions=needs_versions)
+    if needs_versions and versions.inputs.require_clean:
+        versions.refuse_dirty(texts)  # only now all is read that is to be run
+    jobs, refused = _parse(texts, cluster, namespace, versions, payloads)
+    return jobs, {**missing, **wrong, **refused}
+
+
+def _payloads(sources: Sources, names: Collection[str]) -> Payloads:
+    entries = [sources.graph.entries[name] for name in sorted(names)]
+    return read_payloads(sources.snapshot, entries, sources.declaration.locator)
+
+
+def _parse(
+    texts: Mapping[str, JobText], cluster: Cluster, namespace: str, versions: Versions, payloads: Payloads | None
+) -> tuple[dict[str, RenderedJob], dict[str, tuple[Fault, ...]]]:
+    """Have Nomad parse job files; with payloads as they are to be run, without them as far as their ID goes."""
+    sources = versions.sources
     jobs, refused = parse_jobs(texts, sources.graph.entries, cluster, namespace=namespace)
-    wrong_dispatches: dict[str, tuple[Fault, ...]] = {}
-    if needs_versions:
-        jobs, wrong_dispatches = with_dispatches(jobs, sources.snapshot, sources.graph.entries, sources.declaration.locator)
-    if inputs.locked and needs_versions:
-        images = Versions(sources, inputs).images
-        jobs = {name: pin_images(job, images) for name, job in jobs.items()}
-    return jobs, {**missing, **wrong, **refused, **wrong_dispatches}
+    if payloads is None:
+        return jobs, refused
+    jobs, wrong = with_dispatches(jobs, payloads, sources.declaration.locator)
+    if versions.inputs.locked:
+        jobs = {name: pin_images(job, versions.images) for name, job in jobs.items()}
+    return jobs, {**refused, **wrong}

@@ -10,8 +10,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Final, Literal
 
+from dtree.declaration import Condition, Dispatch, OnUpdate
 from dtree.errors import ClusterError
-from dtree.model import Condition, Dispatch, DryRun, JobRef, JobSnapshot, OnUpdate, RenderedJob
+from dtree.model import DryRun, JobRef, JobSnapshot, RenderedJob
 from dtree.provenance import Items, Provenance
 
 Change = Literal[

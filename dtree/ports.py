@@ -125,6 +125,12 @@ class Cluster(Protocol):
     def notes(self, stack: str, refs: Sequence[JobRef]) -> Mapping[JobRef, Items]:
         """What is noted of jobs of a stack, of those of which something is; all of one namespace. Denied where the token may not."""
 
+    def notes_of_others(self, stack: str, refs: Sequence[JobRef]) -> Mapping[JobRef, Items]:
+        """What other stacks have noted of jobs, all of one namespace; of several the latest registration, of what the token may see."""
+
+    def submission(self, ref: JobRef, *, version: int) -> tuple[str, str]:
+        """Source and variables that a version of a job was registered with; both "" where Nomad keeps none."""
+
     def change_note(self, stack: str, ref: JobRef, change: Callable[[Items], Items]) -> None:
         """Change a job's note; it is {} before there is one. What others wrote meanwhile is not lost: `change` is then asked again."""
 

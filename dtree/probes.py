@@ -9,9 +9,9 @@ from __future__ import annotations
 from typing import Final
 
 from dtree.conditions import EVERYBODY, Answer, Question
+from dtree.declaration import HttpProbe, LogProbe, Probe, ServiceProbe, TcpProbe
 from dtree.diagnose import clean
 from dtree.evidence import group_of
-from dtree.model import HttpProbe, LogProbe, Probe, ServiceProbe, TcpProbe
 from dtree.tally import Case
 
 _NO_ANSWER: Final = Answer()

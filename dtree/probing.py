@@ -8,9 +8,10 @@ from typing import Final
 
 from dtree.access.patterns import any_matches
 from dtree.conditions import EVERYBODY, Answer, Question, Reading
+from dtree.declaration import HttpProbe, LogProbe, Probe, ServiceProbe, TcpProbe
 from dtree.errors import ClusterError, Denied, DtreeError, NotAnswered
 from dtree.evidence import short_id
-from dtree.model import Address, HttpProbe, JobRef, LogProbe, Probe, ServiceProbe, TcpProbe
+from dtree.model import Address, JobRef
 from dtree.ports import Cluster
 
 _SHORTEST_PAUSE_S: Final = 0.25

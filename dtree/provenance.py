@@ -29,6 +29,8 @@ DIRTY: Final = "-dirty"
 
 FORM: Final = "1"
 """The version of this form."""
+
+_COMMENT: Final = re.compile(rf'^# {MARK}: (\w+) = ("(?:[^"\\\n]|\\["\\/bfnrt]|\\u[0-9a-fA-F]{{4}})*")$', re.MULTILINE)
 _PLAIN: Final = re.compile(rb"[A-Za-z0-9_-]")
 _LONGEST_STACK: Final = 40
 _LONGEST_JOB: Final = 80
@@ -138,6 +140,12 @@ def stack_path(stack: str) -> str:
     return f"{NOTES}/{_encoded(stack, _LONGEST_STACK)}"
 
 
+def is_path_of(path: str, job_id: str) -> bool:
+    """Whether that is where some stack would keep the job's note."""
+    first, *_, last = parts = path.split("/")
+    return len(parts) == len((NOTES, "stack", "job")) and (first, last) == (NOTES, _encoded(job_id, _LONGEST_JOB))
+
+
 def read_note(items: Items) -> Provenance | None:
     """Read what a note says; None where it does not say where the job came from."""
     try:
@@ -179,6 +187,17 @@ def with_comments(variables: str, provenance: Provenance | None) -> str:
     said = {name: getattr(provenance, name) for name in _FIELDS}
     lines = [f"# {MARK}: {name} = {json.dumps(value)}\n" for name, value in said.items() if value]
     return "".join(lines) + variables
+
+
+def read_comments(source: str, variables: str) -> Provenance | None:
+    """Read what the comments before the values of a Submission's variables say; it is not registered yet.
+
+    Whoever edits a job in Nomad's web interface sends them along with another source: then they are not of it, and say nothing.
+    """
+    said = {name: str(json.loads(value)) for name, value in _COMMENT.findall(variables) if name in _FIELDS}
+    if not said or said.get("text_digest") != hashlib.sha256(source.encode()).hexdigest():
+        return None
+    return Provenance(**{name: said.get(name, "") for name in _FIELDS}, registered=None)
 
 
 _FIELDS: Final = tuple(field.name for field in fields(Provenance) if field.name != "registered")

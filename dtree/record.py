@@ -13,6 +13,7 @@ from dtree.errors import (
     EXIT_JOB_FAILED,
     EXIT_OK,
     EXIT_TIMED_OUT,
+    Fault,
 )
 from dtree.events import (
     Event,
@@ -101,6 +102,9 @@ class StatusRow:
         reason: why it is not healthy, "" where it is.
         provenance: where it came from, as we noted when we registered it; None where nothing is noted that may be read.
         changed_since: what Nomad has is no longer what we registered: somebody else changed it, or reverted it.
+        other_stack: the stack that noted it, where that is another than ours; else "".
+        note_fault: why what is noted of it cannot be read; None where it can.
+        file_fault: why its job file cannot be rendered; where the job is known all the same, by what is noted of it.
     """
 
     job: str
@@ -117,6 +121,9 @@ class StatusRow:
     reason: str = ""
     provenance: Provenance | None = None
     changed_since: bool = False
+    other_stack: str = ""
+    note_fault: Fault | None = None
+    file_fault: Fault | None = None
 
 
 def begin(event: RunStarted) -> RunRecord:

@@ -9,24 +9,30 @@ import json
 import re
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from contextlib import suppress
-from dataclasses import replace
-from functools import cached_property
-from typing import Any, Final
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any, Final
 
 from dtree.errors import DeclarationError, DtreeError, Fault, Place, StoreError, StoreUnreachable, UsageError, did_you_mean
-from dtree.hcl_variables import assignments, declared_in
-from dtree.job_text import check_depth, decode_job
-from dtree.render import Rendered, Template, TemplateFault, Unanswered, has_template
+from dtree.inputs import Inputs
+from dtree.job_text import JobText, Unrendered, check_depth, decode_job
+from dtree.render import Unanswered, has_template
+from dtree.secrets import Secrets
 from dtree.sources import Sources, job_texts, read
 from dtree.store import Snapshot, Text
-from dtree.values import Given, Inputs, JobText, Layer, Origin, layers_of, variables_of
 from dtree.versions import Versions
+
+if TYPE_CHECKING:
+    from dtree.render.messages import Rendered, TemplateFault
+    from dtree.values import Given, Layer
 
 _WORD: Final = re.compile(r"[^\W\d]\w*")
 _TAKES_OTHERS: Final = re.compile(r"\[%[-+]?\s*(?:include|import|from|extends)\b")
 _OF_VERSIONS: Final = ("version", "versions", "built-in")
 _PUBLIC: Final = re.compile(r'^\s*job\s+"([^"\n]*)"|^\s{0,4}(?:namespace|region)\s*=\s*"([^"\n]*)"', re.MULTILINE)
 """Names that everybody sees who may list jobs, as HCL has them."""
+
+_SECRET_KINDS: Final = ("env", "nomad")
+"""Questions whose answers are secrets."""
 
 _AS_IT_IS_HINT: Final = "if it is none of ours but the job file's own, `template: false` in the job's entry passes the file as it is"
 
@@ -35,11 +41,17 @@ class UnreadVariable(UsageError):
     """The command line gives a variable that no job reads."""
 
 
-def check(snapshot: Snapshot, *, store: str, inputs: Inputs) -> tuple[Sources, dict[str, JobText]]:
-    """Read the dependency file and see that every job has one job file that is text and can be rendered, without asking Nomad.
+@dataclass(frozen=True, slots=True)
+class Checked:
+    """A store without fault: all of its job files, rendered, and the versions that they were rendered with."""
 
-    Returns:
-        (what the store holds, the job files as they would go to Nomad, by job name).
+    sources: Sources
+    versions: Versions
+    jobs: Mapping[str, JobText]
+
+
+def check(snapshot: Snapshot, *, store: str, inputs: Inputs) -> Checked:
+    """Read the dependency file and see that every job has one job file that is text and can be rendered, without asking Nomad.
 
     Raises:
         DeclarationError: everything that is wrong, at once.
@@ -47,22 +59,39 @@ def check(snapshot: Snapshot, *, store: str, inputs: Inputs) -> tuple[Sources, d
     Effects: reads the store, with all job files.
     """
     sources = read(snapshot, store=store)
+    versions = Versions(sources, inputs)
     texts, missing = job_texts(sources, sources.graph.entries)
-    jobs, wrong = render_jobs(sources, texts, inputs)
+    undeclared: tuple[Fault, ...] = ()
+    used = versions
+    try:
+        versions.check()
+    except DeclarationError as error:
+        undeclared, used = error.faults, _made_up(sources, inputs)
+    jobs, wrong = render_jobs(sources, texts, used.inputs, versions=used)
     faults = {**missing, **wrong}
-    if faults:
-        raise DeclarationError([fault for name in sorted(faults) for fault in faults[name]])
-    return sources, jobs
+    if undeclared or faults:
+        raise DeclarationError([*undeclared, *(fault for name in sorted(faults) for fault in faults[name])])
+    return Checked(sources, versions, jobs)
+
+
+def _made_up(sources: Sources, inputs: Inputs) -> Versions:
+    """Return versions that nobody declared, to see what else is wrong where those that are declared have faults."""
+    from dtree.values import Declared, Lock, Origin
+
+    lock = Lock({job: Declared("0", Origin("made up")) for job in sources.graph.entries})
+    return Versions(sources, replace(inputs, versions={}, locked=True, lock=lock))
 
 
 def render_jobs(
-    sources: Sources, texts: Mapping[str, Text], inputs: Inputs, *, needs_versions: bool = True
+    sources: Sources, texts: Mapping[str, Text], inputs: Inputs, *, versions: Versions | None = None, needs_versions: bool = True
 ) -> tuple[dict[str, JobText], dict[str, tuple[Fault, ...]]]:
     """Render the job files.
 
     Args:
         texts: as they stand in the store, by job name.
-        needs_versions: a version that is declared and cannot be had is a fault, though no template reads it.
+        versions: those of these sources and inputs, where somebody has them already.
+        needs_versions: a version that is declared and cannot be had is a fault, though no template reads it; else only what templates
+            read is asked for.
 
     Returns:
         (the job files for Nomad, what is wrong with the others), both by name.
@@ -72,10 +101,23 @@ def render_jobs(
 
     Effects: reads the store; starts a process where a file is a template.
     """
+    known = Versions(sources, inputs) if versions is None else versions
+    rendered = _render(texts, known, needs_versions=needs_versions)
+    if known.have_become_dirty():  # by a file that a template takes in, after others were told a version without `-dirty`
+        rendered = _render(texts, known, needs_versions=needs_versions)
+    if inputs.named:
+        _refuse_unread(sources, texts, rendered[0], inputs)
+    return rendered
+
+
+def _render(
+    texts: Mapping[str, Text], versions: Versions, *, needs_versions: bool
+) -> tuple[dict[str, JobText], dict[str, tuple[Fault, ...]]]:
+    """Render the job files. Returns, raises, effects: as `render_jobs`."""
+    sources, inputs = versions.sources, versions.inputs
     jobs: dict[str, JobText] = {}
     faults: dict[str, tuple[Fault, ...]] = {}
-    templates: list[Template] = []
-    values: dict[str, Layer] = {}
+    templates: dict[str, str] = {}
     for name, text in texts.items():
         entry = sources.graph.entries[name]
         try:
@@ -84,33 +126,55 @@ def render_jobs(
             faults[name] = error.faults
             continue
         if entry.template and has_template(source):
-            values[name] = variables_of(name, sources.declaration, entry.variables, inputs.layers)
-            templates.append(Template(name, text.path, source, {key: one.value for key, one in values[name].items()}))
+            templates[name] = source
         else:
             jobs[name] = JobText(text.path, source, text.data)
-    answers = _Answers(sources, inputs)
-    if needs_versions and not answers.is_pretended:
-        answers.versions.check()
+    answers = _Answers(versions)
+    if not answers.is_pretended:
+        versions.check() if needs_versions else versions.refuse_strangers()
     if templates:
-        from dtree.render.process import render
-
-        shared = {"env": inputs.environment} if inputs.environment else {}
-        foreseen = [("version", one.job) for one in templates if "version" in one.source]
-        rendered, wrong = render(templates, shared, answers, foreseen=foreseen)
-        if answers.lost is not None:
-            raise answers.lost
-        jobs |= {name: _job_text(texts[name], one, values[name]) for name, one in rendered.items()}
-        faults |= {name: (_fault(name, one),) for name, one in wrong.items()}
-        _keep_secrets((values[name] for name in wrong), inputs)  # what is wrong may be told in words of the template's values
+        foreseen = [name for name, source in templates.items() if needs_versions and "version" in source]
+        rendered, wrong = _render_templates(templates, texts, answers, foreseen)
+        jobs |= rendered
+        faults |= wrong
     faults |= _too_deep(jobs)
     good = {name: _give_variables(name, job, sources, inputs, answers) for name, job in jobs.items() if name not in faults}
+    if answers.lost is not None:
+        raise answers.lost
     good = _hide_secrets(good, inputs)
-    if not answers.is_pretended:
-        good, unversioned = answers.versions.give(good, is_needed=needs_versions)
+    if needs_versions and not answers.is_pretended:
+        good, unversioned = versions.give(good)
         faults |= unversioned
-    if inputs.named:
-        _refuse_unread(sources, texts, good, inputs)
     return good, faults
+
+
+def _render_templates(
+    templates: Mapping[str, str], texts: Mapping[str, Text], answers: _Answers, foreseen: Iterable[str]
+) -> tuple[dict[str, JobText], dict[str, tuple[Fault, ...]]]:
+    """Render the job files that are templates. Returns, raises, effects: as `render_jobs`.
+
+    Args:
+        templates: their sources, by job name.
+        foreseen: jobs that are sure to be asked for their version.
+    """
+    from dtree.render.messages import Template
+    from dtree.render.process import render
+    from dtree.values import variables_of
+
+    inputs, sources = answers.versions.inputs, answers.versions.sources
+    declaration, entries = sources.declaration, sources.graph.entries
+    values = {name: variables_of(name, declaration, entries[name].variables, inputs.layers) for name in templates}
+    asked = [
+        Template(name, texts[name].path, source, {key: one.value for key, one in values[name].items()})
+        for name, source in templates.items()
+    ]
+    shared = {"env": inputs.environment} if inputs.environment else {}
+    rendered, wrong = render(asked, shared, answers, foreseen=[("version", name) for name in foreseen])
+    if answers.lost is not None:
+        raise answers.lost
+    _keep_secrets((values[name] for name in wrong), inputs)  # what is wrong may be told in words of the template's values
+    jobs = {name: _job_text(texts[name], one, values[name]) for name, one in rendered.items()}
+    return jobs, {name: (_fault(name, one, texts[name], values[name]),) for name, one in wrong.items()}
 
 
 def _too_deep(jobs: Mapping[str, JobText]) -> dict[str, tuple[Fault, ...]]:
@@ -125,11 +189,25 @@ def _too_deep(jobs: Mapping[str, JobText]) -> dict[str, tuple[Fault, ...]]:
 
 
 def _hide_secrets(jobs: Mapping[str, JobText], inputs: Inputs) -> dict[str, JobText]:
-    """Keep the secrets that job files hold, and note how they may be shown."""
-    secrets = inputs.secrets
+    """Keep the secrets that job files hold, and note how each may be shown, which is not to depend on what other jobs read."""
     _keep_secrets((layer for job in jobs.values() for layer in (job.values, job.given)), inputs)
-    secrets.publish(name for job in jobs.values() for name in _public_names(job.source))
-    return {name: replace(job, shown=shown) if (shown := secrets.hide(job.source)) != job.source else job for name, job in jobs.items()}
+    inputs.secrets.publish(name for job in jobs.values() for name in _public_names(job.source))
+    return {name: _with_shown(job, inputs) for name, job in jobs.items()}
+
+
+def _with_shown(job: JobText, inputs: Inputs) -> JobText:
+    own = Secrets()
+    for given in (*job.values.values(), *job.given.values()):
+        if given.secret:
+            own.keep(given.value)
+    if inputs.answer is not None:
+        for question in job.asked:
+            if question[0] in _SECRET_KINDS:
+                with suppress(Unanswered):  # the template has a default
+                    own.keep(inputs.answer(*question))
+    own.publish(_public_names(job.source))
+    shown = own.hide(job.source)
+    return job if shown == job.source else replace(job, shown=shown)
 
 
 def _public_names(source: str) -> Iterator[str]:
@@ -153,11 +231,16 @@ def _keep_secrets(layers: Iterable[Layer], inputs: Inputs) -> None:
 
 def _job_text(text: Text, rendered: Rendered, values: Layer) -> JobText:
     used = {name: one for name, one in values.items() if name in rendered.used}
-    return JobText(text.path, rendered.text, text.data, used, rendered.asked, reads=rendered.used)
+    return JobText(text.path, rendered.text, text.data, used, rendered.asked, reads=rendered.used, own=rendered.own)
 
 
 def _give_variables(name: str, job: JobText, sources: Sources, inputs: Inputs, answers: _Answers) -> JobText:
     """Give the HCL2 variables that a job file declares the values of their names."""
+    if "variable" not in job.source:
+        return job
+    from dtree.hcl_variables import assignments, declared_in
+    from dtree.values import layers_of
+
     declared = declared_in(job.source)
     if not declared:
         return job
@@ -171,6 +254,8 @@ def _give_variables(name: str, job: JobText, sources: Sources, inputs: Inputs, a
 
 def _built_in(name: str, declared: Collection[str], inputs: Inputs, answers: _Answers) -> Layer:
     """Return what every template has, for a job file that has HCL2 variables of these names instead."""
+    from dtree.values import Given, Origin
+
     found = {"env": Given(inputs.environment, Origin("environment in use"))} if inputs.environment else {}
     for variable in ("version", "ref", "commit", "commit_date"):
         if variable in declared:
@@ -217,21 +302,31 @@ def _answer_anything(kind: str, *_arguments: str) -> Any:  # noqa: ANN401 - JSON
     return [] if kind == "versions" else ""
 
 
-def _fault(job: str, fault: TemplateFault) -> Fault:
+def _fault(job: str, fault: TemplateFault, text: Text, values: Layer) -> Unrendered:
     place = Place(fault.file, fault.line, fault.column or 1)
-    return Fault(fault.code, f"in the template of '{job}': {fault.problem}", place, fault.hint or _AS_IT_IS_HINT)
+    known = _as_stored(text, fault.known, values) if fault.known else None
+    return Unrendered(fault.code, f"in the template of '{job}': {fault.problem}", place, fault.hint or _AS_IT_IS_HINT, known)
+
+
+def _as_stored(text: Text, known: Rendered, values: Layer) -> JobText:
+    from dtree.hcl_variables import declared_in
+
+    source = text.data.decode("utf-8-sig")
+    return replace(_job_text(text, known, values), source=source, reads=known.used.union(declared_in(source)))
 
 
 class _Answers:
     """Answers what templates ask for.
 
     Attributes:
+        versions: those of the jobs.
         lost: why the store could not be asked any more; None while it could.
     """
 
-    def __init__(self, sources: Sources, inputs: Inputs) -> None:
-        self._sources = sources
-        self._inputs = inputs
+    def __init__(self, versions: Versions) -> None:
+        self.versions = versions
+        self._sources = versions.sources
+        self._inputs = versions.inputs
         self.lost: StoreUnreachable | None = None
 
     def __call__(self, kind: str, *arguments: str) -> Any:  # noqa: ANN401 - JSON
@@ -242,11 +337,6 @@ class _Answers:
         if self._inputs.answer is None:
             raise Unanswered("undefined-name", f"'{kind}' has no value here")
         return self._inputs.answer(kind, *arguments)
-
-    @cached_property
-    def versions(self) -> Versions:
-        """Those of the jobs."""
-        return Versions(self._sources, self._inputs)
 
     @property
     def is_pretended(self) -> bool:

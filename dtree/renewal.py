@@ -6,9 +6,10 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
 from typing import Final, Literal
 
+from dtree.declaration import Condition
 from dtree.evidence import Awaited, as_found, current_allocations
 from dtree.graph import DependencyGraph
-from dtree.model import Condition, JobSnapshot
+from dtree.model import JobSnapshot
 from dtree.plan import Change, Milestone, ObservedJob, Step
 
 CHANGES: Final[tuple[Change, ...]] = ("create", "update", "replace", "rerun")

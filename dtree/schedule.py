@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import heapq
 
-from dtree.model import Condition
+from dtree.declaration import Condition
 from dtree.plan import Plan
 
 

@@ -6,8 +6,7 @@ secret, wherever it came from: everybody who may list jobs sees it, and hiding i
 
 from __future__ import annotations
 
-import base64
-import json
+import binascii
 import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import fields, is_dataclass, replace
@@ -18,10 +17,26 @@ HIDDEN: Final = "(secret)"
 
 _SHORTEST: Final = 4
 """Shorter ones are found in every other word."""
+
+TELLING: Final = ("token", "secret", "password", "passwd", "credential", "apikey", "api_key", "private_key", "access_key")
+"""Parts of the names of variables that hold secrets."""
+_TELLING_PARTS: Final = frozenset(("pw", "pwd", "pass", "key", "auth", "cred", "creds", "pin"))
+_ORDINARY: Final = re.compile(r"[A-Za-z]{1,10}|[\d.]{1,12}")
+
 _SHORTEST_LINE: Final = 8
 _NO_SECRET: Final = re.compile(r"true|false|null|none|\d{1,5}", re.IGNORECASE)
 
 T = TypeVar("T")
+
+
+def is_ordinary(name: str, value: object) -> bool:
+    """Whether a value from the environment is hardly a secret: a plain word or a number under a name that does not say that it is one.
+
+    `stage=production` and `driver=exec` would else be hidden in every text that has these words for another reason.
+    """
+    lower = name.lower()
+    tells = any(word in lower for word in TELLING) or not _TELLING_PARTS.isdisjoint(re.split(r"[^a-z]+", lower))
+    return not tells and isinstance(value, str) and _ORDINARY.fullmatch(value) is not None
 
 
 class Secrets:
@@ -29,7 +44,7 @@ class Secrets:
 
     def __init__(self) -> None:
         self._values: set[str] = set()
-        self._forms: tuple[str, ...] = ()
+        self._pattern: re.Pattern[str] | None = None
 
     def keep(self, value: object) -> None:
         """Take a value for a secret; of a list or a map all texts within it."""
@@ -44,17 +59,16 @@ class Secrets:
 
     def hide(self, text: str) -> str:
         """Return the text with every secret in it replaced by `(secret)`."""
-        for form in self._forms:
-            text = text.replace(form, HIDDEN)
-        return text
+        return text if self._pattern is None else self._pattern.sub(HIDDEN, text)
 
     def hide_in(self, value: T) -> T:
         """Return a value of ours (an event, a row, with all that it holds) with the secrets in its texts hidden."""
-        return self._hide_any(value) if self._forms else value
+        return value if self._pattern is None else self._hide_any(value)
 
     def _set(self, values: set[str]) -> None:
         self._values = values
-        self._forms = tuple(sorted({form for value in values for form in _forms(value)}, key=lambda form: (-len(form), form)))
+        forms = sorted({form for value in values for form in _forms(value)}, key=lambda form: (-len(form), form))
+        self._pattern = re.compile("|".join(map(re.escape, forms))) if forms else None
 
     def _hide_any(self, value: Any) -> Any:  # noqa: ANN401 - whatever our values hold
         if isinstance(value, str):
@@ -64,7 +78,7 @@ class Secrets:
         if isinstance(value, list):
             return list(map(self._hide_any, value))
         if isinstance(value, Mapping):
-            return {key: self._hide_any(part) for key, part in value.items()}
+            return {self._hide_any(key): self._hide_any(part) for key, part in value.items()}
         if is_dataclass(value) and not isinstance(value, type):
             changed = {
                 field.name: hidden
@@ -88,13 +102,26 @@ def _texts(value: object) -> Iterator[str]:
 
 def _forms(value: str) -> Iterator[str]:
     """Yield a secret as it is, escaped as JSON and HCL have it, in base64, in a URL, and line by line."""
+    import json  # here, for most calls of the program meet no secret
+
     yield value
     yield value.strip()
     escaped = json.dumps(value, ensure_ascii=False)[1:-1]
     yield escaped
     yield json.dumps(value)[1:-1]
     yield re.sub(r"([$%])\{", r"\1\1{", escaped)
-    yield quote(value, safe="")
-    yield quote(value)
-    yield base64.b64encode(value.encode()).decode()
+    data = value.encode(errors="surrogatepass")
+    yield quote(data, safe="")
+    yield quote(data)
+    yield from (part for offset in range(3) if len(part := _base64_within(data, offset)) >= _SHORTEST_LINE)
+    yield _base64(data)
     yield from (line for line in value.splitlines() if len(line) >= _SHORTEST_LINE)
+
+
+def _base64_within(data: bytes, offset: int) -> str:
+    """Return what is the same of the base64 of any text in which `data` stands after so many bytes, counted in threes."""
+    return _base64(bytes(offset) + data)[-(-offset * 8 // 6) : (offset + len(data)) * 8 // 6]
+
+
+def _base64(data: bytes) -> str:
+    return binascii.b2a_base64(data, newline=False).decode()

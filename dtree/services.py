@@ -10,12 +10,14 @@ import json
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from dtree.errors import Fault, Place
 from dtree.graph import DependencyGraph
 from dtree.hcl_tokens import block_texts
-from dtree.model import Spec
+
+if TYPE_CHECKING:
+    from dtree.model import Spec
 
 __all__ = ["Lookup", "MissingEdge", "Services", "fault_of", "missing_edges", "services_in_spec", "services_in_text"]
 

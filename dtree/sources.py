@@ -9,11 +9,10 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from dtree import depfile, graph
-from dtree.dispatching import read_payloads
+from dtree.declaration import Declaration
 from dtree.errors import DeclarationError, Fault, StoreError, StoreUnreachable, TagError, UsageError
 from dtree.graph import DependencyGraph
 from dtree.job_text import check_depth, decode_job
-from dtree.model import Declaration
 from dtree.store import Snapshot, Text
 
 __all__ = ["Sources", "check", "goals", "job_texts", "read"]
@@ -100,6 +99,8 @@ def check(snapshot: Snapshot, *, store: str) -> Sources:
 
     Effects: reads the store, with all job files.
     """
+    from dtree.dispatching import read_payloads
+
     sources = read(snapshot, store=store)
     texts, faults = job_texts(sources, sources.graph.entries)
     for name, text in texts.items():

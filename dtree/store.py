@@ -313,6 +313,20 @@ class Snapshot(ABC):
         """
         return ""
 
+    def why_unclean(self) -> str:
+        """Say why what was read is not what a commit holds, for `--require-clean`; "" where it is, and for a store that never has commits.
+
+        >>> snapshot.why_unclean()
+        '/home/me/shop holds changes that are not committed'
+
+        Raises:
+            StoreError: it cannot be found out.
+        """
+        commit = self.commit
+        if commit is not None:
+            return f"{self.place or 'the store'} holds changes that are not committed" if commit.is_dirty else ""
+        return f"{self.folder} is in no Git work tree with a commit" if self.folder is not None else ""
+
     def check_changes(self, changes: Changes) -> None:  # noqa: B027 - most stores have no limits
         """Refuse what `write` would refuse whatever happens meanwhile: a file that is too large, a path that leads out. Writes nothing.
 

@@ -72,13 +72,18 @@ def load(name: str, *, reserved: Collection[str] = (), named: Collection[str] = 
     except (Exception, SystemExit) as error:
         raise StoreError(
             f"store '{name}' cannot be imported: {type(error).__name__}: {error}",
-            notes=[f"it is {_origin(name)}"],
+            notes=[f"it is {origin(name)}"],
             hint=_hint_for(error),
             code="store-broken",
         ) from error
     _check(name, loaded, reserved)
     store: type[Store] = loaded
     return store
+
+
+def origin(name: str) -> str:
+    """Return module, class and package of a store, for people. Effects: reads the metadata of installed packages."""
+    return " and ".join(f"{listed.target} of {listed.distribution}" for listed in list_stores() if listed.name == name) or "unknown"
 
 
 def settings(name: str, store: type[Store]) -> tuple[Setting, ...]:
@@ -141,11 +146,11 @@ def _refuse_duplicates(name: str, points: Sequence[EntryPoint]) -> None:
 
 
 def _check(name: str, loaded: object, reserved: Collection[str]) -> None:
-    origin = _origin(name)
+    whose = origin(name)
     if not (isinstance(loaded, type) and issubclass(loaded, Store)):
         raise StoreError(
             f"store '{name}' is no subclass of dtree.store.Store",
-            notes=[f"it is {origin}"],
+            notes=[f"it is {whose}"],
             hint="point its entry point at the class",
             code="store-broken",
         )
@@ -155,13 +160,13 @@ def _check(name: str, loaded: object, reserved: Collection[str]) -> None:
         newer = isinstance(api, int) and api > STORE_API
         raise StoreError(
             f"store '{name}' was not written for version {STORE_API} of the store interface: its `store_api` {says}",
-            notes=[f"it is {origin}"],
+            notes=[f"it is {whose}"],
             hint="upgrade nomad-dtree" if newer else "upgrade that package, or write `store_api` in its class",
             code="store-api",
         )
     missing = sorted(getattr(loaded, "__abstractmethods__", ()))
     if missing:
-        raise StoreError(f"store '{name}' lacks {', '.join(missing)}", notes=[f"it is {origin}"], code="store-broken")
+        raise StoreError(f"store '{name}' lacks {', '.join(missing)}", notes=[f"it is {whose}"], code="store-broken")
     _check_options(name, loaded, reserved)
 
 
@@ -180,14 +185,10 @@ def _check_options(name: str, store: type[Store], reserved: Collection[str]) -> 
             continue
         raise StoreError(
             f"store '{name}' does not fit: {problem}",
-            notes=[f"it is {_origin(name)}"],
+            notes=[f"it is {origin(name)}"],
             hint="begin the names of a store's options with a short name of the store",
             code="store-broken",
         )
-
-
-def _origin(name: str) -> str:
-    return " and ".join(f"{listed.target} of {listed.distribution}" for listed in list_stores() if listed.name == name) or "unknown"
 
 
 def _distribution(point: EntryPoint) -> str:

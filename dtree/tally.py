@@ -13,19 +13,9 @@ from typing import Final, Literal
 
 from dtree import evidence
 from dtree.conditions import Answer
+from dtree.declaration import Condition, Probe
 from dtree.evidence import Awaited
-from dtree.model import (
-    AllocationState,
-    CheckResult,
-    Condition,
-    DeploymentState,
-    EvaluationState,
-    GroupState,
-    JobSnapshot,
-    JobState,
-    Placement,
-    Probe,
-)
+from dtree.model import AllocationState, CheckResult, DeploymentState, EvaluationState, GroupState, JobSnapshot, JobState, Placement
 
 Goal = Literal["registered", "started", "healthy", "completed"]
 

@@ -2,21 +2,26 @@
 
 from __future__ import annotations
 
+import json
+import posixpath
 import re
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Final, Literal
 
 from dtree import depfile
-from dtree.errors import DeclarationError, StoreError, StoreFileMissing
-from dtree.model import Declaration
+from dtree.declaration import Declaration
+from dtree.document import read
+from dtree.errors import DeclarationError, StoreFileMissing
 from dtree.store import Changes, Snapshot, Text, job_name
+from dtree.versions_file import NAMES
+from dtree.versions_lock import LOCK
 
 _SURELY_JOBS: Final = (".nomad", ".hcl", ".nomad.j2")
 """What else a job file may be called, `api.json` or just `api`, other files are called too."""
 
-VERSION_FILES: Final = ("versions.yaml", "versions.yml", "versions.json", "versions.toml", "versions.lock.yaml")
+VERSION_FILES: Final = (*NAMES, LOCK)
 """Files of versions in the root of a store."""
 
 _NAMED: Final = re.compile(r"""\[%[-+]?\s*(?:include|import|from|extends)\s+["']([^"'\n]+)["']|\bfile\(\s*["']([^"'\n]+)["']\s*\)""")
@@ -99,9 +104,9 @@ def compare(old: Contents, new: Contents, *, prune: bool) -> tuple[Difference, .
     """
     name = old.depfile.path if old.depfile else ""
     ours = {name: old.depfile} if old.depfile else {}
-    theirs = {name: new.depfile} if new.depfile else {}
+    theirs, cause = _in_syntax_of(old.depfile, new.depfile)
     return (
-        *_compare("depfile", ours, theirs, prune=prune),
+        *(replace(one, cause=cause) for one in _compare("depfile", ours, {name: theirs} if theirs else {}, prune=prune)),
         *_compare("job", old.jobs, new.jobs, prune=prune),
         *_compare("file", old.files, new.files, prune=prune),
     )
@@ -118,23 +123,24 @@ def make_changes(differences: Sequence[Difference]) -> Changes:
     )
 
 
-def refuse_other_syntax(old: Contents, new: Contents) -> None:
-    """Refuse a dependency file that could not be read under the name that the old side has for it.
+def _in_syntax_of(old: Text | None, new: Text | None) -> tuple[Text | None, str]:
+    """Return a dependency file as it can be read under the name of the one that it replaces, and what was done for that.
 
-    Raises:
-        StoreError: one is JSON by its name, the other YAML.
+    JSON and YAML that say the same are one.
     """
-    if old.depfile is None or new.depfile is None:
-        return
-    try:
-        depfile.parse(old.depfile.path, new.depfile.data, title="")
-    except DeclarationError as error:
-        raise StoreError(
-            f"the dependency file {new.depfile.path} cannot be read under the name of the one that it replaces, {old.depfile.path}",
-            notes=[error.faults[0].sentence],
-            hint="let both names end in the same, .json or .yaml: the options of the stores name their dependency files",
-            code="depfile-syntax",
-        ) from error
+    if old is None or new is None or _is_json(old) == _is_json(new):
+        return new, ""
+    was, value = (read(text.path, text.data) for text in (old, new))
+    if value.value is not None and was.value == value.value:
+        return old, ""
+    if not _is_json(old) or value.value is None or not read(old.path, new.data).faults:
+        return new, ""  # JSON is YAML too
+    written = json.dumps(value.value, indent=2, ensure_ascii=False) + "\n"
+    return Text(new.path, written.encode()), f"{posixpath.basename(new.path)} as JSON, without its comments"
+
+
+def _is_json(text: Text) -> bool:
+    return text.path.lower().endswith(".json")
 
 
 def _read_depfile(snapshot: Snapshot) -> Text | None:

@@ -8,10 +8,11 @@ from pathlib import Path
 from typing import Any, Final
 
 from dtree import hcl_file, toml
-from dtree.document import MAX_BYTES
+from dtree.document import MAX_BYTES, ODD_NUMBER
 from dtree.document import read as read_document
-from dtree.errors import ConfigError, DeclarationError, Fault, Place, UsageError
-from dtree.values import Given, Layer, Origin, why_no_name
+from dtree.errors import DeclarationError, Fault, Place, UsageError
+from dtree.names import why_no_name
+from dtree.values import Given, Layer, Origin
 
 __all__ = ["SUFFIXES", "read_values"]
 
@@ -66,19 +67,15 @@ def _read_document(file: str, data: bytes) -> Values:
     if document.faults:
         top = "write NAME: VALUE, a line for each"
         raise DeclarationError([replace(one, hint=top) if one.code in _AT_THE_TOP else one for one in document.faults])
+    code, problem, hint = ODD_NUMBER
+    odd = [document.place(at) for at in document.odd_numbers(())]
+    if odd:
+        raise DeclarationError([Fault(code, problem, place, hint) for place in odd])
     return document.value or {}, lambda name: document.place((name,), of_key=True)
 
 
 def _read_toml(file: str, data: bytes) -> Values:
-    text = _text(file, data)
-
-    def place(name: str) -> Place:
-        return Place(file, *toml.position(text, (name,)), name)
-
-    try:
-        values = toml.parse(file, text)
-    except ConfigError as error:
-        raise DeclarationError([Fault("bad-syntax", error.problem, error.place)]) from error
+    values, place = toml.read(file, data)
     wrong = {name: problem for name, value in values.items() if (problem := toml.why_not_json(value, (name,)))}
     if wrong:
         raise DeclarationError([Fault("no-plain-value", problem, place(name), "put it in quotes") for name, problem in wrong.items()])

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from dtree.errors import StoreError, StoreUnreachable
+from dtree.provenance import DIRTY
 from dtree.render import Unanswered
 from dtree.store import Commit, Snapshot
 from dtree.values import Declared
@@ -17,14 +18,16 @@ from dtree.version_text import SHORT, BadVersion, VersionText, parse_version, re
 if TYPE_CHECKING:
     from dtree.access.git.questions import Head
 
-__all__ = ["VersionReader", "repository_of"]
+__all__ = ["VersionReader", "is_of_store", "repository_of"]
 
 _WITH_COMMIT: Final = "the store git has one, and a folder within a Git work tree"
-_DIRTY: Final = "-dirty"
 
 
 class VersionReader:
     """Reads versions from their sources.
+
+    Attributes:
+        told: the commit of the store as it was told last; None while nobody asked.
 
     Args:
         store: name of the store, for people.
@@ -36,6 +39,8 @@ class VersionReader:
         self._store = store
         self._snapshot = snapshot
         self._ask = answer
+        self._commits: dict[Path, Commit] = {}
+        self.told: Commit | None = None
 
     def read(self, declared: Declared) -> str:
         """Return a version as it is now. Effects: reads its source.
@@ -73,7 +78,20 @@ class VersionReader:
         commit: Commit | None = _told(lambda: self._snapshot.commit)
         if commit is None:
             raise Unanswered("no-commit", f"{problem}: the store '{self._store}' knows of no commit", _WITH_COMMIT)
+        self.told = commit
         return commit
+
+    def commit_in(self, folder: Path) -> Commit:
+        """Return HEAD of a repository on this machine, as it was when it was asked for first. Effects: runs git.
+
+        Raises:
+            Unanswered: it has none.
+        """
+        if folder not in self._commits:
+            from dtree.access.git.questions import is_dirty
+
+            self._commits[folder] = Commit(_head(folder).id, is_dirty=is_dirty(folder))
+        return self._commits[folder]
 
     def _of_file(self, path: str) -> str:
         try:
@@ -91,9 +109,9 @@ class VersionReader:
         return str(self._ask(question, version.what)).strip()
 
     def _of_git(self, version: VersionText, declared: Declared) -> str:
-        from dtree.access.git.questions import ask, describe, is_dirty, newest_tag
-
         if version.repository:
+            from dtree.access.git.questions import ask, describe, newest_tag
+
             folder = repository_of(declared)
             if folder is None:
                 raise Unanswered(
@@ -101,11 +119,15 @@ class VersionReader:
                     f"{declared.text} names a repository beside the store, which is on no disk of this machine",
                     "give it with --version or --versions-file, whose paths are this machine's",
                 )
-            head = _head(folder)
-            run = partial(ask, folder)
-            commit = Commit(head.id, is_dirty=is_dirty(folder))
-            return _form(version.what, commit, partial(newest_tag, run, head.id), partial(describe, run, head.id, where=str(folder)))
+            commit, run = self.commit_in(folder), partial(ask, folder)
+            return _form(version.what, commit, partial(newest_tag, run, commit.id), partial(describe, run, commit.id, where=str(folder)))
         return _form(version.what, self.commit(f"{declared.text} cannot be read"), self._snapshot.tag, self._snapshot.describe)
+
+
+def is_of_store(declared: Declared) -> bool:
+    """Whether a version is read from the commit of the store."""
+    version = parse_version(declared.text)
+    return version.kind == "git" and not version.repository
 
 
 def repository_of(declared: Declared) -> Path | None:
@@ -123,7 +145,8 @@ def _head(folder: Path) -> Head:
     head = head_of(folder)
     if head is None:
         why = "is no folder" if not folder.is_dir() else "is in no Git repository with a commit that this user may read"
-        raise Unanswered("version-unreadable", f"{folder} {why}", "check the path; it starts from the folder of the file that names it")
+        hint = "check the path; in a file it starts from the folder of that file, in --version from the working folder"
+        raise Unanswered("version-unreadable", f"{folder} {why}", hint)
     return head
 
 
@@ -140,7 +163,7 @@ def _form(form: str, commit: Commit, tag: Callable[[], str], described: Callable
             text = _told(described) or commit.id[:SHORT]
     if not text:
         raise Unanswered("no-tag", f"the commit {commit.id[:SHORT]} has no tag", "tag it, or take git:describe")
-    return f"{text}{_DIRTY}" if commit.is_dirty else text
+    return f"{text}{DIRTY}" if commit.is_dirty else text
 
 
 def _told(ask_for: Callable[[], Any]) -> Any:  # noqa: ANN401 - what is asked for

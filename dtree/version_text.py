@@ -11,8 +11,7 @@ file:VERSION           a file of the store, without white space at its ends
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
-from typing import Final, Literal
+from typing import Final, Literal, NamedTuple
 
 from dtree.errors import did_you_mean
 
@@ -46,8 +45,7 @@ class BadVersion(ValueError):
         self.hint = hint
 
 
-@dataclass(frozen=True, slots=True)
-class VersionText:
+class VersionText(NamedTuple):
     """A version, taken apart.
 
     Attributes:
@@ -112,6 +110,8 @@ def _check_literal(text: str) -> str:
 def _bad_source(kind: str, what: str) -> BadVersion:
     if kind == "git":
         form = what.partition(":")[0]
+        if form in GIT_FORMS:
+            return BadVersion(f"what stands after 'git:{form}:' is no path of a repository", f"write git:{form} for the store's own commit")
         near = did_you_mean(form[:MAX_LENGTH], GIT_FORMS).replace("'", "'git:", 1)
         return BadVersion(
             f"'git:{form[:60]}' names no form of a commit", near or f"write one of {', '.join('git:' + one for one in GIT_FORMS)}"

@@ -10,16 +10,19 @@ from collections.abc import Collection, Mapping
 from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
-from dtree.errors import DeclarationError, DtreeError, Fault, StoreUnreachable, UsageError, did_you_mean
+from dtree.errors import DeclarationError, DtreeError, Fault, Place, UsageError, did_you_mean
+from dtree.inputs import Inputs
+from dtree.job_text import JobText
 from dtree.render import Unanswered
-from dtree.sources import Sources
+from dtree.sources import Sources, job_texts
 from dtree.store import StoreFileMissing
-from dtree.values import Declared, Inputs, JobText, Lock, Origin
-from dtree.version_sources import VersionReader, repository_of
 from dtree.versions_file import NAMES, find_versions_file, read_versions
-from dtree.versions_lock import LOCK, read_lock
+
+if TYPE_CHECKING:
+    from dtree.values import Declared, Lock
+    from dtree.version_sources import VersionReader
 
 __all__ = ["OPTION", "Versions", "no_lock"]
 
@@ -30,17 +33,16 @@ _GIVE: Final = "give it one: `nomad-dtree versions set {job} VERSION`, --version
 
 
 class Versions:
-    """The versions of all jobs of a store.
+    """The versions of all jobs of a store, found out once: one is made for a command, and handed to all that ask.
 
-    Args:
+    Attributes:
         sources: the store, with the jobs that there are.
         inputs: what goes before it.
     """
 
     def __init__(self, sources: Sources, inputs: Inputs) -> None:
-        self._sources = sources
-        self._inputs = inputs
-        self._reader = VersionReader(sources.store, sources.snapshot, inputs.answer)
+        self.sources = sources
+        self.inputs = inputs
         self._known: dict[tuple[str, Path | None], str | Unanswered] = {}
 
     @cached_property
@@ -51,15 +53,15 @@ class Versions:
             UsageError: an option names a job that there is not.
             DeclarationError: faults of the store's file, or of the lock.
         """
-        if not self._inputs.locked:
+        if not self.inputs.locked:
             return self.unlocked
         return {job: self.lock.versions[job] for job in sorted(self._jobs) if job in self.lock.versions}
 
     @cached_property
     def unlocked(self) -> Mapping[str, Declared]:
         """The same without a look at the lock. Effects, and what is raised: as of `declared`."""
-        self._refuse_strangers()
-        layers = [_of_entries(self._sources), self._of_store(), self._inputs.versions]
+        self.refuse_strangers()
+        layers = [_of_entries(self.sources), self._of_store(), self.inputs.versions]
         found: dict[str, Declared] = {}
         for layer in layers:
             found |= layer
@@ -73,10 +75,12 @@ class Versions:
             DeclarationError: it has faults.
             DtreeError: there is none.
         """
-        if self._inputs.lock is not None:
-            return self._inputs.lock
+        if self.inputs.lock is not None:
+            return self.inputs.lock
+        from dtree.versions_lock import LOCK, read_lock
+
         try:
-            text = self._sources.snapshot.read(LOCK)
+            text = self.sources.snapshot.read(LOCK)
         except StoreFileMissing as error:
             raise no_lock(f"the store has no {LOCK}") from error
         return read_lock(text.path, text.data)
@@ -84,7 +88,7 @@ class Versions:
     @property
     def images(self) -> Mapping[str, str]:
         """Digests of images by their names, where they are locked."""
-        return self.lock.images if self._inputs.locked else {}
+        return self.lock.images if self.inputs.locked else {}
 
     def of(self, job: str) -> str:
         """Return the version of a job. Effects: reads its source, the first time.
@@ -106,11 +110,12 @@ class Versions:
         return answer
 
     def resolved(self, jobs: Collection[str]) -> dict[str, str]:
-        """Return the versions of jobs that have one, by job. Effects: reads their sources.
+        """Return the versions of jobs that have one, by job. Effects: as of `read_files`; reads their sources.
 
         Raises:
             DeclarationError: those that cannot be had, all of them.
         """
+        self.read_files(jobs)
         found: dict[str, str] = {}
         faults = []
         for job in sorted(jobs):
@@ -135,14 +140,44 @@ class Versions:
         """See that what declares versions has no fault. Effects, and what is raised: as of `declared`."""
         len(self.declared)
 
-    def give(self, jobs: Mapping[str, JobText], *, is_needed: bool) -> tuple[dict[str, JobText], dict[str, tuple[Fault, ...]]]:
+    def refuse_strangers(self) -> None:
+        """Raise UsageError where an option gives a version to a job that there is not."""
+        for job, declared in self.inputs.versions.items():
+            if declared.origin.layer == OPTION and job not in self._jobs:
+                hint = did_you_mean(job, sorted(self._jobs)) or "`nomad-dtree graph --all` lists the jobs there are"
+                raise UsageError(f"{OPTION}: there is no job '{job}'", hint=hint)
+
+    def read_files(self, jobs: Collection[str]) -> None:
+        """Read the job files of the store where one of these jobs has its version from the store's commit.
+
+        That is `-dirty` where a file that was read is not of the commit: who lists or locks versions says the same as who runs them.
+
+        Effects: reads the store.
+        """
+        from dtree.version_sources import is_of_store
+
+        if any(job in self.declared and is_of_store(self.declared[job]) for job in jobs):
+            job_texts(self.sources, self.sources.graph.entries)
+
+    def have_become_dirty(self) -> bool:
+        """Whether the store's commit was told as clean, and a file was read since that it does not hold; versions are then read anew.
+
+        Effects: runs git.
+        """
+        told = self._reader.told if self._known else None
+        if told is None or told.is_dirty:
+            return False
+        now = self.sources.snapshot.commit
+        if now is not None and not now.is_dirty:
+            return False
+        self._known.clear()
+        return True
+
+    def give(self, jobs: Mapping[str, JobText]) -> tuple[dict[str, JobText], dict[str, tuple[Fault, ...]]]:
         """Return job files with the versions that are declared for them, and what is wrong with those of the others, both by job.
 
-        Args:
-            is_needed: a version that cannot be had is a fault; else it is none.
-
         Raises:
-            DtreeError: as `declared`, where versions are needed.
+            DtreeError: as `declared`.
 
         Effects: reads what the versions are read from.
         """
@@ -152,21 +187,12 @@ class Versions:
             try:
                 found[job] = replace(text, version=self.of(job)) if self.has(job) else text
             except Unanswered as error:
-                if is_needed:
-                    faults[job] = (self._fault(job, error),)
-                else:
-                    found[job] = text
-            except (StoreUnreachable, UsageError):
-                raise
-            except DtreeError:
-                if is_needed:
-                    raise
-                found[job] = text
+                faults[job] = (self._fault(job, error),)
         return found, faults
 
     def has(self, job: str) -> bool:
         """Whether a job has a version, or should have one. Effects, and what is raised: as of `declared`."""
-        return job in self.declared or (self._inputs.locked and job in self.unlocked)
+        return job in self.declared or (self.inputs.locked and job in self.unlocked)
 
     def built_in(self, name: str) -> str:
         """Return `ref`, `commit` or `commit_date` of the store. Effects: asks the store.
@@ -178,7 +204,7 @@ class Versions:
         return {"ref": commit.ref, "commit": commit.id, "commit_date": commit.date}[name]
 
     def refuse_dirty(self, jobs: Collection[str]) -> None:
-        """Refuse jobs that would run from files which nobody has committed.
+        """Refuse jobs that would run from files which nobody has committed: asked once all is read that is run.
 
         Args:
             jobs: whose versions count: of the repositories that they name too.
@@ -188,19 +214,22 @@ class Versions:
 
         Effects: runs git.
         """
-        from dtree.access.git.questions import is_dirty
+        from dtree.version_sources import repository_of
 
-        snapshot = self._sources.snapshot
-        commit = snapshot.commit
-        if commit is None and snapshot.folder is not None:
-            raise _not_clean(f"{snapshot.folder} is in no Git work tree with a commit", "commit the files, or leave --require-clean out")
-        if commit is not None and commit.is_dirty:
-            raise _not_clean(f"{snapshot.place or 'the store'} holds changes that are not committed")
+        why = self.sources.snapshot.why_unclean()
+        if why:
+            raise _not_clean(why)
         for job in sorted(jobs):
             declared = self.declared.get(job)
             folder = repository_of(declared) if declared else None
-            if folder is not None and is_dirty(folder):
+            if folder is not None and self._reader.commit_in(folder).is_dirty:
                 raise _not_clean(f"{folder}, which the version of '{job}' is read from, holds changes that are not committed")
+
+    @cached_property
+    def _reader(self) -> VersionReader:
+        from dtree.version_sources import VersionReader
+
+        return VersionReader(self.sources.store, self.sources.snapshot, self.inputs.answer)
 
     def _fault(self, job: str, error: Unanswered) -> Fault:
         declared = self.declared.get(job)
@@ -208,16 +237,10 @@ class Versions:
 
     @property
     def _jobs(self) -> Collection[str]:
-        return self._sources.graph.entries
-
-    def _refuse_strangers(self) -> None:
-        for job, declared in self._inputs.versions.items():
-            if declared.origin.layer == OPTION and job not in self._jobs:
-                hint = did_you_mean(job, sorted(self._jobs)) or "`nomad-dtree graph --all` lists the jobs there are"
-                raise UsageError(f"{OPTION}: there is no job '{job}'", hint=hint)
+        return self.sources.graph.entries
 
     def _of_store(self) -> Mapping[str, Declared]:
-        snapshot = self._sources.snapshot
+        snapshot = self.sources.snapshot
         name = find_versions_file(snapshot.present(NAMES))
         if not name:
             return {}
@@ -251,12 +274,18 @@ def _of_entries(sources: Sources) -> dict[str, Declared]:
     found = {}
     for job, entry in sources.graph.entries.items():
         if entry.version is not None:
-            origin = Origin(f"version of job '{job}'", place(("dependencies", job, "version")))
-            found[job] = Declared(entry.version, origin, folder)
+            found[job] = _declared(entry.version, f"version of job '{job}'", place(("dependencies", job, "version")), folder)
         elif common is not None:
-            found[job] = Declared(common, Origin("defaults.version", place(("defaults", "version"))), folder)
+            found[job] = _declared(common, "defaults.version", place(("defaults", "version")), folder)
     return found
 
 
-def _not_clean(problem: str, hint: str = "commit them or take them back, or leave --require-clean out") -> DtreeError:
+def _declared(text: str, layer: str, place: Place, folder: Path | None) -> Declared:
+    from dtree.values import Declared, Origin
+
+    return Declared(text, Origin(layer, place), folder)
+
+
+def _not_clean(problem: str) -> DtreeError:
+    hint = "commit the files or take the changes back, or leave --require-clean out"
     return DtreeError(problem, hint=hint, code="not-clean")

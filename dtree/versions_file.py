@@ -11,14 +11,16 @@ import json
 import re
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from dtree import toml
 from dtree.document import Document, quote, read
 from dtree.document.yaml_syntax import spans as yaml_spans
-from dtree.errors import ConfigError, DeclarationError, DtreeError, Fault, Place
-from dtree.values import Declared, Origin
+from dtree.errors import DeclarationError, DtreeError, Fault, Place
 from dtree.version_text import BadVersion, parse_version
+
+if TYPE_CHECKING:
+    from dtree.values import Declared
 
 __all__ = ["NAMES", "edit_versions", "find_versions_file", "read_map", "read_versions"]
 
@@ -54,6 +56,8 @@ def read_versions(file: str, data: bytes, *, layer: str, folder: Path | None = N
     Raises:
         DeclarationError: its faults, all of them.
     """
+    from dtree.values import Declared, Origin
+
     values, place = read_map(file, data)
     faults: list[Fault] = []
     found: dict[str, Declared] = {}
@@ -116,7 +120,7 @@ def read_map(file: str, data: bytes) -> tuple[dict[str, Any], Callable[..., Plac
         DeclarationError: its faults.
     """
     if file.endswith(".toml"):
-        return _read_toml(file, data)
+        return toml.read(file, data, hint='write api = "1.4.2"')
     document: Document = read(file, data)
     faults = [fault for fault in document.faults if fault.code != "empty-file"]
     if faults:
@@ -138,27 +142,10 @@ class _Syntax:
         self.append = append
 
 
-def _read_toml(file: str, data: bytes) -> tuple[dict[str, Any], Callable[..., Place]]:
-    try:
-        text = data.decode("utf-8-sig")
-        values = toml.parse(file, text)
-    except UnicodeDecodeError as error:
-        raise DeclarationError([Fault("not-utf-8", "the file is not UTF-8", Place(file), "save it as UTF-8")]) from error
-    except ConfigError as error:
-        raise DeclarationError([Fault("bad-syntax", error.problem, error.place, 'write api = "1.4.2"')]) from error
-    return values, lambda *path: Place(file, *toml.position(text, path), ".".join(path))
-
-
-_TOML_LINE: Final = re.compile(r"""^[ \t]*([A-Za-z0-9_-]+|"(?:[^"\\\n]|\\.)*"|'[^'\n]*')[ \t]*=[ \t]*([^\n]*)""", re.MULTILINE)
-_TOML_VALUE: Final = re.compile(r"""(?!\"\"\"|''')(?:"(?:[^"\\\n]|\\.)*"|'[^'\n]*'|[^\s#'"]+)""")
-
-
 def _toml_spans(text: str) -> Iterator[tuple[str, tuple[int, int]]]:
-    for line in _TOML_LINE.finditer(text):
-        value = _TOML_VALUE.match(text, line.start(2))
-        if value:
-            key = line[1]
-            yield (key if key[0] not in "\"'" else toml.parse("", f"key = {key}")["key"]), value.span()
+    for key, _, value in toml.written(text):
+        if len(key) == 1 and value is not None:
+            yield key[0], value
 
 
 def _json_spans(text: str) -> Iterator[tuple[str, tuple[int, int]]]:
@@ -190,7 +177,7 @@ def _append_json(text: str, job: str, version: str) -> str:
 
 
 def _append_yaml(text: str, job: str, version: str) -> str:
-    key = job if _PLAIN_KEY.fullmatch(job) and job.lower() not in _YAML_WORDS else _quoted(job)
+    key = job if re.fullmatch(_PLAIN_KEY, job) and job.lower() not in _YAML_WORDS else _quoted(job)
     stripped = text.strip()
     if stripped.endswith("}") and not list(yaml_spans(text)):
         return text[: text.rindex("{")] + f"{key}: {_quoted(version)}\n"
@@ -213,7 +200,7 @@ def _quoted(text: str) -> str:
     return json.dumps(text, ensure_ascii=False)
 
 
-_PLAIN_KEY: Final = re.compile(r"[A-Za-z_][A-Za-z0-9_./-]*")
+_PLAIN_KEY: Final = r"[A-Za-z_][A-Za-z0-9_./-]*"
 _YAML_WORDS: Final = ("null", "true", "false")
 _SYNTAXES: Final[Mapping[str, _Syntax]] = {
     ".json": _Syntax(_json_spans, _append_json),

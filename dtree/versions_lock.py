@@ -68,7 +68,11 @@ def images_of(spec: Spec) -> tuple[str, ...]:
 
 
 def pin_images(job: RenderedJob, images: Mapping[str, str]) -> RenderedJob:
-    """Return a job whose docker tasks run the images of the lock, by `name:tag@digest`; one that the lock does not know stays."""
+    """Return a job whose docker tasks run the images of the lock, by `name@digest`; one that the lock does not know stays.
+
+    The tag goes: where one stands before a digest, Nomad before 1.6 drops the digest.
+    Source: https://github.com/hashicorp/nomad/issues/11821
+    """
     if not any(image in images for image in images_of(job.spec)):
         return job
     groups = [
@@ -82,7 +86,7 @@ def _pinned(task: Mapping[str, Any], images: Mapping[str, str]) -> Mapping[str, 
     image = _image(task)
     if image not in images:
         return task
-    return {**task, "Config": {**task["Config"], "image": f"{image}@{images[image]}"}}
+    return {**task, "Config": {**task["Config"], "image": f"{_untagged(image)}@{images[image]}"}}
 
 
 def _tasks(spec: Spec) -> Iterator[Mapping[str, Any]]:
@@ -94,6 +98,11 @@ def _image(task: Mapping[str, Any]) -> str:
     config = task.get("Config")
     image = config.get("image") if task.get("Driver") == "docker" and isinstance(config, Mapping) else None
     return image if isinstance(image, str) else ""
+
+
+def _untagged(image: str) -> str:
+    name, _, tag = image.rpartition(":")
+    return image if not name or "/" in tag else name  # what stands behind the colon of a port has a path
 
 
 def _is_fixed(value: object) -> bool:

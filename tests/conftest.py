@@ -17,9 +17,10 @@ for _name in [name for name in os.environ if name.startswith("NOMAD_") and name 
     del os.environ[_name]
 
 # Fixtures that end an agent run after Ctrl-C; let them run after SIGTERM too. A shell starts what it puts in the background with SIGINT
-# ignored, which tests that send one would inherit.
+# ignored, and nohup anything with SIGHUP ignored, which tests that send one would inherit.
 signal.signal(signal.SIGTERM, signal.default_int_handler)
 signal.signal(signal.SIGINT, signal.default_int_handler)
+signal.signal(signal.SIGHUP, signal.SIG_DFL)
 
 # How long one example takes says more about the machine than about the code.
 settings.register_profile("dtree", deadline=None, print_blob=True)

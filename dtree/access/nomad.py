@@ -18,7 +18,7 @@ from dtree.access.addresses import is_http, without_secrets
 from dtree.access.answers import Response, capability, decode_json, is_page, not_nomad, refusal_of, with_doing
 from dtree.access.retries import ask_again
 from dtree.errors import ClusterError, Denied, NotFound, Unavailable, Unreachable
-from dtree.model import DEFAULT_NAMESPACE
+from dtree.names import DEFAULT_NAMESPACE
 
 DEFAULT_ADDRESS: Final = "http://127.0.0.1:4646"
 

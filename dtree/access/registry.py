@@ -8,20 +8,24 @@ from __future__ import annotations
 import hashlib
 import json
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 from urllib.parse import urlencode, urlsplit
 
 from dtree.access.addresses import is_http, is_loopback
+from dtree.access.at_once import do_in_time
 from dtree.access.web import Question, Reply, Web
 from dtree.errors import NotAnswered
 
-__all__ = ["Image", "digest_of", "manifest_digest", "parse_image"]
+__all__ = ["LIMIT_S", "Image", "digest_of", "find_digests", "manifest_digest", "parse_image"]
 
 _HUB: Final = "registry-1.docker.io"
 _HUB_NAMES: Final = ("docker.io", "index.docker.io", _HUB)
 _LIMIT_S: Final = 30.0
+LIMIT_S: Final = 60.0
+"""How long all images together may take."""
+_AT_ONCE: Final = 8
 _MOST_BYTES: Final = 4 * 1024 * 1024
 """Registries take no larger manifests."""
 _MANIFESTS: Final = (
@@ -90,7 +94,7 @@ def digest_of(image: str, *, now_s: Callable[[], float], pause: Callable[[float]
 
     Args:
         now_s: monotonic seconds, as of the clock.
-        limit_s: for how long it is asked at most.
+        limit_s: after that nothing more is asked; who cannot wait for an answer that drips asks by `find_digests`.
 
     Returns:
         `sha256:...`; None where the registry says that there is no such image.
@@ -107,6 +111,34 @@ def digest_of(image: str, *, now_s: Callable[[], float], pause: Callable[[float]
         return manifest_digest(known, Web(now_s=now_s, pause=pause, until_s=now_s() + limit_s))
     except NotAnswered as error:
         raise NotAnswered(f"the registry of '{image}' does not tell its digest: {error.problem}", code=error.error_code) from error
+
+
+def find_digests(
+    images: Sequence[str], *, now_s: Callable[[], float], pause: Callable[[float], None], limit_s: float = LIMIT_S
+) -> tuple[dict[str, str], dict[str, str]]:
+    """Resolve names of images, some at once, and wait no longer than that for all of them, whatever a registry does.
+
+    Args:
+        now_s: monotonic seconds, as of the clock.
+        limit_s: for how long it is waited at most.
+
+    Returns:
+        (the digests, why the others have none), both by image.
+
+    Effects: reads from the registries.
+    """
+
+    def ask(image: str) -> tuple[str, str]:
+        try:
+            return digest_of(image, now_s=now_s, pause=pause) or "", "the registry has no such image"
+        except NotAnswered as error:
+            return "", error.problem
+
+    late = "", f"no answer within the {limit_s:g} s that all the asking may take"
+    told = do_in_time(ask, images, at_once=_AT_ONCE, limit_s=limit_s, now_s=now_s, otherwise=late)
+    answers = dict(zip(images, told, strict=True))
+    found = {image: digest for image, (digest, _) in answers.items() if digest}
+    return found, {image: why for image, (digest, why) in answers.items() if not digest}
 
 
 def manifest_digest(image: Image, web: Web) -> str | None:

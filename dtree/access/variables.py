@@ -9,7 +9,7 @@ from typing import Any
 
 from dtree.access.nomad import NomadClient
 from dtree.errors import ClusterError, Conflict, Denied, NotFound
-from dtree.model import DEFAULT_NAMESPACE
+from dtree.names import DEFAULT_NAMESPACE
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,7 +40,7 @@ class Variables:
 
     Args:
         namespace: "" for the connection's, and where that has none, Nomad's default.
-        prefix: without a slash at the end.
+        prefix: without a slash at the end; "" for none: then the rule names the very Variable.
         region: "" for the connection's.
         needs: capabilities that the rule names; () for the one that was wanted just then.
     """
@@ -55,7 +55,7 @@ class Variables:
 
     def read(self, path: str) -> Variable | None:
         """Read a Variable by its whole path; None where there is none. Effects: reads Nomad."""
-        with self._asking("read"):
+        with self._asking("read", path):
             try:
                 raw = self._client.call("get", "var", path, params=self._where(), doing=f"reading variable {path}", kind=dict)
             except NotFound as error:
@@ -78,13 +78,13 @@ class Variables:
         """
         params = self._where() | ({} if expected_index is None else {"cas": str(expected_index)})
         body = {"Path": path, "Items": dict(items)}
-        with self._asking("write"):
+        with self._asking("write", path):
             raw = self._client.call("put", "var", path, params=params, body=body, doing=f"writing variable {path}", kind=dict)
         return int(raw["ModifyIndex"])
 
     def remove(self, path: str, *, expected_index: int) -> None:
         """Remove a Variable, unless somebody wrote it since. Effects: changes Nomad."""
-        with self._asking("destroy"):
+        with self._asking("destroy", path):
             try:
                 params = self._where() | {"cas": str(expected_index)}
                 self._client.call("delete", "var", path, params=params, doing=f"removing variable {path}")
@@ -93,7 +93,7 @@ class Variables:
 
     def list(self, prefix: str) -> list[Listed]:
         """List the Variables whose path begins with `prefix`, those that the token may see. Effects: reads Nomad."""
-        with self._asking("list"):
+        with self._asking("list", f"{prefix}*"):
             params = self._where() | {"prefix": prefix}
             rows = self._client.call("get", "vars", params=params, doing=f"listing variables {prefix}", kind=list)
         return [_listed(row) for row in rows]
@@ -102,21 +102,21 @@ class Variables:
         return {"namespace": self.namespace, **({"region": self._region} if self._region else {})}
 
     @contextmanager
-    def _asking(self, capability: str) -> Iterator[None]:
+    def _asking(self, capability: str, path: str = "") -> Iterator[None]:
         """Say which rule is missing where Nomad denies it."""
         try:
             yield
         except Denied as error:
-            error.hint = self._rule(self._needs or (capability,))
+            error.hint = self._rule(self._needs or (capability,), f"{self.prefix}/*" if self.prefix else path)
             raise
 
-    def _rule(self, capabilities: tuple[str, ...]) -> str:
+    def _rule(self, capabilities: tuple[str, ...], path: str) -> str:
         has_token = bool(self._client.connection.token)
         given = (
             "the token has to exist, and its policy to have" if has_token else "give a token (NOMAD_TOKEN, --token-file) whose policy has"
         )
         wanted = ", ".join(f'"{one}"' for one in capabilities)
-        return f'{given} namespace "{self.namespace}" {{ variables {{ path "{self.prefix}/*" {{ capabilities = [{wanted}] }} }} }}'
+        return f'{given} namespace "{self.namespace}" {{ variables {{ path "{path}" {{ capabilities = [{wanted}] }} }} }}'
 
 
 def _listed(row: Mapping[str, Any]) -> Listed:

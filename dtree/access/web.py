@@ -21,6 +21,7 @@ _ASK_AGAIN_FOR_S: Final = 3.0
 _MOST_REDIRECTS: Final = 10
 _PASSING: Final = (429, 500, 502, 503, 504)
 _REDIRECTS: Final = (301, 302, 303, 307, 308)
+_FIRST_BYTE: Final = {"Range": "bytes=0-0", "Accept-Encoding": "identity"}
 _PIECE_BYTES: Final = 64 * 1024
 _PORTS: Final = {"http": 80, "https": 443}
 
@@ -59,6 +60,11 @@ class Reply:
     headers: Mapping[str, str] = field(repr=False)
     body: bytes = field(default=b"", repr=False)
     withheld: bool = False
+
+    @property
+    def is_ok(self) -> bool:
+        """Whether it is a yes."""
+        return self.status // 100 == 2  # noqa: PLR2004 - HTTP
 
 
 class _Response(Protocol):
@@ -145,6 +151,28 @@ class Web:
                 return session.request("GET", url, headers=headers, stream=True, timeout=(left_s, left_s), verify=trusted).status_code
         except (OSError, ValueError) as error:  # as in _send
             raise _not_answered(error, url) from error
+
+    def look_for(self, url: str, secrets: Mapping[str, str], *, skip_verify: bool = False) -> Reply:
+        """Ask for a file, without fetching it.
+
+        HEAD is only believed when it says yes: servers that do not know it answer anything, a signed address holds for GET alone. So every
+        other answer is asked for again the way the file will be fetched, by GET, of which the first byte is enough.
+
+        Args:
+            secrets: header fields for this host only.
+
+        Raises:
+            NotAnswered: as `ask`.
+
+        Effects: as `ask`.
+        """
+        try:
+            reply = self.ask_once(Question("HEAD", url, secrets=secrets, skip_verify=skip_verify))
+            if reply.is_ok:
+                return reply
+        except Passing:
+            pass  # it may pass before GET is answered
+        return self.ask(Question("GET", url, _FIRST_BYTE, secrets, skip_verify=skip_verify))
 
     def _send(self, question: Question, url: str, secrets: Mapping[str, str]) -> Reply:
         left_s = self._left_s()

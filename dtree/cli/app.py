@@ -35,7 +35,7 @@ from dtree.cli.complete import VARIABLE, words_to_complete
 from dtree.cli.options import RESERVED, Command, bind
 from dtree.cli.signals import Signals
 from dtree.cli.surroundings import Surroundings, look_around, option_value, unknown_variables, working_folder
-from dtree.errors import EXIT_ERROR, EXIT_INTERRUPTED, EXIT_OK, DtreeError, UsageError, did_you_mean
+from dtree.errors import EXIT_ERROR, EXIT_INTERRUPTED, EXIT_OK, DtreeError, StoreError, UsageError, did_you_mean
 from dtree.secrets import Secrets
 from dtree.views.text import write
 
@@ -103,8 +103,30 @@ def main(argv: Sequence[str], environ: Mapping[str, str] = os.environ) -> int:
         sys.stderr.write("interrupted\n")
         return EXIT_INTERRUPTED
     except Exception as error:  # noqa: BLE001 - a bug, told as one
+        if theirs := _bug_of_a_store(error, around):
+            return _report(theirs, environ, json=json, hidden=around.secrets if around else Secrets())
         settings = (*config.BUILT_IN, *(around.store_settings if around else ()))
         return failure.report_bug(error, words, environ, settings, around.secrets if around else Secrets())
+
+
+def _bug_of_a_store(error: Exception, around: Surroundings | None) -> StoreError | None:
+    """Return the error as one of a store that somebody else wrote, if it was raised in that; None where it is ours."""
+    from traceback import walk_tb
+
+    passed = [frame.f_globals.get("__name__", "").partition(".")[0] for frame, _ in walk_tb(error.__traceback__)]
+    innermost = {package: position for position, package in enumerate(passed)}
+    for store in around.chosen if around else ():
+        package = store.plugin.__module__.partition(".")[0]
+        if innermost.get(package, -1) > innermost["dtree"] and package != "dtree_stores":
+            from dtree.store_loader import origin
+
+            return StoreError(
+                f"the store '{store.name}' failed: {type(error).__name__}: {error}",
+                notes=[f"it is {origin(store.kind)}"],
+                hint="that is a bug of the store: tell whoever wrote it, with what `nomad-dtree stores check` says",
+                code="store-broken",
+            )
+    return None
 
 
 def build(around: Surroundings, signals: Signals, names: Sequence[str] = tuple(COMMANDS), *, only_listed: bool = False) -> typer.Typer:

@@ -14,7 +14,7 @@ from dtree.cli.signals import Signals
 from dtree.cli.surroundings import Surroundings
 
 if TYPE_CHECKING:
-    from dtree.model import Entry
+    from dtree.declaration import Entry
 
 VARIABLE: Final = "_NOMAD_DTREE_COMPLETE"
 """Set by the shell's completion script, which calls the program without arguments."""

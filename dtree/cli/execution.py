@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, TextIO
+from typing import TYPE_CHECKING, NamedTuple, TextIO
 
 from dtree.cli import failure
 from dtree.cli.invocation import Invocation
@@ -18,8 +17,7 @@ if TYPE_CHECKING:
     from dtree.plan import Intent, Plan
 
 
-@dataclass(frozen=True, slots=True)
-class Showing:
+class Showing(NamedTuple):
     """How a run is shown."""
 
     json: bool

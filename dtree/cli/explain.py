@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Annotated, Any, Final
 
 import typer
@@ -12,12 +11,13 @@ from dtree import config
 from dtree.cli.complete import complete_jobs
 from dtree.cli.invocation import Invocation
 from dtree.cli.options import Command, Output
-from dtree.errors import EXIT_OK, DeclarationError, DtreeError, Place, UsageError, did_you_mean
+from dtree.errors import EXIT_OK, DeclarationError, DtreeError, Fault, Place, UsageError, did_you_mean
 
 if TYPE_CHECKING:
     from dtree.hcl_variables import HclVariable
-    from dtree.sources import Sources
-    from dtree.values import Given, Inputs, JobText
+    from dtree.job_text import JobText
+    from dtree.values import Given
+    from dtree.versions import Versions
     from dtree.views.explain_text import Explained, Source
 
 OneJob = Annotated[str, typer.Argument(metavar="JOB", help="Job of the dependency file.", autocompletion=complete_jobs)]
@@ -25,51 +25,68 @@ Name = Annotated[str | None, typer.Argument(metavar="[NAME]", help="Variable; no
 
 
 def explain(invocation: Invocation, *, job: OneJob, name: Name = None, output: Output = "text") -> int:
-    """Say for each variable that a job file reads which value it has, and which file, line and layer gave it. Needs no Nomad."""
+    """Say for each variable that a job file reads which value it has, and which file, line and layer gave it.
+
+    Nomad is asked for nothing but what a template reads from it with nomad_var(), and a store that lives there. Of a job file with a fault
+    it says what is known of it, and then the fault.
+    """
     from dtree import sources
     from dtree.rendering import render_jobs
+    from dtree.versions import Versions
     from dtree.views.explain_text import Explanation, explain_text
 
     with invocation.snapshot() as snapshot:
         held = sources.read(snapshot, store=invocation.store_name, asked=(job,))
         sources.goals(held, (job,), everything=False)
         texts, missing = sources.job_texts(held, (job,))
-        rendered, wrong = render_jobs(held, texts, invocation.inputs)
-        faults = {**missing, **wrong}
-        if faults:
-            raise DeclarationError(faults[job])
-        explainer = _Explainer(held, job, rendered[job], invocation.inputs)
+        versions = Versions(held, invocation.inputs)
+        rendered, wrong = render_jobs(held, texts, invocation.inputs, versions=versions)
+        faults = {**missing, **wrong}.get(job, ())
+        text = rendered[job] if job in rendered else _known(faults)
+        explainer = _Explainer(versions, job, text)
         names = explainer.names() if name is None else [explainer.one(name)]
         asked = explainer.asked() if name is None else []
-    explanation = Explanation(job, rendered[job].file, names, asked)
+    explanation = Explanation(job, text.file, names, asked)
     if output == "json":
         from dtree.views.json_forms import explain_json
 
         invocation.print(explain_json(explanation))
     else:
         invocation.print(explain_text(explanation, invocation.look()))
+    if faults:
+        raise DeclarationError(faults)
     return EXIT_OK
+
+
+def _known(faults: Sequence[Fault]) -> JobText:
+    """Return what is known of a job file that cannot be rendered. Raises DeclarationError where that is nothing."""
+    from dtree.job_text import Unrendered
+
+    known = next((fault.known for fault in faults if isinstance(fault, Unrendered)), None)
+    if known is None:
+        raise DeclarationError(faults)
+    return known
 
 
 class _Explainer:
     """Finds out where the values of one job's variables come from."""
 
-    def __init__(self, sources: Sources, job: str, text: JobText, inputs: Inputs) -> None:
+    def __init__(self, versions: Versions, job: str, text: JobText) -> None:
         from dtree.hcl_variables import declared_in
         from dtree.values import layers_of
-        from dtree.versions import Versions
 
+        sources, inputs = versions.sources, versions.inputs
         self._job = job
         self._text = text
         self._inputs = inputs
         self._layers = layers_of(job, sources.declaration, sources.graph.entries[job].variables, inputs.layers)
         self._declared: Mapping[str, HclVariable] = declared_in(text.source)
-        self._versions = Versions(sources, inputs)
+        self._versions = versions
 
     def names(self) -> list[Explained]:
-        """Return what has a value; a name that has none may be the template's own."""
+        """Return what has a value, and what has none and is not the template's own."""
         found = [self._explain(name) for name in sorted(self._text.reads)]
-        return [one for one in found if one.sources or one.name in self._declared]
+        return [one for one in found if one.sources or one.name in self._declared or not self._is_own(one.name)]
 
     def one(self, name: str) -> Explained:
         """Return a name that was asked for.
@@ -86,8 +103,12 @@ class _Explainer:
         """Return what the template reads by functions, and versions of other jobs, with their values where these are shown."""
         return [(call, value) for question in self._text.asked for call, value in self._call(*question)]
 
+    def _is_own(self, name: str) -> bool:
+        """Whether a name without a value is none of a variable: `versions` never is, nor `env` where it is called."""
+        return name in self._text.own or name == "versions" or (name == "env" and any(kind == "env" for kind, *_ in self._text.asked))
+
     def _explain(self, name: str) -> Explained:
-        from dtree.values import BUILT_IN
+        from dtree.names import BUILT_IN
         from dtree.views.explain_text import Explained
 
         own = (name in self._text.values or name in _IN_TEMPLATES, name in self._declared)
@@ -153,7 +174,11 @@ def _source(given: Given) -> Source:
 
 
 def _shown(value: Any) -> str:  # noqa: ANN401 - what JSON can hold
+    import json
+
     return json.dumps(value, ensure_ascii=False)
 
 
-COMMAND: Final = Command(explain, {"Templates": config.TEMPLATES, "Nomad (for stores that live there)": config.NOMAD}, uses_store=True)
+COMMAND: Final = Command(
+    explain, {"Templates": config.TEMPLATES, "Nomad (for nomad_var and stores that live there)": config.NOMAD}, uses_store=True
+)

@@ -15,7 +15,7 @@ from dtree.access.addresses import masked, secret_parts
 from dtree.cli.surroundings import option_value
 from dtree.config import Setting
 from dtree.errors import EXIT_BUG, DtreeError, UsageError, did_you_mean
-from dtree.secrets import Secrets
+from dtree.secrets import TELLING, Secrets
 from dtree.views.error_text import error_text
 from dtree.views.style import look_at, width_of
 from dtree.views.text import write
@@ -24,8 +24,6 @@ ISSUES: Final = "the project's issue tracker"
 
 _HIDDEN: Final = "HIDDEN"
 _SHORTEST_SECRET: Final = 4
-TELLING: Final = ("token", "secret", "password", "passwd", "credential")
-"""Parts of the names of variables that hold secrets."""
 
 
 def report(error: DtreeError, environ: Mapping[str, str], *, json: bool, hidden: Secrets) -> int:
@@ -41,8 +39,7 @@ def report(error: DtreeError, environ: Mapping[str, str], *, json: bool, hidden:
 
     Effects: writes to stderr, and to stdout.
     """
-    for name, value in vars(error).items():
-        vars(error)[name] = hidden.hide_in(value)
+    hide_in_error(error, hidden)
     if not (json and sys.stdout.isatty() and sys.stderr.isatty()):
         write(sys.stderr, error_text(error, look_at(sys.stderr, environ), width=width_of(sys.stderr, environ)) + "\n")
     if json:
@@ -50,6 +47,12 @@ def report(error: DtreeError, environ: Mapping[str, str], *, json: bool, hidden:
 
         write(sys.stdout, error_json(error) + "\n")
     return error.exit_code
+
+
+def hide_in_error(error: DtreeError, hidden: Secrets) -> None:
+    """Take secrets out of all that an error says."""
+    for name, value in vars(error).items():
+        vars(error)[name] = hidden.hide_in(value)
 
 
 def usage_error(message: str, *, command: str, option: str = "", options: Iterable[str] = ()) -> UsageError:

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from copy import copy
 from dataclasses import replace
-from functools import cached_property, partial
+from functools import cache, cached_property, partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -24,8 +24,8 @@ if TYPE_CHECKING:
     from dtree.cli.lookups import Lookups
     from dtree.clock import SystemClock
     from dtree.cluster import NomadCluster
+    from dtree.inputs import Inputs
     from dtree.store import Snapshot, Store
-    from dtree.values import Inputs
     from dtree.views.style import Look
 
 
@@ -52,6 +52,10 @@ class Invocation:
         """Return the value of a setting."""
         return self._values[identifier].value
 
+    def setting_beside(self, setting: config.Setting) -> Any:  # noqa: ANN401 - as declared
+        """Return the value of a setting that is no option of this command, from its variables and the file."""
+        return self._resolve((setting,), {})[setting.identifier].value
+
     @property
     def store_name(self) -> str:
         """The store in use; of several all, the first one below the others."""
@@ -64,7 +68,7 @@ class Invocation:
     @property
     def namespace(self) -> str:
         """Namespace of jobs that name none."""
-        from dtree.model import DEFAULT_NAMESPACE
+        from dtree.names import DEFAULT_NAMESPACE
 
         return self.setting("namespace") or DEFAULT_NAMESPACE
 
@@ -115,9 +119,13 @@ class Invocation:
 
     @cached_property
     def inputs(self) -> Inputs:
-        """What templates are given beside what the store holds."""
+        """What templates are given beside what the store holds, read once."""
+        return self.read_inputs()
+
+    def read_inputs(self) -> Inputs:
+        """Read what templates are given, anew: for who looks again and again. Effects: reads the files that are named."""
         from dtree.cli.variables import find_layers, nomad_variables
-        from dtree.values import Inputs
+        from dtree.inputs import Inputs
 
         around = self.surroundings
         layers = find_layers(around, *(self.setting(identifier) or () for identifier in ("var_file", "var", "var_json")))
@@ -127,7 +135,7 @@ class Invocation:
             named=frozenset(layers[-1]),
             nomad_variables=nomad_variables(around.environ),
             **self._versions(),
-            answer=self._lookups(),
+            answer=self.answerer(),
             secrets=around.secrets,
         )
 
@@ -189,10 +197,25 @@ class Invocation:
         except OSError as error:
             raise DtreeError(f"standard output cannot be written: {error.strerror}", code="output-failed") from error
 
-    def _lookups(self) -> Lookups:
-        from dtree.cli.lookups import Lookups
+    def warn(self, problem: str) -> None:
+        """Write a warning to standard error, with the secrets in it hidden. Effects: that."""
+        from dtree.views.text import clean, write
 
-        return Lookups(self.environ, self.setting("allow_env") or (), self._variables, self._consul, self.surroundings.secrets)
+        write(sys.stderr, f"warning: {clean(self.surroundings.secrets.hide(problem))}\n")
+
+    def answerer(self) -> Callable[..., str]:
+        """Return what answers templates, and keeps its answers. Effects: none before it is asked."""
+
+        @cache
+        def lookups() -> Lookups:
+            from dtree.cli.lookups import Lookups
+
+            return Lookups(self.environ, self.setting("allow_env") or (), self._variables, self._consul, self.surroundings.secrets)
+
+        def answer(kind: str, *arguments: str) -> str:
+            return lookups()(kind, *arguments)
+
+        return answer
 
     def _variables(self) -> Variables:
         from dtree.access.nomad import NomadClient
@@ -214,14 +237,14 @@ class Invocation:
 
     def _versions(self) -> dict[str, Any]:
         """Return what of the inputs is about versions. Effects: reads the file of versions, or its lock."""
-        from dtree.cli.version_inputs import find_lock, find_versions
-
         cwd, file = self.surroundings.cwd, self.setting("versions_file")
         given = self.setting("version") or ()
         locked, clean = (name in self._values and bool(self.setting(name)) for name in ("locked", "require_clean"))
         if given and locked:
             raise UsageError("--locked takes versions from the lock alone, so --version cannot change one", hint="leave one of them out")
         if given or file is not None:
+            from dtree.cli.version_inputs import find_lock, find_versions
+
             lock = find_lock(file, cwd) if locked else None
             return {"versions": find_versions(given, file, cwd), "locked": locked, "lock": lock, "require_clean": clean}
         return {"locked": locked, "require_clean": clean}

@@ -7,9 +7,10 @@ from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING
 
 from dtree import config
-from dtree.cli.failure import TELLING
-from dtree.errors import DtreeError
+from dtree.errors import ClusterError, DtreeError
 from dtree.render import Unanswered
+from dtree.secrets import TELLING
+from dtree.values import why_no_value
 
 if TYPE_CHECKING:
     from dtree.access.consul import ConsulClient
@@ -44,9 +45,13 @@ class Lookups:
         self._secrets = secrets
         self._variables: Variables | None = None
         self._consul: ConsulClient | None = None
+        self._known: dict[tuple[str, ...], str | Unanswered] = {}
+        self._items: dict[str, Mapping[str, str] | None] = {}
 
     def __call__(self, kind: str, *arguments: str) -> str:
-        """Answer a question: ("env", name), ("version-env", name), ("consul", path) or ("nomad", path, key).
+        """Answer a question, or say again what was answered.
+
+        It is ("env", name), ("version-env", name), ("consul", path) or ("nomad", path, key).
 
         A version is there to be shown, so one that is read from a variable is no secret; of a variable that by its name holds one it
         may not be read, unless that is allowed.
@@ -56,21 +61,32 @@ class Lookups:
 
         Effects: reads Consul or Nomad.
         """
-        try:
-            match kind:
-                case "env":
+        question = kind, *arguments
+        if question not in self._known:
+            try:
+                self._known[question] = self._answer(*question)
+            except Unanswered as error:
+                self._known[question] = error
+            except DtreeError as error:
+                self._known[question] = Unanswered(error.error_code, error.problem, error.hint)
+        answer = self._known[question]
+        if isinstance(answer, Unanswered):
+            raise answer
+        return answer
+
+    def _answer(self, kind: str, *arguments: str) -> str:
+        match kind:
+            case "env":
+                self._allow(*arguments)
+                return self._secret(self._env(*arguments))
+            case "version-env":
+                if any(word in arguments[0].lower() for word in TELLING):
                     self._allow(*arguments)
-                    return self._secret(self._env(*arguments))
-                case "version-env":
-                    if any(word in arguments[0].lower() for word in TELLING):
-                        self._allow(*arguments)
-                    return self._env(*arguments)
-                case "consul":
-                    return self._consul_key(*arguments)
-                case _:
-                    return self._nomad_variable(*arguments)
-        except DtreeError as error:
-            raise Unanswered(error.error_code, error.problem, error.hint) from error
+                return self._env(*arguments)
+            case "consul":
+                return self._consul_key(*arguments)
+            case _:
+                return self._nomad_variable(*arguments)
 
     def _allow(self, name: str) -> None:
         if not any(fnmatchcase(name, pattern) for pattern in self._allowed):
@@ -80,6 +96,8 @@ class Lookups:
     def _env(self, name: str) -> str:
         if name not in self._environ:
             raise Unanswered("undefined-name", f"the environment variable {name} is not set", "set it")
+        if wrong := why_no_value(self._environ[name]):
+            raise Unanswered("not-utf-8", f"the environment variable {name} cannot be used: {wrong}", "a template takes text only")
         return self._environ[name]
 
     def _secret(self, value: str) -> str:
@@ -97,12 +115,17 @@ class Lookups:
             raise Unanswered("not-utf-8", f"what Consul has at '{path}' is not UTF-8", "a template takes text only") from error
 
     def _nomad_variable(self, path: str, key: str) -> str:
-        self._variables = self._variables or self._open_variables()
-        found = self._variables.read(path)
+        if path not in self._items:  # one answer for all its items: they belong together
+            self._variables = self._variables or self._open_variables()
+            try:
+                read = self._variables.read(path)
+            except ClusterError as error:
+                raise Unanswered(error.error_code, f"Nomad's variable '{path}' cannot be read: {error.problem}", error.hint) from error
+            self._items[path] = None if read is None else dict(read.items)
+        found = self._items[path]
         if found is None:
             raise Unanswered("undefined-name", f"Nomad has no variable '{path}'", f"write it: `nomad var put {path} {key}=VALUE`")
-        self._secrets.keep(dict(found.items))
-        if key not in found.items:
-            known = ", ".join(sorted(found.items))
+        if key not in found:
+            known = ", ".join(sorted(found))
             raise Unanswered("undefined-name", f"Nomad's variable '{path}' has no item '{key}'", f"it has {known}")
-        return found.items[key]
+        return self._secret(found[key])

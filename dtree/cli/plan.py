@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Annotated, Final
+from typing import TYPE_CHECKING, Annotated, Final, NamedTuple
 
 import typer
 
@@ -14,8 +13,7 @@ from dtree.cli.part import Part, part_of
 from dtree.errors import EXIT_CHANGES_PENDING, EXIT_OK, DeclarationError, DtreeError, StoreError, UsageError
 
 if TYPE_CHECKING:
-    from dtree.access.artifacts import Answer
-    from dtree.artifacts import Checked, Source
+    from dtree.artifacts import Answer, Checked, Source
     from dtree.plan import Plan
     from dtree.store import Snapshot
     from dtree.views.style import Look
@@ -67,8 +65,7 @@ def plan(  # noqa: PLR0913 - each is an option
     return EXIT_CHANGES_PENDING if detailed_exitcode and made.plan.pending else EXIT_OK
 
 
-@dataclass(frozen=True, slots=True)
-class _Made:
+class _Made(NamedTuple):
     """A plan, and what came of asking for the artifacts of its jobs; None where nobody asked."""
 
     plan: Plan
@@ -87,7 +84,10 @@ class _Planner:
         self._answers: tuple[str, dict[Source, Answer]] = "", {}  # those that hold, of which revision
 
     def look(self) -> _Made:
-        """Read the store, unless that is known, and plan. Effects: reads the store and Nomad, and asks for artifacts."""
+        """Read the store, unless that is known, and what templates are given, and plan.
+
+        Effects: reads the store, files and Nomad, and asks for artifacts.
+        """
         from dtree import pipeline
         from dtree.plan import Intent
 
@@ -98,7 +98,7 @@ class _Planner:
         sources = pipeline.read(self._snapshot, store=invocation.store_name, asked=self._part.names)
         wait_ready = invocation.setting("wait") == "ready"
         intent = Intent("run", self._part.goals(sources), wait_ready=wait_ready, force=self._force, **self._part.options)
-        made = pipeline.prepare(sources, invocation.cluster, intent, namespace=invocation.namespace, inputs=invocation.inputs)
+        made = pipeline.prepare(sources, invocation.cluster, intent, namespace=invocation.namespace, inputs=invocation.read_inputs())
         checked = self._check(made) if invocation.setting("check_artifacts") else None
         self._failed = False
         return _Made(made, checked)
@@ -133,8 +133,7 @@ class _Planner:
         return checked
 
 
-@dataclass(frozen=True, slots=True)
-class _Shown:
+class _Shown(NamedTuple):
     """How it is shown: for people, for programs, on a screen.
 
     Attributes:

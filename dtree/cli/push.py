@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import sys
-from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Annotated, Final
+from dataclasses import replace
+from typing import TYPE_CHECKING, Annotated, Final, NamedTuple
 
 import typer
 
@@ -28,8 +28,7 @@ _FROM: Final = config.FROM.identifier
 _TO: Final = config.TO.identifier
 
 
-@dataclass(frozen=True, slots=True)
-class Wish:
+class Wish(NamedTuple):
     """How files are to be carried over."""
 
     yes: bool
@@ -67,13 +66,12 @@ def carry_over(invocation: Invocation, wish: Wish) -> int:
     Effects: reads both stores, writes to one.
     """
     from dtree.sources import check
-    from dtree.transfer import compare, make_changes, read_contents, refuse_other_syntax
+    from dtree.transfer import compare, make_changes, read_contents
 
     _refuse_what_cannot_be(invocation, wish)
     with invocation.snapshot(_FROM) as source, invocation.snapshot(_TO) as target:
         check(source, store=invocation.names(_FROM))
         new, old = read_contents(source, target)
-        refuse_other_syntax(old, new)
         found = compare(old, new, prune=wish.prune)
         sides = {"to": _side(invocation, _TO, target), "from": _side(invocation, _FROM, source)}
         pending = [one for one in found if one.change != "keep"]

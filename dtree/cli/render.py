@@ -2,26 +2,27 @@
 
 from __future__ import annotations
 
-import json
 import os
 import re
+import sys
 from collections.abc import Mapping, Sequence
-from contextlib import suppress
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Final, Literal
+from typing import TYPE_CHECKING, Annotated, Final, Literal, NamedTuple
 
 import typer
 
 from dtree import config
 from dtree.cli.complete import complete_jobs
+from dtree.cli.files import replace_file
 from dtree.cli.invocation import Invocation
 from dtree.cli.options import Command, Job
 from dtree.errors import EXIT_CHANGES_PENDING, EXIT_OK, DeclarationError, DtreeError, GoalError, UsageError
 
 if TYPE_CHECKING:
+    from dtree.inputs import Inputs
+    from dtree.job_text import JobText
     from dtree.sources import Sources
-    from dtree.values import Inputs, JobText
 
 JobsToRender = Annotated[
     list[str] | None, typer.Argument(metavar="[JOB]...", help="Jobs to render; none: all of the file.", autocompletion=complete_jobs)
@@ -32,10 +33,11 @@ Diff = Annotated[
     tuple[str, str] | None, typer.Option("--diff", metavar="REF1 REF2", help="Show what differs between two refs of a Git store.")
 ]
 Force = Annotated[bool, typer.Option("--force", help="Also write over files that hold something else.")]
+Files = Annotated[bool, typer.Option("--verbose", "-v", help="Also say on standard error which file each job is.")]
 ShowSecrets = Annotated[bool, typer.Option("--show-secrets", help="Show secret values, which else read (secret).")]
 
 
-def render(
+def render(  # noqa: PLR0913 - each is an option
     invocation: Invocation,
     *,
     jobs: JobsToRender = None,
@@ -44,10 +46,13 @@ def render(
     out: Out = None,
     diff: Diff = None,
     force: Force = False,
+    verbose: Files = False,
     show_secrets: ShowSecrets = False,
 ) -> int:
-    """Show job files as they go to Nomad: templates rendered, without what the jobs need. Needs no Nomad but for --format json.
+    """Show job files as they go to Nomad: templates rendered, without what the jobs need.
 
+    Nomad is asked for --format json, for what a template reads from it with nomad_var(), and for a store that lives there. With --locked
+    that JSON has the digests of images; in text the images stay as they are written, and remarks name the digests that `run` registers.
     With --diff it exits with 2 where the two differ.
     """
     names = tuple(dict.fromkeys((*(jobs or ()), *(job or ()))))
@@ -62,20 +67,40 @@ def render(
     if out is None:
         _print(invocation, found, shown, form=form, show_secrets=show_secrets)
     else:
-        _write(invocation, out, {f"{_safe(name)}.nomad.{form}": text for name, text in shown.items()}, force=force)
+        _write(invocation, out, {f"{_safe(name)}.nomad.{_suffix(text)}": text for name, text in shown.items()}, force=force)
+    if not _is_titled(shown, form=form, out=out):
+        _remark(invocation, found, images=form == "hcl", files=verbose or len(invocation.surroundings.stores[config.STORE.identifier]) > 1)
     return EXIT_OK
 
 
-@dataclass(frozen=True, slots=True)
-class _Found:
-    """Job files of one state of a store, rendered."""
+class _Found(NamedTuple):
+    """Job files of one state of a store, rendered.
+
+    Attributes:
+        images: digests by the names of images, where they are locked.
+    """
 
     sources: Sources
     jobs: Mapping[str, JobText]
+    images: Mapping[str, str]
 
     def texts(self, *, show_secrets: bool) -> dict[str, str]:
         """Return the text of each job."""
         return {name: job.source if show_secrets or not job.shown else job.shown for name, job in self.jobs.items()}
+
+    def title(self, name: str) -> str:
+        """Return a line that says which file a job is."""
+        from dtree.views.text import clean
+
+        return f"# job '{clean(name)}', {clean(self.jobs[name].file)}\n"
+
+    def remarks(self, name: str) -> str:
+        """Return a line for each image that stands in a job file, and is registered by its digest instead."""
+        from dtree.views.text import clean
+
+        source = self.jobs[name].source
+        images = [(image, digest) for image, digest in sorted(self.images.items()) if f'"{image}"' in source]
+        return "".join(f"# locked image {clean(image)}: `run` registers {clean(digest)}\n" for image, digest in images)
 
 
 def _render(invocation: Invocation, names: Sequence[str], inputs: Inputs | None = None, *, known: Sequence[str] = ()) -> _Found:
@@ -89,6 +114,7 @@ def _render(invocation: Invocation, names: Sequence[str], inputs: Inputs | None 
     """
     from dtree import sources
     from dtree.rendering import render_jobs
+    from dtree.versions import Versions
 
     with invocation.snapshot() as snapshot:
         held = sources.read(snapshot, store=invocation.store_name, asked=names)
@@ -98,42 +124,64 @@ def _render(invocation: Invocation, names: Sequence[str], inputs: Inputs | None 
                 raise GoalError(name, sorted(entries), depfile=held.declaration.file)
         chosen = sorted(name for name in names if name in entries) if names else sorted(entries)
         texts, missing = sources.job_texts(held, chosen)
-        rendered, wrong = render_jobs(held, texts, inputs or invocation.inputs)
-    faults = {**missing, **wrong}
-    if faults:
-        raise DeclarationError([fault for name in sorted(faults) for fault in faults[name]])
-    return _Found(held, dict(sorted(rendered.items())))
+        versions = Versions(held, inputs or invocation.inputs)
+        rendered, wrong = render_jobs(held, texts, versions.inputs, versions=versions)
+        faults = {**missing, **wrong}
+        if faults:
+            raise DeclarationError([fault for name in sorted(faults) for fault in faults[name]])
+        return _Found(held, dict(sorted(rendered.items())), versions.images)
 
 
 def _as_json(invocation: Invocation, found: _Found, *, show_secrets: bool) -> dict[str, str]:
     """Return each job as Nomad parses it, as JSON that `nomad job run -json` takes. Effects: reads Nomad."""
+    import json
+
     from dtree.observe import parse_jobs
+    from dtree.versions_lock import pin_images
 
     parsed, faults = parse_jobs(found.jobs, found.sources.graph.entries, invocation.cluster, namespace=invocation.namespace)
     if faults:
         raise DeclarationError([fault for name in sorted(faults) for fault in faults[name]])
     secrets = invocation.surroundings.secrets
-    specs = {name: job.spec if show_secrets else secrets.hide_in(job.spec) for name, job in parsed.items()}
+    pinned = {name: pin_images(job, found.images) for name, job in parsed.items()}
+    specs = {name: job.spec if show_secrets else secrets.hide_in(job.spec) for name, job in pinned.items()}
     return {name: json.dumps({"Job": spec}, indent=2, ensure_ascii=False) + "\n" for name, spec in specs.items()}
 
 
 def _print(invocation: Invocation, found: _Found, shown: Mapping[str, str], *, form: str, show_secrets: bool) -> None:
-    from dtree.views.text import clean
-
     parts = []
+    is_titled = _is_titled(shown, form=form)
     for name, text in shown.items():
-        title = f"# job '{clean(name)}', {clean(found.jobs[name].file)}\n" if len(shown) > 1 and form == "hcl" else ""
+        title = found.title(name) + found.remarks(name) if is_titled else ""
         parts.append(title + (text if text.endswith("\n") else f"{text}\n"))
     invocation.print(("\n" if form == "hcl" else "").join(parts), show_secrets=show_secrets)
 
 
+def _is_titled(shown: Mapping[str, str], *, form: str, out: Path | None = None) -> bool:
+    """Whether each job has a title above it: one alone, JSON and files are to be nothing but the job."""
+    return len(shown) > 1 and form == "hcl" and out is None
+
+
+def _remark(invocation: Invocation, found: _Found, *, images: bool, files: bool) -> None:
+    """Say of jobs without titles what else stands there. Effects: writes to standard error."""
+    from dtree.views.text import write
+
+    text = "".join((found.title(name) if files else "") + (found.remarks(name) if images else "") for name in found.jobs)
+    write(sys.stderr, invocation.surroundings.secrets.hide(text))
+
+
+def _suffix(text: str) -> str:
+    """Return what a job file is by its text, as Nomad tells it: a job of the store may be JSON too."""
+    return "json" if text.lstrip().startswith("{") else "hcl"
+
+
 def _safe(name: str) -> str:
     """Return a job's name as one of a file in any folder: everything that is not plain as %XX."""
-    plain = _NOT_PLAIN.sub(lambda found: "".join(f"%{byte:02X}" for byte in found[0].encode()), name)
+    plain = re.sub(_NOT_PLAIN, lambda found: "".join(f"%{byte:02X}" for byte in found[0].encode()), name)
     return f"%2E{plain[1:]}" if plain.startswith(".") else plain
 
 
-_NOT_PLAIN: Final = re.compile(r"[^A-Za-z0-9._-]")
+_NOT_PLAIN: Final = r"[^A-Za-z0-9._-]"
 
 
 def _write(invocation: Invocation, folder: Path, files: Mapping[str, str], *, force: bool) -> None:
@@ -148,7 +196,7 @@ def _write(invocation: Invocation, folder: Path, files: Mapping[str, str], *, fo
             )
         folder.mkdir(parents=True, exist_ok=True)
         for name, text in files.items():
-            _replace(folder / name, text)
+            replace_file(folder / name, text.encode())
     except OSError as error:
         raise DtreeError(
             f"{error.filename or folder} cannot be written: {error.strerror}",
@@ -162,26 +210,14 @@ def _holds(path: Path, text: str) -> bool:
     return path.is_file() and not path.is_symlink() and path.read_bytes() == text.encode()
 
 
-def _replace(path: Path, text: str) -> None:
-    """Write a file beside it and move it there, so that nobody ever sees a half of it, nor is a link followed."""
-    beside = path.with_name(f".nomad-dtree-{os.urandom(8).hex()}")
-    try:
-        with beside.open("xb") as file:
-            file.write(text.encode())
-        beside.replace(path)
-    except BaseException:
-        with suppress(OSError):
-            beside.unlink()
-        raise
-
-
 def _show_difference(invocation: Invocation, names: Sequence[str], refs: tuple[str, str], *, show_secrets: bool) -> int:
     """Print what differs between the jobs of two refs. Returns the exit code."""
     from dtree.views.render_text import difference_text
 
     old, new = _render_both(invocation, names, refs)
     before, after = (
-        {name: (one.jobs[name].file, text) for name, text in one.texts(show_secrets=show_secrets).items()} for one in (old, new)
+        {name: (one.jobs[name].file, one.remarks(name) + text) for name, text in one.texts(show_secrets=show_secrets).items()}
+        for one in (old, new)
     )
     text = difference_text(before, after, refs=refs, look=invocation.look())
     invocation.print(text or f"No difference between {refs[0]} and {refs[1]}.", show_secrets=show_secrets)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, Annotated, Final
 
 import typer
@@ -40,7 +41,8 @@ def status(
         goals = pipeline.goals(sources, names, everything=everything or not names)
 
         def look() -> tuple[StatusRow, ...]:
-            rows = pipeline.status(sources, cluster, goals, namespace=invocation.namespace, inputs=invocation.inputs)
+            inputs = replace(invocation.inputs, answer=invocation.answerer())  # which keep what was refused, too
+            rows = pipeline.status(sources, cluster, goals, namespace=invocation.namespace, inputs=inputs)
             return invocation.surroundings.secrets.hide_in(rows)
 
         rows = look()

@@ -15,8 +15,7 @@ from dtree.errors import EXIT_ERROR, EXIT_OK, Fault
 
 if TYPE_CHECKING:
     from dtree.model import RenderedJob
-    from dtree.sources import Sources
-    from dtree.values import JobText
+    from dtree.rendering import Checked
 
 AskNomad = Annotated[bool, typer.Option("--nomad", help="Have Nomad parse and validate every job file too.")]
 Strict = Annotated[bool, typer.Option("--strict", help="Also find services that a job looks up without waiting for who offers them.")]
@@ -32,31 +31,32 @@ def validate(invocation: Invocation, *, ask_nomad: AskNomad = False, strict: Str
     warnings: tuple[str, ...] = ()
     jobs: Mapping[str, RenderedJob] = {}
     with invocation.snapshot() as snapshot:
-        sources, texts = check(snapshot, store=invocation.store_name, inputs=invocation.inputs)
+        checked = check(snapshot, store=invocation.store_name, inputs=invocation.inputs)
         if ask_nomad:
             from dtree import pipeline
 
-            jobs, warnings = pipeline.validate(sources, invocation.cluster, namespace=invocation.namespace, inputs=invocation.inputs)
-    missing = invocation.surroundings.secrets.hide_in(_missing_edges(sources, texts, jobs)) if strict else None
-    count = len(sources.graph.entries)
+            jobs, warnings = pipeline.validate(checked, invocation.cluster, namespace=invocation.namespace)
+    missing = invocation.surroundings.secrets.hide_in(_missing_edges(checked, jobs)) if strict else None
+    count = len(checked.jobs)
     if output == "json":
         from dtree.views.json_forms import validate_json
 
         invocation.print(validate_json(count, warnings, missing))
     else:
         for warning in warnings:
-            sys.stderr.write(f"warning: {warning}\n")
+            invocation.warn(warning)
         _warn(invocation, missing or ())
-        invocation.print(f"{sources.declaration.file}: {count} job{'s' if count != 1 else ''}, {_result(missing or ())}")
+        invocation.print(f"{checked.sources.declaration.file}: {count} job{'s' if count != 1 else ''}, {_result(missing or ())}")
     return EXIT_ERROR if missing else EXIT_OK
 
 
-def _missing_edges(sources: Sources, texts: Mapping[str, JobText], jobs: Mapping[str, RenderedJob]) -> tuple[Fault, ...]:
+def _missing_edges(checked: Checked, jobs: Mapping[str, RenderedJob]) -> tuple[Fault, ...]:
     """Find services that are looked up without an edge; in what Nomad made of the job files, where it was asked."""
     from dtree.services import fault_of, missing_edges, services_in_spec, services_in_text
 
+    texts = checked.jobs
     read = {name: services_in_spec(jobs[name].spec) if name in jobs else services_in_text(text.source) for name, text in texts.items()}
-    found = ((one, texts[one.job]) for one in missing_edges(sources.graph, read))
+    found = ((one, texts[one.job]) for one in missing_edges(checked.sources.graph, read))
     return tuple(fault_of(one, text.file, text.source, text.template.decode("utf-8-sig")) for one, text in found)
 
 

@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any, Final, NoReturn
+from typing import TYPE_CHECKING, Any, Final, NoReturn
 
 from dtree import config
+from dtree.cli.files import shown
 from dtree.cli.surroundings import VARIABLE_PREFIX, Surroundings
 from dtree.errors import ConfigError, UsageError
-from dtree.values import Given, Layer, Origin, why_no_name
+from dtree.names import why_no_name
+
+if TYPE_CHECKING:
+    from dtree.errors import Place
+    from dtree.values import Given, Layer
 
 __all__ = ["find_layers", "nomad_variables"]
 
@@ -44,11 +48,8 @@ def find_layers(around: Surroundings, files: Sequence[Path], texts: Sequence[str
 
 def nomad_variables(environ: Mapping[str, str]) -> Layer:
     """Return the values of NOMAD_VAR_x, which Nomad's own client gives to HCL2 variables. Source: Nomad's jobspec2."""
-    return {
-        name.removeprefix(_NOMADS): Given(value, Origin(name), is_text=True, secret=True)
-        for name, value in sorted(environ.items())
-        if name.startswith(_NOMADS) and name != _NOMADS
-    }
+    found = {name: value for name, value in sorted(environ.items()) if name.startswith(_NOMADS) and name != _NOMADS}
+    return {name.removeprefix(_NOMADS): _of_variable(name, value) for name, value in found.items()}
 
 
 _NOMADS: Final = "NOMAD_VAR_"
@@ -57,16 +58,14 @@ _NOMADS: Final = "NOMAD_VAR_"
 def _of_file(path: Path, cwd: Path) -> Layer:
     from dtree.var_files import read_values
 
-    return read_values(path, shown=os.path.relpath(path, cwd) if path.is_relative_to(cwd) else str(path))
+    return read_values(path, shown=shown(path, cwd))
 
 
 def _of_configuration(configuration: config.Configuration) -> Iterator[Layer]:
     for prefix, table in reversed(configuration.tables):
         here = (*prefix, config.VARIABLES)
         layer = f"[{'.'.join(here)}]"
-        yield {
-            name: Given(value, Origin(layer, configuration.place((*here, name)))) for name, value in table.get(config.VARIABLES, {}).items()
-        }
+        yield {name: _given(value, layer, configuration.place((*here, name))) for name, value in table.get(config.VARIABLES, {}).items()}
 
 
 def _of_environ(environ: Mapping[str, str]) -> Layer:
@@ -77,8 +76,24 @@ def _of_environ(environ: Mapping[str, str]) -> Layer:
             wrong = why_no_name(name)
             if wrong is not None:
                 raise ConfigError(f"environment variable {variable}: {wrong[0]}", hint=wrong[1])
-            found[name] = Given(environ[variable], Origin(variable), is_text=True, secret=True)
+            found[name] = _of_variable(variable, environ[variable])
     return found
+
+
+def _of_variable(variable: str, value: str) -> Given:
+    from dtree.secrets import is_ordinary
+    from dtree.values import why_no_value
+
+    if wrong := why_no_value(value):
+        raise ConfigError(f"environment variable {variable}: {wrong}", hint="values of variables are text")
+    return _given(value, variable, is_text=True, secret=not is_ordinary(variable, value))
+
+
+def _given(value: Any, layer: str, place: Place | None = None, *, is_text: bool = False, secret: bool = False) -> Given:  # noqa: ANN401 - JSON
+    # Imported here: most calls of the program are given no variable.
+    from dtree.values import Given, Origin
+
+    return Given(value, Origin(layer, place), is_text, secret)
 
 
 def _of_options(argv: Sequence[str], texts: Sequence[str], jsons: Sequence[str]) -> Iterator[tuple[str, Given]]:
@@ -95,7 +110,12 @@ def _of_options(argv: Sequence[str], texts: Sequence[str], jsons: Sequence[str])
         wrong = why_no_name(name)
         if wrong is not None:
             raise UsageError(f"{flag}: {wrong[0]}", hint=wrong[1])
-        yield name, Given(_json(name, value), Origin(flag)) if flag == "--var-json" else Given(value, Origin(flag), is_text=True)
+        read = _json(name, value) if flag == "--var-json" else value
+        from dtree.values import why_no_value
+
+        if unfit := why_no_value(read):
+            raise UsageError(f"{flag}: the value of '{name}' cannot be used: {unfit}")
+        yield name, _given(read, flag, is_text=flag == "--var")
 
 
 def _json(name: str, text: str) -> Any:  # noqa: ANN401 - what JSON can hold

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
+from dtree.cli.files import shown
 from dtree.errors import ConfigError, UsageError
 from dtree.values import Declared, Lock, Origin
 
-__all__ = ["find_lock", "find_versions", "read_file", "shown"]
+__all__ = ["find_lock", "find_versions", "read_file"]
 
 
 def find_versions(options: Sequence[str], file: Path | None, cwd: Path) -> dict[str, Declared]:
@@ -59,11 +59,6 @@ def read_file(file: Path) -> bytes:
     except OSError as error:
         hint = "check --versions-file; `nomad-dtree versions set` makes a new one"
         raise ConfigError(f"the file of versions {file} cannot be read: {error.strerror}", hint=hint) from error
-
-
-def shown(file: Path, cwd: Path) -> str:
-    """Return a path as the user would write it from the working folder."""
-    return os.path.relpath(file, cwd) if file.is_relative_to(cwd) else str(file)
 
 
 def _of_options(options: Iterable[str], cwd: Path) -> dict[str, Declared]:

@@ -2,22 +2,21 @@
 
 from __future__ import annotations
 
-import os
-import tempfile
 from collections.abc import Mapping
-from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from dtree import config
+from dtree.cli.files import replace_file, shown
 from dtree.cli.invocation import Invocation
-from dtree.cli.version_inputs import read_file, shown
+from dtree.cli.version_inputs import read_file
 from dtree.errors import DtreeError, StoreError, StoreFileMissing
 
 if TYPE_CHECKING:
     from dtree.store import Snapshot
 
-__all__ = ["Target", "find_target"]
+__all__ = ["Target", "find_target", "name_in", "warn_of_lock"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,21 +53,26 @@ class Target:
 
         return read_map(self.name, self.data)[0]
 
-    def set(self, versions: Mapping[str, str]) -> str:
-        """Set versions in it, and leave all else as it is. Effects: writes it, at once.
-
-        Returns:
-            How it was written, to stand after "written ".
+    def edited(self, versions: Mapping[str, str]) -> bytes:
+        """Return what it is to hold for these versions to be set in it, with all else as it is.
 
         Raises:
-            DtreeError: it cannot be edited, or not be written.
+            DtreeError: it cannot be edited.
         """
         from dtree.versions_file import edit_versions
 
-        return self.write(edit_versions(self.name, self.data, versions))
+        before = self.versions
+        is_same = all(before.get(job) == version for job, version in versions.items())
+        return self.data if is_same else edit_versions(self.name, self.data, versions)
 
     def write(self, data: bytes) -> str:
-        """Write all of it. Effects: writes it, at once. Raises DtreeError where it cannot."""
+        """Write all of it. Effects: writes it, at once. Raises DtreeError where it cannot.
+
+        Returns:
+            How it was written, to stand after "written "; "" where it holds that already.
+        """
+        if data == self.data:
+            return ""
         if self.path is not None:
             _replace(self.path, self.data, data)
             return "at once"
@@ -97,15 +101,36 @@ def find_target(invocation: Invocation, snapshot: Snapshot, *, lock: bool = Fals
         data = read_file(file) if file.exists() else b""
         return Target(file.name, shown(file, invocation.surroundings.cwd), data, file, None)
     _refuse_read_only(invocation)
-    from dtree.versions_file import NAMES, find_versions_file
     from dtree.versions_lock import LOCK
 
-    name = LOCK if lock else find_versions_file(snapshot.present(NAMES)) or NAMES[0]
+    name = LOCK if lock else name_in(snapshot)
     try:
         text = snapshot.read(name)
     except StoreFileMissing:
         return Target(name, f"{name} of the store {invocation.store_name}", b"", None, snapshot)
     return Target(name, text.path, text.data, None, snapshot)
+
+
+def warn_of_lock(invocation: Invocation, target: Target) -> None:
+    """Warn of versions that were set and do nothing yet, where the lock alone counts. Effects: writes to standard error."""
+    if not invocation.setting_beside(config.LOCKED):
+        return
+    around = invocation.surroundings
+    command = f"nomad-dtree versions lock --env {around.environment}" if around.environment else "nomad-dtree versions lock"
+    if target.path != invocation.setting_beside(config.VERSIONS_FILE):
+        command += f" --versions-file {target.shown}"
+    invocation.warn(f"here versions are taken from the lock, so this has no effect before you lock again: `{command}`")
+
+
+def name_in(snapshot: Snapshot) -> str:
+    """Return the name of a store's own file of versions, which may be yet to be made. Effects: asks the store.
+
+    Raises:
+        DeclarationError: it has two.
+    """
+    from dtree.versions_file import NAMES, find_versions_file
+
+    return find_versions_file(snapshot.present(NAMES)) or NAMES[0]
 
 
 def _refuse_read_only(invocation: Invocation) -> None:
@@ -118,25 +143,12 @@ def _refuse_read_only(invocation: Invocation) -> None:
 
 
 def _replace(path: Path, before: bytes, data: bytes) -> None:
-    """Write a file at once, if it still holds what was read. Effects: that, by way of a temporary file beside it."""
+    """Write a file at once, if it still holds what was read. Effects: that."""
     try:
         there = path.read_bytes() if path.exists() else b""
         if there != before:
             raise DtreeError(f"{path} was changed since it was read, so nothing was written", hint="do it again", code="store-changed")
-        real = path.resolve()
-        mode = real.stat().st_mode & 0o777 if real.exists() else 0o644
-        descriptor, made = tempfile.mkstemp(dir=real.parent, prefix=f".{real.name}.")
-        try:
-            with os.fdopen(descriptor, "wb") as stream:
-                stream.write(data)
-                stream.flush()
-                os.fsync(stream.fileno())
-            Path(made).chmod(mode)
-            Path(made).replace(real)
-        except BaseException:
-            with suppress(OSError):
-                Path(made).unlink()
-            raise
+        replace_file(path.resolve(), data)
     except OSError as error:
         problem = f"{path} cannot be written: {error.strerror}"
         raise DtreeError(problem, hint="check its folder and permissions", code="store-unwritable") from error

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, Annotated, Final
 
 import typer
@@ -17,7 +18,6 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from dtree.record import StatusRow
-    from dtree.sources import Sources
     from dtree.versions import Versions
     from dtree.views.versions_text import ListedVersion
 
@@ -35,8 +35,9 @@ def list_versions(invocation: Invocation, *, declared: Declared = False, output:
 
     with invocation.snapshot() as snapshot:
         sources = read(snapshot, store=invocation.store_name)
-        running = {} if declared else _running(invocation, sources)
-        rows = tuple(_rows(Versions(sources, invocation.inputs), sources, running))
+        versions = Versions(sources, invocation.inputs)
+        running = {} if declared else _running(invocation, versions)
+        rows = tuple(_rows(versions, running))
     invocation.print(versions_json(rows) if output == "json" else versions_text(rows, invocation.look(), asked=not declared))
     return EXIT_OK
 
@@ -46,7 +47,7 @@ def set_version(invocation: Invocation, *, job: OneJob, version: Version, output
 
     All else in the file stays as it is, comments too.
     """
-    from dtree.cli.version_targets import find_target
+    from dtree.cli.version_targets import find_target, warn_of_lock
     from dtree.sources import read
     from dtree.version_text import BadVersion, parse_version
     from dtree.views.json_forms import version_changes_json
@@ -62,38 +63,57 @@ def set_version(invocation: Invocation, *, job: OneJob, version: Version, output
             raise GoalError(job, sorted(sources.graph.entries), depfile=sources.declaration.file)
         target = find_target(invocation, snapshot)
         changes = (VersionChange(job, str(target.versions.get(job, "")), version),)
+        data = target.edited({job: version})
         if output == "text":
             invocation.print(changes_text(changes, target.shown, invocation.look()))
-        written = target.set({job: version}) if changes[0].differs else ""
+        written = target.write(data)
     if output == "json":
         invocation.print(version_changes_json(changes, target.shown, written=written))
     elif written:
         invocation.print(f"Written {written}.")
+    if written:
+        warn_of_lock(invocation, target)
     return EXIT_OK
 
 
-def _running(invocation: Invocation, sources: Sources) -> dict[str, StatusRow]:
+def _running(invocation: Invocation, versions: Versions) -> dict[str, StatusRow]:
     from dtree import pipeline
 
+    sources, inputs = versions.sources, versions.inputs
     names = tuple(sources.graph.entries)
-    rows = pipeline.status(sources, invocation.cluster, names, namespace=invocation.namespace, inputs=invocation.inputs)
+    rows = pipeline.status(sources, invocation.cluster, names, namespace=invocation.namespace, inputs=inputs, versions=versions)
     return {row.job: row for row in rows}
 
 
-def _rows(versions: Versions, sources: Sources, running: dict[str, StatusRow]) -> Iterator[ListedVersion]:
+def _rows(versions: Versions, running: dict[str, StatusRow]) -> Iterator[ListedVersion]:
     from dtree.render import Unanswered
+    from dtree.versions import Versions
     from dtree.views.versions_text import ListedVersion
 
-    for job in sorted(sources.graph.entries):
+    unlocked = Versions(versions.sources, replace(versions.inputs, locked=False)) if versions.inputs.locked else None
+    for one in filter(None, (versions, unlocked)):
+        one.read_files(one.declared)
+    for job in sorted(versions.sources.graph.entries):
         declared, row = versions.declared.get(job), running.get(job)
-        noted = row.provenance.version if row and row.provenance else None
         version, trouble = "", ""
         if versions.has(job):
             try:
                 version = versions.of(job)
             except Unanswered as error:
                 trouble = error.problem
-        yield ListedVersion(job, declared, version, trouble, runs=noted, is_running=bool(row and row.version is not None))
+        pending = _pending(unlocked, job, version) if unlocked and not trouble else None
+        yield ListedVersion(job, declared, version, trouble, row, pending=pending)
+
+
+def _pending(unlocked: Versions, job: str, locked: str) -> str | None:
+    """Return the version that a job would have if it were locked now, "" for none; None where that is the one that is locked."""
+    from dtree.render import Unanswered
+
+    try:
+        now = unlocked.of(job) if unlocked.has(job) else ""
+    except Unanswered:  # `versions lock` tells why
+        return None
+    return now if now != locked else None
 
 
 COMMANDS: Final = {

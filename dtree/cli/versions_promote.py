@@ -30,7 +30,7 @@ From = Annotated[
 ]
 To = Annotated[str, typer.Option("--to", metavar="ENV", help="Environment to write to.", autocompletion=complete_environments)]
 
-_SETTINGS: Final = (config.STORE, config.ENVIRONMENT, *config.TEMPLATES, *config.NOMAD)
+_SETTINGS: Final = (config.STORE, config.ENVIRONMENT, *config.TEMPLATES, config.REQUIRE_CLEAN, *config.NOMAD)
 
 
 def promote(
@@ -46,7 +46,7 @@ def promote(
 
     Shows what would change, and asks. Jobs that only the other environment has keep their versions.
     """
-    from dtree.cli.version_targets import find_target
+    from dtree.cli.version_targets import find_target, warn_of_lock
     from dtree.views.json_forms import version_changes_json
     from dtree.views.versions_text import VersionChange, changes_text
 
@@ -58,16 +58,19 @@ def promote(
         before = there.versions
         changes = tuple(VersionChange(job, str(before.get(job, "")), version) for job, version in versions.items())
         pending = [change for change in changes if change.differs]
+        data = there.edited({change.job: change.new for change in pending})
         if output == "text":
             invocation.print(changes_text(changes, there.shown, invocation.look()))
         if pending and not yes and not _agreed(len(pending), there.shown):
             sys.stderr.write("nothing was written\n")
             return EXIT_ERROR
-        written = there.set({change.job: change.new for change in pending}) if pending else ""
+        written = there.write(data)
     if output == "json":
         invocation.print(version_changes_json(changes, there.shown, written=written))
     elif written:
         invocation.print(f"Written {written}.")
+    if written:
+        warn_of_lock(writing, there)
     return EXIT_OK
 
 
@@ -97,7 +100,11 @@ def _versions(invocation: Invocation, snapshot: Snapshot, jobs: Collection[str])
 
     sources = read(snapshot, store=invocation.store_name)
     versions = Versions(sources, invocation.inputs)
-    return versions.resolved(_chosen(sources, jobs, versions.declared))
+    chosen = _chosen(sources, jobs, versions.declared)
+    resolved = versions.resolved(chosen)
+    if versions.inputs.require_clean:
+        versions.refuse_dirty(chosen)
+    return resolved
 
 
 def _chosen(sources: Sources, jobs: Collection[str], declared: Collection[str]) -> list[str]:
@@ -110,10 +117,10 @@ def _chosen(sources: Sources, jobs: Collection[str], declared: Collection[str]) 
 
 def _refuse_same(reading: Invocation, snapshot: Snapshot, there: Target, source: str, target: str) -> None:
     """Refuse environments that keep their versions in one file."""
-    from dtree.cli.version_targets import Target
+    from dtree.cli.version_targets import Target, name_in
 
     file = reading.setting("versions_file")
-    here = Target("", "", b"", file, None) if file is not None else Target(there.name, "", b"", None, snapshot)
+    here = Target("", "", b"", file, None) if file is not None else Target(name_in(snapshot), "", b"", None, snapshot)
     if source == target or here.identity == there.identity:
         raise UsageError(
             f"the environments '{source}' and '{target}' keep their versions in one place: {there.shown}",

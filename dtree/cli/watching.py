@@ -8,7 +8,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, Generic, NoReturn, TypeVar
 
-from dtree.cli.failure import report
+from dtree.cli.failure import hide_in_error, report
 from dtree.cli.invocation import Invocation
 from dtree.errors import DtreeError, Unavailable, Unreachable
 from dtree.views.text import count, write
@@ -86,6 +86,7 @@ class _Screen(Generic[Seen]):
     def __call__(self, seen: Seen | DtreeError, trouble: str) -> None:
         size, look = shutil.get_terminal_size(), self._invocation.look()
         if isinstance(seen, DtreeError):
+            hide_in_error(seen, self._invocation.surroundings.secrets)  # before it is laid out: a secret may go over two lines
             lines = _error_picture(seen, size.columns, size.lines, look)
         else:
             lines = self._watched.picture(seen, size.columns, size.lines, look, trouble)

@@ -19,7 +19,7 @@ def which(invocation: Invocation, *, job: OneJob, output: Output = "text") -> in
     """Say in one line which version of a job runs, and where it came from."""
     from dtree import pipeline
     from dtree.views.json_forms import which_json
-    from dtree.views.which_text import which_text
+    from dtree.views.which_text import remark_lines, which_text
 
     with invocation.snapshot() as snapshot:
         sources = pipeline.read(snapshot, store=invocation.store_name, asked=(job,))
@@ -28,7 +28,7 @@ def which(invocation: Invocation, *, job: OneJob, output: Output = "text") -> in
     if row.version is None:
         hint = f"`nomad-dtree run --job {name}` runs it; check --namespace"
         raise NotFound(f"job '{name}' is not in Nomad: no version of it runs", hint=hint, code="job-not-in-nomad")
-    invocation.print(which_json(row) if output == "json" else which_text(row))
+    invocation.print(which_json(row) if output == "json" else "\n".join([which_text(row), *remark_lines([row], invocation.look())]))
     return EXIT_OK
 
 

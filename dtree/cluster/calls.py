@@ -256,6 +256,20 @@ class NomadCluster:
         """What is noted of jobs of a stack, all of one namespace; Denied where the token may not read it. Effects: reads Nomad."""
         return self._notes.read(stack, refs)
 
+    def notes_of_others(self, stack: str, refs: Sequence[JobRef]) -> Mapping[JobRef, Items]:
+        """What other stacks have noted of jobs, all of one namespace; of several the latest registration. Effects: reads Nomad."""
+        return self._notes.read_others(stack, refs)
+
+    def submission(self, ref: JobRef, *, version: int) -> tuple[str, str]:
+        """Source and variables that a version of a job was registered with; both "" where there are none. Effects: reads Nomad."""
+        params = {**_where(ref), "version": str(version)}
+        doing = f"reading what job '{ref.id}' was registered with"
+        try:
+            answer = self._client.call("get", "job", ref.id, "submission", params=params, doing=doing, kind=dict)
+        except NotFound:
+            return "", ""
+        return answer.get("Source") or "", answer.get("Variables") or ""
+
     def change_note(self, stack: str, ref: JobRef, change: Callable[[Items], Items]) -> None:
         """Change a job's note; `change` is asked again where somebody else wrote it meanwhile. Effects: changes Nomad."""
         self._notes.change(stack, ref, change)

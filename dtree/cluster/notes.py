@@ -10,7 +10,7 @@ from dtree.access.nomad import NomadClient
 from dtree.access.variables import Variable, Variables
 from dtree.errors import Conflict
 from dtree.model import JobRef
-from dtree.provenance import MARK, Items, note_path, stack_path
+from dtree.provenance import MARK, NOTES, Items, is_path_of, note_path, read_note, stack_path
 
 _AT_ONCE: Final = 8
 _TRIES: Final = 5
@@ -41,6 +41,24 @@ class Notes:
         read = do_all(lambda ref: variables.read(note_path(stack, ref.id)), asked, at_once=_AT_ONCE)
         return {ref: variable.items for ref, variable in zip(asked, read, strict=True) if variable is not None}
 
+    def read_others(self, stack: str, refs: Sequence[JobRef]) -> dict[JobRef, Items]:
+        """Read the notes that other stacks have of those jobs, all of one namespace; of several of one job that of its latest registration.
+
+        Effects: reads Nomad: one list, of what the token may see, and one request for each note, several at once.
+        """
+        if not refs:
+            return {}
+        variables, own = self._variables(stack, refs[0]), f"{stack_path(stack)}/"
+        by_path = {note_path(stack, ref.id).removeprefix(own): ref for ref in refs}
+        listed = [one.path for one in variables.list(f"{NOTES}/") if not one.path.startswith(own)]
+        paths = [path for path in listed if (ref := by_path.get(path.rpartition("/")[2])) and is_path_of(path, ref.id)]
+        found: dict[JobRef, Items] = {}
+        for path, variable in zip(paths, do_all(variables.read, paths, at_once=_AT_ONCE), strict=True):
+            ref = by_path[path.rpartition("/")[2]]
+            if variable is not None and _index(variable.items) > _index(found.get(ref, {})):
+                found[ref] = variable.items
+        return found
+
     def change(self, stack: str, ref: JobRef, change: Callable[[Items], Items]) -> None:
         """Change a job's note, or write its first, by compare-and-set: what others have put into it meanwhile is not lost.
 
@@ -69,6 +87,12 @@ class Notes:
 
     def _variables(self, stack: str, ref: JobRef) -> Variables:
         return Variables(self._client, namespace=ref.namespace, prefix=stack_path(stack), region=ref.region, needs=_NEEDS)
+
+
+def _index(items: Items) -> int:
+    """Return Nomad's index of the registration that is noted; 0 for none."""
+    noted = read_note(items) if MARK in items else None
+    return noted.registered.modify_index if noted is not None and noted.registered is not None else 0
 
 
 def _own(variables: Variables, path: str) -> Variable | None:

@@ -207,7 +207,7 @@ def _stores_errors(configuration: Configuration, prefix: Key, tables: object) ->
 
 
 def _variables_errors(configuration: Configuration, prefix: Key, table: object) -> Iterator[ConfigError]:
-    from dtree.values import why_no_name
+    from dtree.names import why_no_name
 
     if not isinstance(table, dict):
         yield ConfigError(f"`{'.'.join(prefix)}` must be a table", place=configuration.place(prefix), hint=f"write [{'.'.join(prefix)}]")

@@ -9,11 +9,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any, Final, cast
 
-from dtree.depfile.keys import DEPENDENCIES, FILE
-from dtree.depfile.kinds import MAX_FINDINGS, Findings, check
-from dtree.document import Document, Path, Value, quote, read
-from dtree.errors import DeclarationError, Fault, Place
-from dtree.model import (
+from dtree.declaration import (
     Condition,
     ConditionName,
     Declaration,
@@ -27,6 +23,10 @@ from dtree.model import (
     ServiceProbe,
     TcpProbe,
 )
+from dtree.depfile.keys import DEPENDENCIES, FILE
+from dtree.depfile.kinds import MAX_FINDINGS, Findings, check
+from dtree.document import ODD_NUMBER, Document, Path, Value, quote, read
+from dtree.errors import DeclarationError, Fault, Place
 
 __all__ = ["parse", "schema"]
 
@@ -53,6 +53,7 @@ def parse(file: str, data: bytes, *, title: str) -> Declaration:
     fields: Fields = {} if document.value is None else check(FILE, document.value, (), findings)
     defaults: Fields = fields.get("defaults") or {}
     entries = {name: _make_entry(name, given or {}, defaults) for name, given in (fields.get("dependencies") or {}).items()}
+    _check_numbers(fields, findings, document)
     _check_edges(entries, findings)
     _check_shared_posts(entries, findings, document)
     _check_externals(entries, fields.get(DEPENDENCIES) or {}, findings, document)
@@ -232,6 +233,16 @@ def _make_probe(given: Fields) -> tuple[ConditionName, Probe] | None:
             return "log", LogProbe(pattern, given.get("task") or "", given.get("stream") or "stdout")
         case _:
             return None
+
+
+def _check_numbers(fields: Fields, findings: Findings, document: Document) -> None:
+    """Refuse numbers in `vars` that would not stand in a job file as they stand here."""
+    given: list[tuple[Path, Value]] = [(("defaults",), fields.get("defaults"))]
+    given += [((DEPENDENCIES, name), own) for name, own in (fields.get(DEPENDENCIES) or {}).items()]
+    for path, own in given:
+        for at in document.odd_numbers((*path, "vars")) if own and own.get("vars") else ():
+            code, problem, hint = ODD_NUMBER
+            findings.add(code, at, problem, hint)
 
 
 def _check_edges(entries: Mapping[str, Entry], findings: Findings) -> None:

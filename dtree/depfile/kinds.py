@@ -14,7 +14,7 @@ from typing import Any, Final, Protocol
 
 from dtree.document import BROKEN, Path, Value, dotted, quote
 from dtree.errors import did_you_mean
-from dtree.values import VARIABLE_NAME, why_no_name
+from dtree.names import VARIABLE_NAME, why_no_name
 
 MAX_FINDINGS: Final = 500
 """Faults reported of one file; who has more has one mistake many times."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
 from typing import Final
 
 from dtree.depfile.kinds import Findings, Schema, Shelf, label, whole
@@ -15,14 +14,15 @@ __all__ = ["VERSION"]
 _SOURCES: Final[tuple[Kind, ...]] = ("git", "env", "consul", "file")
 
 
-@dataclass(frozen=True)
 class _Version:
     """A version; of a source's map what stands after its prefix, which it is read back with."""
 
-    source: Kind | None = None
-    noun: str = "text such as 1.4.2 or git:short"
-    hint: str = 'put it in quotes: version: "1.10"'
-    takes: frozenset[type] = field(default=frozenset({str}), init=False)
+    noun: Final = "text such as 1.4.2 or git:short"
+    hint: Final = 'put it in quotes: version: "1.10"'
+    takes: Final[frozenset[type]] = frozenset({str})
+
+    def __init__(self, source: Kind | None = None) -> None:
+        self.source = source
 
     def read(self, value: Value, at: Path, findings: Findings) -> Value:
         """Return it, after taking it apart."""

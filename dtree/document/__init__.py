@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
 from contextlib import suppress
 from typing import Final, Literal
 
@@ -14,7 +15,21 @@ from dtree.document.nodes import BROKEN, MAX_DEPTH, MAX_VALUES, Broken, Composer
 from dtree.document.yaml_syntax import dump as dump_yaml
 from dtree.errors import Fault, Place
 
-__all__ = ["BROKEN", "MAX_BYTES", "MAX_DEPTH", "MAX_VALUES", "Broken", "Document", "Path", "Value", "dotted", "dump_yaml", "quote", "read"]
+__all__ = [
+    "BROKEN",
+    "MAX_BYTES",
+    "MAX_DEPTH",
+    "MAX_VALUES",
+    "ODD_NUMBER",
+    "Broken",
+    "Document",
+    "Path",
+    "Value",
+    "dotted",
+    "dump_yaml",
+    "quote",
+    "read",
+]
 
 MAX_BYTES: Final = 16 * 1024 * 1024
 
@@ -69,6 +84,23 @@ class Document:
             node = child
         return self._place_at(offset, path)
 
+    def odd_numbers(self, path: Path) -> Iterator[Path]:
+        """Yield where, at `path` and below, numbers stand that would be written otherwise than the file has them.
+
+        Who writes 1.10, 007 or 1e3 mostly means a text, and a job file would get 1.1, 7 and 1000.0.
+        """
+        node = self._root
+        if node is None and _has_fraction(self.value):  # of JSON, where whole numbers are written in one way
+            node = self._scan("json").root
+        for part in path:
+            node = node.children.get(part) if node else None
+        pending = [(path, node)] if node else []
+        while pending:
+            at, node = pending.pop()
+            if node.is_odd:
+                yield at
+            pending += [((*at, part), child) for part, child in reversed(list(node.children.items()))]
+
     def _scan(self, syntax: Syntax) -> Composer:
         composer = Composer(self._lines)
         scan = json_syntax.scan if syntax == "json" else yaml_syntax.scan
@@ -113,6 +145,18 @@ def dotted(path: Path) -> str:
             shown += ("." if shown else "") + (part if _WORD.fullmatch(part) else quote(part))
     return shown if len(shown) <= _MAX_DOTTED else shown[:_MAX_DOTTED] + "…"
 
+
+def _has_fraction(value: Value) -> bool:
+    parts = value.values() if isinstance(value, dict) else value if isinstance(value, list) else ()
+    return type(value) is float or any(map(_has_fraction, parts))
+
+
+ODD_NUMBER: Final = (
+    "bad-number",
+    "this number would not stand in a job file as it is written here, as 1.10 would be 1.1 there",
+    'put it in quotes, as in "1.10"',
+)
+"""Code, problem and hint of the fault that an odd number is among values for job files; it may be a secret, so it is not shown."""
 
 _MAX_DOTTED: Final = 160
 _WORD: Final = re.compile(r"[A-Za-z0-9_$<-]{1,60}")

@@ -95,7 +95,7 @@ class _Scanner:
             self._composer.scalar(self._read_text(), offset)
         elif number := _NUMBER.match(self._text, offset):
             self._at = number.end()
-            self._composer.scalar(self._number(number), offset)
+            self._composer.scalar(self._number(number), offset, written=number[0])
         else:
             self._read_word(offset)
 

@@ -68,6 +68,7 @@ class Node:
         children: node of each key or index.
         size: values in it, itself included.
         height: containers within each other, itself included: 0 for a text, 1 for an empty list.
+        is_odd: a number that would be written otherwise than the file has it, as 1.10 would be 1.1.
     """
 
     offset: int
@@ -76,6 +77,7 @@ class Node:
     children: Mapping[str | int, Node] = field(default_factory=lambda: _NO_CHILDREN)
     size: int = 1
     height: int = 0
+    is_odd: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,12 +135,16 @@ class Composer:
         else:
             frame.keys[text] = offset
 
-    def scalar(self, value: Value, offset: int, *, anchor: str | None = None) -> None:
-        """Read a value without parts."""
+    def scalar(self, value: Value, offset: int, *, anchor: str | None = None, written: str = "") -> None:
+        """Read a value without parts.
+
+        Args:
+            written: how the file writes it, where it may be a number.
+        """
         self._admit(1, height=0, offset=offset)
         if isinstance(value, str) and not self._check_text(value, offset):
             value = BROKEN
-        self._add(Node(offset, value), anchor)
+        self._add(Node(offset, value, is_odd=type(value) in (int, float) and _is_odd(value, written)), anchor)
 
     def alias(self, anchor: str, offset: int) -> None:
         """Repeat the value that `anchor` names."""
@@ -258,6 +264,13 @@ class _Frame:
     def _grow(self, node: Node) -> None:
         self.size += node.size
         self.height = max(self.height, node.height + 1)
+
+
+def _is_odd(number: float, written: str) -> bool:
+    try:
+        return repr(number) != written
+    except ValueError:  # Python refuses to write an int of more than 4300 digits
+        return True
 
 
 def _is_encodable(text: str) -> bool:

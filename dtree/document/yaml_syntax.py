@@ -108,7 +108,7 @@ def _feed_scalar(event: yaml.ScalarEvent, offset: int, composer: Composer) -> No
             offset,
             hint="write a finite number, or put it in quotes",
         )
-    composer.scalar(BROKEN if tagged else value, offset, anchor=event.anchor)
+    composer.scalar(BROKEN if tagged else value, offset, anchor=event.anchor, written=event.value)
 
 
 def _refuse_complex_key(offset: int, composer: Composer) -> None:

@@ -1,7 +1,8 @@
 """The process that templates are rendered in: it reads what to do, asks its parent for what it lacks, and opens nothing.
 
 Lines of JSON each way, so that nothing that comes out of here can be anything but text. In: one request, then an answer to each question.
-Out: `{"ask": [kind, …]}`, and for each job in turn `{"text": …, "used": […], "asked": […]}` or `{"fault": {…}}`.
+Out: `{"ready": true}`, `{"ask": [kind, …]}`, and for each job in turn `{"text": …}` or `{"fault": {…}}`, either
+with `"used": […], "own": […], "asked": […]`.
 """
 
 from __future__ import annotations
@@ -19,6 +20,8 @@ from dtree.render.engine import Engine, TemplateError
 
 _MAX_MEMORY: Final = 1024**3
 _MAX_QUESTIONS: Final = 2000
+_LONGEST_WORD: Final = 1000
+_LONGEST_TOLD: Final = 400
 
 
 def main() -> None:
@@ -29,15 +32,24 @@ def main() -> None:
     engine = Engine(parent.ask)
     engine.warm_up()
     _limit(request["seconds"])
+    _say({"ready": True})
     gc.set_threshold(100_000, 10, 10)  # a template is some thousand small objects, most of them gone at once
     shared = request["values"]
     for job in request["jobs"]:
         parent.begin()
         try:
             text = engine.render(job["name"], job["file"], job["source"], {**shared, **job["values"]})
-            _say({"text": text, "used": sorted(engine.used()), "asked": list(parent.asked)})
+            _say({"text": text, **_known(engine, parent)})
         except TemplateError as error:
-            _say({"fault": asdict(error.fault)})
+            fault = {key: value for key, value in asdict(error.fault).items() if key != "known"}
+            told = {key: value[:_LONGEST_TOLD] if isinstance(value, str) else value for key, value in fault.items()}
+            _say({"fault": told, **_known(engine, parent)})
+
+
+def _known(engine: Engine, parent: _Parent) -> dict[str, Any]:
+    """Return what else is told of the template at hand."""
+    asked = dict.fromkeys([*parent.asked, *(("file", path) for path in engine.files())])
+    return {"used": sorted(engine.used()), "own": sorted(engine.own()), "asked": list(asked)}
 
 
 class _Parent:
@@ -61,6 +73,8 @@ class _Parent:
         Raises:
             Unanswered: it cannot be had.
         """
+        if any(len(word) > _LONGEST_WORD for word in question):
+            raise Unanswered("bad-template", f"it asks for something whose name has more than {_LONGEST_WORD} characters")
         self.asked[question] = None
         if len(self.asked) > _MAX_QUESTIONS:
             raise Unanswered("template-too-large", f"it asks for more than {_MAX_QUESTIONS} things", "is there a loop without an end?")

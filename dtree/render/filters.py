@@ -6,11 +6,10 @@ import base64
 import binascii
 import hashlib
 import json
-import re
+import math
 from collections.abc import Callable, Mapping
 from typing import Any, Final
 
-_PLAIN_KEY: Final = re.compile(r"[A-Za-z_][A-Za-z0-9_-]*")
 _HCL_ESCAPES: Final = {"\\": "\\\\", '"': '\\"', "\n": "\\n", "\r": "\\r", "\t": "\\t"}
 
 
@@ -18,7 +17,7 @@ def to_hcl(value: Any) -> str:  # noqa: ANN401 - whatever a template has
     """Write a value as HCL: text in quotes, with `${` and `%{` kept from being read by Nomad; lists and maps as HCL's.
 
     >>> to_hcl({'a': ['b', 1]})
-    '{a = ["b", 1]}'
+    '{"a" = ["b", 1]}'
 
     Raises:
         TypeError: the value is none that HCL has.
@@ -34,16 +33,17 @@ def to_hcl(value: Any) -> str:  # noqa: ANN401 - whatever a template has
             text = "".join(_HCL_ESCAPES.get(char) or (char if char >= " " else f"\\u{ord(char):04x}") for char in value)
             return '"' + text.replace("${", "$${").replace("%{", "%%{") + '"'
         case Mapping():
-            return "{" + ", ".join(f"{_hcl_key(key)} = {to_hcl(part)}" for key, part in value.items()) + "}"
+            return "{" + ", ".join(f"{to_hcl(str(key))} = {to_hcl(part)}" for key, part in value.items()) + "}"
         case list() | tuple():
             return "[" + ", ".join(map(to_hcl, value)) + "]"
         case _:
-            raise TypeError(f"a {type(value).__name__} cannot be written as HCL")
+            _demand(value)
+            raise TypeError(f"{'a function' if callable(value) else 'this'} cannot be written as HCL")
 
 
 def to_json(value: Any, indent: int | None = None) -> str:  # noqa: ANN401 - as to_hcl
     """Write a value as JSON, on one line unless `indent` says otherwise."""
-    return json.dumps(value, ensure_ascii=False, indent=indent, allow_nan=False)
+    return json.dumps(value, ensure_ascii=False, indent=indent, allow_nan=False, default=_refuse)
 
 
 def to_base64(value: Any) -> str:  # noqa: ANN401 - as to_hcl
@@ -72,7 +72,7 @@ def to_yaml(value: Any) -> str:  # noqa: ANN401 - as to_hcl
     """Write a value as YAML in block style, without a newline at the end."""
     from dtree.document import dump_yaml
 
-    return dump_yaml(value).rstrip("\n")
+    return dump_yaml(json.loads(to_json(value))).rstrip("\n")
 
 
 FILTERS: Final[Mapping[str, Callable[..., str]]] = {
@@ -86,26 +86,42 @@ FILTERS: Final[Mapping[str, Callable[..., str]]] = {
 """Those that are added to Jinja's own, by name."""
 
 
-def show(value: Any) -> Any:  # noqa: ANN401 - as to_hcl
+def show(value: Any) -> str | int | float:  # noqa: ANN401 - as to_hcl
     """Return what `[[ value ]]` writes: text as it is, true and false as Nomad has them, lists and maps as JSON.
 
     Raises:
-        TypeError: the value is a function, which somebody forgot to call.
+        TypeError: the value is a function, which somebody forgot to call, or something that only Python knows how to write.
+        ValueError: the number is not finite.
     """
     match value:
         case str():
             return value
-        case None | bool() | dict() | list() | tuple():
+        case None | bool() | list() | tuple():
             return to_json(value)
+        case int() | float():
+            if not math.isfinite(value):
+                raise ValueError("the number is not finite")
+            return value
+        case Mapping():
+            return to_json(dict(value))
         case _ if callable(value):
             raise TypeError(f"{getattr(value, 'name', 'this')} is a function: it wants (…) behind it")
         case _:
-            return value
+            raise TypeError("this is no plain value: the filter `list` makes one of it")
 
 
 def _text(value: Any) -> str:  # noqa: ANN401 - as to_hcl
     return str(show(value))
 
 
-def _hcl_key(key: Any) -> str:  # noqa: ANN401 - a map's key
-    return str(key) if _PLAIN_KEY.fullmatch(str(key)) else to_hcl(str(key))
+def _refuse(value: object) -> dict[Any, Any]:
+    if isinstance(value, Mapping):
+        return dict(value)
+    _demand(value)
+    raise TypeError("a part of this is no plain value: the filter `list` makes one of it")
+
+
+def _demand(value: object) -> None:
+    """Raise what a name without a value raises where it is used: within a list nothing else would say which one it is."""
+    if hasattr(type(value), "_fail_with_undefined_error"):
+        str(value)

@@ -10,17 +10,23 @@ import os
 import select
 import subprocess
 import sys
+import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any, Final
 
 from dtree.errors import DtreeError
-from dtree.render import Rendered, Template, TemplateFault, Unanswered
+from dtree.render import Unanswered
+from dtree.render.messages import Rendered, Template, TemplateFault
 
 _SECONDS_A_TEMPLATE: Final = 10.0
 _MAX_DEATHS: Final = 3
 """Templates that may end the child in one call: each costs its time, and the fourth is told with the first three mended."""
-_MAX_ANSWER: Final = 256 * 1024 * 1024
+_SECONDS_TO_START: Final = 60.0
+_MAX_LINE: Final = 256 * 1024 * 1024
+"""Bytes: MAX_OUTPUT characters in JSON's longest form are less."""
+_KEPT: Final = ("LD_LIBRARY_PATH", "DYLD_LIBRARY_PATH", "DYLD_FALLBACK_LIBRARY_PATH", "PYTHONHOME")
+"""Environment variables without which some installations of Python do not start."""
 
 Answer = Callable[..., Any]
 """`answer(kind, *arguments)`: what a template asked for; raises Unanswered."""
@@ -82,21 +88,45 @@ def _render_some(
     jobs = [{"name": one.job, "file": one.file, "source": one.source, "values": dict(one.values)} for one in templates]
     seconds_in_all = int(seconds * (len(jobs) + 1))
     lines.write({"seconds": seconds_in_all, "values": dict(shared), "answers": list(known.items()), "jobs": jobs})
+    _await_start(lines, child)
     for one in templates:
+        left_s = seconds
         while True:
+            asked_s = time.monotonic()
             try:
-                message = lines.read(seconds)
+                message = lines.read(left_s)
+                left_s = max(left_s - (time.monotonic() - asked_s), 0.0)
             except (TimeoutError, EOFError) as error:
                 faults[one.job] = _end_of(error, one, seconds)
                 return
             if "ask" in message:
                 lines.write(answer(tuple(message["ask"])))
             elif "fault" in message:
-                faults[one.job] = TemplateFault(**message["fault"])
+                faults[one.job] = TemplateFault(**message["fault"], known=_rendered("", message))
                 break
             else:
-                rendered[one.job] = Rendered(message["text"], frozenset(message["used"]), tuple(map(tuple, message["asked"])))
+                rendered[one.job] = _rendered(message["text"], message)
                 break
+
+
+def _rendered(text: str, message: Mapping[str, Any]) -> Rendered:
+    return Rendered(text, frozenset(message["used"]), tuple(map(tuple, message["asked"])), frozenset(message["own"]))
+
+
+def _await_start(lines: _Lines, child: subprocess.Popen[bytes]) -> None:
+    """Wait until the child has loaded all that it needs: what goes wrong before that is no template's fault."""
+    try:
+        lines.read(_SECONDS_TO_START)
+    except (TimeoutError, EOFError) as error:
+        child.kill()
+        assert child.stderr is not None  # noqa: S101 - it was opened with a pipe
+        words = child.stderr.read().decode(errors="replace").strip().splitlines()
+        raise DtreeError(
+            f"the process that renders templates does not start: {words[-1] if words else 'it ended without a word'}",
+            notes=[f"it is {sys.executable}"],
+            hint="is this Python as it was installed?",
+            code="template-process",
+        ) from error
 
 
 def _end_of(error: Exception, template: Template, seconds: float) -> TemplateFault:
@@ -149,11 +179,13 @@ class _Lines:
         """
         assert self._child.stdout is not None  # noqa: S101 - as above
         parts = [self._rest]
+        size = len(self._rest)
         while b"\n" not in parts[-1]:
             if not select.select([self._child.stdout], [], [], timeout_s)[0]:
                 raise TimeoutError
             part = os.read(self._child.stdout.fileno(), 1 << 20)
-            if not part:
+            size += len(part)
+            if not part or size > _MAX_LINE:
                 raise EOFError
             parts.append(part)
         line, _, self._rest = b"".join(parts).partition(b"\n")
@@ -166,12 +198,13 @@ def _child() -> Iterator[subprocess.Popen[bytes]]:
     """Start the child with nothing of our surroundings, and end it in any case."""
     if not sys.executable:
         raise DtreeError("templates cannot be rendered: Python does not know its own program", hint="run nomad-dtree by its own path")
-    around = {"PYTHONPATH": os.pathsep.join(path for path in sys.path if path), "PYTHONHASHSEED": "0", "PYTHONIOENCODING": "utf-8"}
+    kept = {name: os.environ[name] for name in _KEPT if name in os.environ}
+    around = {**kept, "PYTHONPATH": os.pathsep.join(path for path in sys.path if path), "PYTHONHASHSEED": "0", "PYTHONIOENCODING": "utf-8"}
     child = subprocess.Popen(
         [sys.executable, "-P", "-s", "-m", "dtree.render.child"],
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
-        stderr=subprocess.DEVNULL,
+        stderr=subprocess.PIPE,
         env=around,
         close_fds=True,
         cwd="/",
@@ -180,7 +213,7 @@ def _child() -> Iterator[subprocess.Popen[bytes]]:
         yield child
     finally:
         child.kill()
-        for stream in (child.stdin, child.stdout):
+        for stream in (child.stdin, child.stdout, child.stderr):
             if stream is not None:
                 try:
                     stream.close()

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from dtree.artifacts import Checked
+from dtree.artifacts import Checked, why_unknown
 from dtree.views.style import PLAIN, Look
-from dtree.views.text import clean, join_names
+from dtree.views.text import clean
 
 
 def artifacts_text(checked: Sequence[Checked], look: Look = PLAIN) -> str:
@@ -34,5 +34,4 @@ def _lines(checked: Sequence[Checked], look: Look) -> list[str]:
 
 
 def _line(one: Checked, look: Look) -> str:
-    jobs = join_names(sorted({use.job for use in one.uses}), most=4)
-    return f"  {look.paint('not checked:', 'busy')} {clean(one.source.shown)} ({jobs}): {clean(one.answer.why)}"
+    return f"  {look.paint('not checked:', 'busy')} {clean(why_unknown(one))}"

@@ -22,7 +22,9 @@ def error_text(error: DtreeError, look: Look = PLAIN, *, width: int | None = Non
         whole_words: as in `wrap`.
     """
     broken = partial(_broken, look=look, width=width, whole_words=whole_words)
-    return "\n".join(line for fault in error.faults for part in _parts(fault, error.notes) for line in broken(*part))
+    *others, last = error.faults
+    parts = [part for fault in others for part in _parts(fault, ())] + list(_parts(last, error.notes))  # notes are of all of them, once
+    return "\n".join(line for part in parts for line in broken(*part))
 
 
 def warning_text(faults: Sequence[Fault], look: Look = PLAIN, *, width: int | None = None) -> str:

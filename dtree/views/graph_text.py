@@ -6,9 +6,8 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
+from dtree.declaration import OnUpdate
 from dtree.graph import DependencyGraph
-from dtree.model import OnUpdate
-from dtree.views.json_forms import graph_json
 from dtree.views.outline import outline
 from dtree.views.style import PLAIN, Look
 from dtree.views.text import clean
@@ -65,6 +64,8 @@ def graph_text(graph: DependencyGraph, names: Collection[str], form: GraphFormat
         case "mermaid":
             return _mermaid(edges)
         case "json":
+            from dtree.views.json_forms import graph_json
+
             return graph_json(goals, edges)
 
 

@@ -15,7 +15,6 @@ from datetime import UTC, datetime
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self, TextIO
 
-from dtree.critical_path import CriticalPath, critical_path
 from dtree.errors import DtreeError, Fault
 from dtree.events import EVENT_SCHEMA, Event
 from dtree.plan import Plan, Refuse, Step
@@ -27,6 +26,7 @@ from dtree.views.versions_text import ListedVersion, VersionChange
 
 if TYPE_CHECKING:
     from dtree.artifacts import Checked  # brings the clients of servers along, which most commands have no use for
+    from dtree.critical_path import CriticalPath
     from dtree.views.graph_text import DrawnEdge, Edges
 
 
@@ -73,6 +73,8 @@ def plan_json(plan: Plan, *, address: str, checked: Sequence[Checked] | None = N
         checked: what came of asking for artifacts; None where nobody asked.
         line: on one line, where more will follow.
     """
+    from dtree.critical_path import critical_path
+
     form = {
         "schema": EVENT_SCHEMA,
         "verb": plan.verb,
@@ -271,8 +273,13 @@ def _version_form(row: ListedVersion) -> dict[str, Any]:
         "file": place.file if place else None,
         "line": place.line if place else None,
         "problem": row.trouble,
+        "pending": row.pending,
         "runs": row.runs,
-        "in_nomad": row.is_running,
+        "in_nomad": row.row is not None and row.row.version is not None,
+        "changed_since": row.row is not None and row.row.changed_since,
+        "other_stack": row.row.other_stack if row.row else "",
+        "note_fault": _plain(row.row.note_fault) if row.row else None,
+        "file_fault": _plain(row.row.file_fault) if row.row else None,
     }
 
 
@@ -291,6 +298,10 @@ def _difference_form(one: Difference, lines: Sequence[str]) -> dict[str, Any]:
 
 def _plain(value: Any) -> Any:  # noqa: ANN401 - any field of our values, to any JSON value
     """Turn our frozen values into what JSON knows, fields in the order of their class."""
+    if isinstance(value, Fault):
+        place = value.place
+        shown = None if place is None else {"file": place.file, "line": place.line, "column": place.column, "key": place.key}
+        return {"code": value.code, "problem": value.problem, "place": shown, "hint": value.hint}
     if is_dataclass(value):
         return {field.name: _plain(getattr(value, field.name)) for field in fields(value)}
     return [_plain(item) for item in value] if isinstance(value, tuple) else value

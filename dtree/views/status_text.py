@@ -10,7 +10,7 @@ from dtree.record import Health, StatusRow
 from dtree.views.outline import OutlineRow, outline, without_references
 from dtree.views.style import PLAIN, Cell, Look, Role, columns
 from dtree.views.text import cells, clean, count, wrap
-from dtree.views.which_text import release
+from dtree.views.which_text import release, remark_lines
 from dtree.views.words import address_lines, identity
 
 _TITLES: Final = ("JOB", "TYPE", "STATE", "HEALTH", "VERSION", "ALLOCS", "RELEASE", "ADDRESSES")
@@ -33,7 +33,8 @@ def status_text(rows: Sequence[StatusRow], look: Look = PLAIN) -> str:
     """
     if not rows:
         return "No jobs."
-    return "\n".join([*_aligned([line for job in _jobs(rows, look) for line in job], look), "", _count_line(rows, look)])
+    table = _aligned([line for job in _jobs(rows, look) for line in job], look)
+    return "\n".join([*table, *remark_lines(rows, look), "", _count_line(rows, look)])
 
 
 def status_picture(rows: Sequence[StatusRow], width: int, height: int, look: Look, note: str = "") -> list[str]:
@@ -46,7 +47,8 @@ def status_picture(rows: Sequence[StatusRow], width: int, height: int, look: Loo
         look: colours and marks.
         note: a last line, such as why the table is not up to date; "" for none.
     """
-    last = [look.paint(line, "bad") for line in wrap(clean(note), width - 1)] if note else []
+    last = [part for line in remark_lines(rows, Look(unicode=look.unicode)) for part in wrap(line, width - 1, indent="  ")]
+    last += [look.paint(line, "bad") for line in wrap(clean(note), width - 1)] if note else []
     room = max(height - 3 - len(last), 1)  # head, count, cursor
     jobs = _jobs(rows, look)
     shown: list[list[Cell]] = []
@@ -88,6 +90,7 @@ def _lines(row: StatusRow, line: OutlineRow, look: Look) -> list[list[Cell]]:
     last.extend([(clean(row.reason), _ROLES[row.health])] if row.reason else [])
     if row.changed_since and row.provenance and row.provenance.registered:
         last.append((f"changed since it was registered as version {row.provenance.registered.version}", "busy"))
+    last.extend([(f"noted by stack {clean(row.other_stack)}", "dim")] if row.other_stack else [])
     first: list[Cell] = [
         (line.guide(look) + identity(row.job, row.id, row.namespace), ""),
         (clean(row.type), ""),

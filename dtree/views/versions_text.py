@@ -6,9 +6,11 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Final
 
+from dtree.record import StatusRow
 from dtree.values import Declared
 from dtree.views.style import PLAIN, Cell, Look, columns
 from dtree.views.text import clean, count
+from dtree.views.which_text import remark_lines
 
 _NONE: Final = "-"
 
@@ -21,16 +23,21 @@ class ListedVersion:
         declared: None where none is.
         version: what it comes to; "" where it has none, or none can be had.
         trouble: why none can be had.
-        runs: the version that was noted when the job was registered; None where nothing is noted.
-        is_running: Nomad has the job.
+        row: how it does on Nomad; None where nobody asked.
+        pending: of a locked version the one that is declared now, "" for none; None where it is the same, or nothing is locked.
     """
 
     job: str
     declared: Declared | None
     version: str
     trouble: str
-    runs: str | None
-    is_running: bool
+    row: StatusRow | None = None
+    pending: str | None = None
+
+    @property
+    def runs(self) -> str | None:
+        """The version that was noted when the job was registered; None where nothing is noted."""
+        return self.row.provenance.version if self.row is not None and self.row.provenance is not None else None
 
     @property
     def source(self) -> str:
@@ -63,7 +70,8 @@ def versions_text(rows: Sequence[ListedVersion], look: Look = PLAIN, *, asked: b
     titles: list[Cell] = [(title, "dim") for title in ("JOB", "VERSION", "RUNS" if asked else "", "SOURCE", "DECLARED BY")]
     lines = columns([titles, *(_row(row, asked=asked) for row in rows)], look=look)
     troubles = [f"{look.paint('warning:', 'busy')} {clean(row.job)}: {clean(row.trouble)}" for row in rows if row.trouble]
-    return "\n".join([*lines, *troubles])
+    troubles += [f"{look.paint('warning:', 'busy')} {_told_pending(row)}" for row in rows if row.pending is not None]
+    return "\n".join([*lines, *troubles, *remark_lines((row.row for row in rows if row.row is not None), look)])
 
 
 def changes_text(changes: Sequence[VersionChange], where: str, look: Look = PLAIN) -> str:
@@ -75,15 +83,30 @@ def changes_text(changes: Sequence[VersionChange], where: str, look: Look = PLAI
 
 
 def _row(row: ListedVersion, *, asked: bool) -> list[Cell]:
-    differs = bool(row.runs is not None and row.version and row.runs != row.version)
-    runs = (row.runs or _NONE) if row.runs is not None else "not noted" if row.is_running else "not in Nomad"
     return [
         (clean(row.job), ""),
         (clean(row.version) if row.version else "?" if row.trouble else _NONE, "bad" if row.trouble else ""),
-        (clean(runs) if asked else "", "busy" if differs else ""),
+        _runs(row) if asked else ("", ""),
         (clean(row.source) or _NONE, "dim"),
         (clean(_declared_by(row.declared)) if row.declared else _NONE, "dim"),
     ]
+
+
+def _runs(listed: ListedVersion) -> Cell:
+    row, runs = listed.row, clean(listed.runs or "") or _NONE
+    if row is None or row.health == "Unknown":
+        return "not known", "bad"
+    if listed.runs is None:
+        return "not in Nomad" if row.version is None else "may not be read" if row.note_fault else "not noted", ""
+    if row.changed_since:
+        return f"was {runs}, changed since", "busy"
+    stack = f" (stack {clean(row.other_stack)})" if row.other_stack else ""
+    return runs + stack, "busy" if listed.version and listed.runs != listed.version else ""
+
+
+def _told_pending(row: ListedVersion) -> str:
+    now = f"{clean(row.pending)} is declared" if row.pending else "none is declared any more"
+    return f"{clean(row.job)}: {clean(row.version)} is locked, and {now}; `nomad-dtree versions lock` locks again"
 
 
 def _declared_by(declared: Declared) -> str:

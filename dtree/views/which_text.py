@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import Final
 
 from dtree.provenance import DIRTY, Provenance
 from dtree.record import StatusRow
+from dtree.views.style import PLAIN, Look
 from dtree.views.text import clean, short_revision
 from dtree.views.words import identity
 
@@ -24,6 +25,21 @@ def which_text(row: StatusRow) -> str:
     if row.changed_since:
         return f"{name} was{release or ' registered'} ({facts}), but was changed since (version {row.version} in Nomad; {_runs(row)})"
     return f"{name}{release} ({facts}; {_runs(row)})"
+
+
+def remark_lines(rows: Iterable[StatusRow], look: Look = PLAIN) -> list[str]:
+    """Write of which jobs the file cannot be rendered, though they are known, and once that notes cannot be read."""
+    rows = tuple(rows)
+    warning = look.paint("warning:", "busy")
+    lines = [
+        f"{warning} {clean(row.job)}: known by its note, as its job file is no good: {clean(row.file_fault.sentence)}"
+        for row in sorted(rows, key=lambda row: row.job)
+        if row.file_fault is not None
+    ]
+    for fault in dict.fromkeys(row.note_fault for row in rows if row.note_fault is not None):
+        lines.append(f"{warning} what is noted of jobs in Nomad's Variables may not be read: {clean(fault.problem)}")
+        lines.extend([f"  hint: {clean(fault.hint)}"] if fault.hint else [])
+    return lines
 
 
 def release(row: StatusRow) -> str:

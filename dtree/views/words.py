@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from typing import Final
 
 from dtree.events import RunStarted
-from dtree.model import DEFAULT_NAMESPACE, Address
+from dtree.model import Address
+from dtree.names import DEFAULT_NAMESPACE
 from dtree.plan import Plan, Step
 from dtree.record import RunRecord, StepRecord
 from dtree.views.style import Role

@@ -19,18 +19,17 @@ import os
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from functools import cached_property, partial
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
-from dtree.access.git.questions import ask, describe, head_of, is_dirty, newest_tag
 from dtree.store import Changes, Commit, Option, Revision, Snapshot, Store, StoreChanged, StoreError, StoreFileMissing, Text
 from dtree_stores.folder import read_file, scan, unreadable
-from dtree_stores.git_commit import commit_of
 from dtree_stores.paths import DEPFILES, digest_of, find_depfile, new_depfile, no_depfile, parts_of
 
 if TYPE_CHECKING:
     from dtree_stores.folder_writing import Target
+    from dtree_stores.git_commit import WorkTree
 
 _Key = tuple[Literal["depfile", "job", "file"], str]
 """What was asked for: kind and path."""
@@ -187,25 +186,33 @@ class FilesystemSnapshot(Snapshot):
         """Digest of all that was read so far, and the commit that holds exactly that. Effects: runs git."""
         named = ((f"{kind}:{path or Path(text.path).name}", text.data) for (kind, path), (_, text) in sorted(self._read.items()))
         digest = digest_of((name.encode(errors="surrogateescape"), data) for name, data in named)
-        files = {path: text.data for path, text in self._read.values()}
-        commit = commit_of(files, self._places.root)
-        return Revision(f"sha256:{digest}", commit[:12] if commit else f"sha256:{digest[:12]}")
+        held = self._work_tree.held_by(self._bytes)
+        return Revision(f"sha256:{digest}", held[:12] or f"sha256:{digest[:12]}")
 
     @property
     def folder(self) -> Path:
         """The root folder."""
         return self._places.root
 
-    @cached_property
+    @property
     def commit(self) -> Commit | None:
-        """HEAD of the work tree that the root stands in; what is untracked below the root makes it dirty too. Effects: runs git."""
-        root = self._places.root
-        head = head_of(root)
-        return None if head is None else Commit(head.id, head.date, is_dirty=is_dirty(root, untracked_below=root))
+        """HEAD of the work tree that the root stands in.
+
+        It is dirty for git's own reasons, for what is untracked below the root, and where it does not hold just what was read so far: a
+        file that git ignores, one of another place, one that is changed while we read. Effects: runs git.
+        """
+        return self._work_tree.commit(self._bytes)
+
+    def why_unclean(self) -> str:
+        """Say which file that was read is not as its commit has it, or that others are not. Effects: runs git."""
+        others = self._work_tree.not_held(self._bytes)
+        if self.commit is None or not others:
+            return super().why_unclean()
+        return f"{self._places.shown(others[0])} is not as the commit has it"
 
     def tag(self) -> str:
         """Return the tag of HEAD of the highest version. Effects: runs git."""
-        return newest_tag(partial(ask, self._places.root), self.commit.id) if self.commit else ""
+        return self._work_tree.tag()
 
     def describe(self) -> str:
         """Return how git describes HEAD. Effects: runs git.
@@ -213,7 +220,7 @@ class FilesystemSnapshot(Snapshot):
         Raises:
             StoreError: the clone has a part of the history only.
         """
-        return describe(partial(ask, self._places.root), self.commit.id, where=self.place) if self.commit else ""
+        return self._work_tree.describe()
 
     def check_changes(self, changes: Changes) -> None:
         """Refuse a path that leads out of the root, or is no place for a file. Effects: follows links."""
@@ -258,6 +265,17 @@ class FilesystemSnapshot(Snapshot):
                     return True
                 if not told.wait(end_s - time.monotonic(), inside=holding, paths=above):
                     return self._differs()  # a network's folder may have been silent
+
+    @property
+    def _bytes(self) -> Mapping[str, bytes]:
+        """What was read so far, by real path."""
+        return {path: text.data for path, text in self._read.values()}
+
+    @cached_property
+    def _work_tree(self) -> WorkTree:
+        from dtree_stores.git_commit import WorkTree
+
+        return WorkTree(self._places.root)
 
     def _load(self, key: _Key) -> Text:
         if key not in self._read:

@@ -15,6 +15,7 @@ from __future__ import annotations
 import posixpath
 import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from functools import cached_property
 from typing import Final
 
@@ -30,6 +31,8 @@ from dtree_stores.paths import find_depfile, is_hidden
 _LFS: Final = b"version https://git-lfs.github.com/spec/v1\n"
 _LFS_LIMIT_BYTES: Final = 1024
 _LINKED_FOLDERS: Final = 100
+_SURELY_JOBS: Final = (".nomad", ".hcl", ".nomad.j2", ".json")
+_MOST_KEPT: Final = 5000
 
 
 class GitStore(Store):
@@ -171,7 +174,17 @@ class GitSnapshot(Snapshot):
 
     @cached_property
     def _listed(self) -> tuple[str, ...]:
-        return tuple(sorted(self._walk()))
+        listed = tuple(sorted(self._walk()))
+        if self._target.fixed and self._repository.fetches:
+            self._keep_jobs()
+        return listed
+
+    def _keep_jobs(self) -> None:
+        """Have all job files of what never changes in the cache, so that it can be read again without the server."""
+        oids = [entry.oid for path, entry in self._known.items() if path.endswith(_SURELY_JOBS)]
+        if len(oids) <= _MOST_KEPT:
+            with suppress(StoreError):  # whoever asks for one that does not come is told
+                self._repository.find(oids)
 
     def _walk(self) -> Iterator[str]:
         """Yield the job files, through linked folders too unless they lead back up; remember the submodules among them."""
@@ -231,7 +244,7 @@ class GitSnapshot(Snapshot):
         shown = self._shown(spot)
         match found.kind:
             case "blob":
-                size, limit = (f"{size >> 20} MiB" for size in (found.size_bytes, FILE_LIMIT_BYTES))
+                size, limit = f"{found.size_bytes / 2**20:.1f} MiB", f"{FILE_LIMIT_BYTES >> 20} MiB"
                 return StoreError(f"{shown} is {size} large; {limit} is the limit", hint="job files are text", code="git-too-large")
             case "symlink":
                 hint = "copy it to below the link's root, or choose a --git-root that holds both"

@@ -37,7 +37,7 @@ class NomadVariablesStore(Store):
     summary = "Dependency file and job files in Nomad's own Variables"
     writable = True
     options = (
-        Option("vars-prefix", help="Path that the store's variables stand below.", default="dtree/store"),
+        Option("vars-prefix", help="Path that the store's variables stand below.", default="dtree-store"),
         Option("vars-namespace", help="Nomad namespace of the variables. Default: the one of --namespace."),
         Option("vars-depfile-path", help="Dependency file in the store. Default: dependency.json, .yaml or .yml."),
         Option("vars-jobs-path", help="Folder of the job files in the store.", default="jobs"),
@@ -247,7 +247,7 @@ def _checked(prefix: str) -> str:
     if problem:
         raise StoreError(
             f"the prefix {prefix!r} {problem}",
-            hint="give --vars-prefix letters, digits, `-`, `_`, `~` and `/`, as in dtree/store",
+            hint="give --vars-prefix letters, digits, `-`, `_`, `~` and `/`, as in dtree-store",
             code="bad-variables-prefix",
         )
     return prefix

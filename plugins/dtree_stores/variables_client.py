@@ -72,8 +72,8 @@ class StoreVariables(Variables):
                 )
 
     @contextmanager
-    def _asking(self, capability: str) -> Iterator[None]:
-        with _as_store_errors(), super()._asking(capability):
+    def _asking(self, capability: str, path: str = "") -> Iterator[None]:
+        with _as_store_errors(), super()._asking(capability, path):
             yield
 
 

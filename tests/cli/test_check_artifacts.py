@@ -115,6 +115,24 @@ def test_what_is_not_checked_does_not_fail_and_is_told(program: Program, pair: P
     assert (first["event"], first["artifacts"], second["event"]) == ("artifacts-checked", document["artifacts"], "run-started")
 
 
+@pytest.mark.parametrize("command", ["run", "plan"])
+def test_what_is_not_checked_is_told_also_where_something_is_missing(
+    program: Program, pair: Path, nomad: FakeCluster, files: FileServer, command: str
+) -> None:
+    write_job(pair, "db", f"{files.address}/locked.tgz?token=hush", f"{files.address}/${{NOMAD_ALLOC_ID}}.tgz", f"{files.address}/gone.tgz")
+    del files.pages["/api.tgz"]
+    files.pages["/locked.tgz"] = Page(get=403)
+    notes = [
+        f"not checked: {files.address}/locked.tgz (db): it wants a login (403)",
+        f"not checked: {files.address}/${{NOMAD_ALLOC_ID}}.tgz (db): it is known only where the task runs: it holds `${{...}}`",
+    ]
+    ended = program(command, "api", "--check-artifacts")
+    assert (ended.code, nomad.changes, ended.err.count("error[artifact-missing]")) == (EXIT_ERROR, [], 2)
+    assert [line.strip() for line in ended.err.splitlines() if "not checked" in line] == notes
+    lines = program(command, "api", "--check-artifacts", "--output", "json").json_lines()
+    assert [(line["code"], line["notes"]) for line in lines] == [("artifact-missing", notes)] * 2
+
+
 def test_what_runs_unchanged_is_not_asked_about(program: Program, pair: Path, nomad: FakeCluster, files: FileServer) -> None:
     assert pair.exists()
     program("run", "api")

@@ -21,6 +21,7 @@ from dtree.errors import EXIT_BUG, EXIT_ERROR, EXIT_INTERRUPTED, EXIT_OK, EXIT_U
 from dtree.secrets import Secrets
 from tests.cli.conftest import Program
 from tests.fakes.cluster import FakeCluster
+from tests.fakes.store import MemoryStore, Shelf
 
 TOKEN = "3f0dc6d1-4a1c-11ef-9c3d-hunter2"
 
@@ -259,6 +260,28 @@ def test_the_version_is_printed_before_typer_is_imported(tmp_path: Path) -> None
     assert (ended.returncode, ended.stdout.startswith("nomad-dtree ")) == (0, True)
 
 
+_NOT_AT_START = (
+    *("dtree.values", "dtree.hcl_variables", "dtree.render.messages", "dtree.render.filters", "dtree.render.process", "jinja2"),
+    *("dtree.version_sources", "dtree.versions_lock", "dtree.cli.version_inputs", "dtree.cli.lookups", "dtree.var_files", "dtree.hcl_file"),
+    *("dtree.model", "dtree.access.git.questions", "dtree_stores.git_commit", "dtree.access.nomad"),
+    *("git", "consul", "nomad", "requests", "watchfiles", "hcl2", "lark"),
+)
+"""What templates, versions and connections need, and files of jobs without them do not."""
+
+
+@pytest.mark.parametrize("command", ["--help", "validate", "graph"])
+def test_what_a_command_does_not_need_is_not_imported(shop: Path, command: str) -> None:
+    script = f"import sys; from dtree.cli.app import main; code = main([{command!r}]); print(*sys.modules); sys.exit(code)"
+    ended = subprocess.run([sys.executable, "-c", script], cwd=shop, capture_output=True, text=True, timeout=60, check=False)
+    assert ended.returncode == EXIT_OK, ended.stderr
+    assert sorted(set(_NOT_AT_START).intersection(ended.stdout.splitlines()[-1].split())) == []
+
+
+def test_a_connection_to_nomad_imports_nothing_of_what_jobs_are() -> None:
+    script = "import sys, dtree.access.nomad, dtree.access.variables; sys.exit('dtree.model' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", script], timeout=60, check=False).returncode == EXIT_OK
+
+
 def test_a_usage_error_is_exit_code_64_of_the_process(shop: Path) -> None:
     ended = process("stop", cwd=shop)
     assert (ended.returncode, ended.stdout) == (EXIT_USAGE, "")
@@ -344,3 +367,17 @@ def test_with_json_an_error_is_told_once_on_a_terminal(
     sit_at_terminals(monkeypatch, *terminals)
     ended = program("validate", "--output", "json", environ={"NO_COLOR": "1"})
     assert (ended.err.count("error[depfile-missing]"), len(ended.json_lines())) == (times, 1)
+
+
+def test_a_store_of_somebody_elses_that_fails_in_its_own_way_is_no_bug_of_ours(
+    program: Program, memory: dict[str, Shelf], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(_self: object) -> None:
+        raise ValueError("boom")
+
+    assert memory == {}
+    monkeypatch.setattr(MemoryStore, "snapshot", fail)
+    ended = program("graph", "--store", "memory")
+    assert ended.code == EXIT_ERROR
+    assert ended.err.startswith("error[store-broken]: the store 'memory' failed: ValueError: boom\n  it is ")
+    assert "nomad-dtree stores check" in ended.err

@@ -48,13 +48,14 @@ def test_each_value_is_told_with_what_gave_it_and_what_it_beat(program: Program,
     assert done.code == EXIT_OK, done.err
     assert [" ".join(line.split()) for line in done.out.replace(str(folder), "WORK").splitlines()] == [
         "api (jobs/api.nomad)",
-        "count (secret) NOMAD_VAR_count",
+        'count "33333333" NOMAD_VAR_count',
         "over 1: default in the job file (jobs/api.nomad:1:1)",
         'env "staging" environment in use',
         'image "api:3" [env.staging.vars] (WORK/nomad-dtree.toml:3:1, env.staging.vars.image)',
         'over "api:2": --var-file (staging.yaml:2:1, image)',
         "over \"api:1\": vars of job 'api' (dependency.json:11:14, dependencies.api.vars.image)",
         'over "none": defaults.vars (dependency.json:4:13, defaults.vars.image)',
+        "maybe no value nothing gives one; read by template",
         "password (secret) NOMAD_DTREE_VAR_password",
         "ports [80] --var-file (staging.yaml:1:1, ports)",
         "version \"1.4.2\" version of job 'api' (dependency.json:9:15, dependencies.api.version)",
@@ -96,6 +97,31 @@ def test_json_has_the_same(program: Program, folder: Path) -> None:
 def test_a_job_without_variables_says_so(program: Program, folder: Path) -> None:
     assert folder.is_dir()
     assert program("explain", "db").out == "db (jobs/db.nomad): no variables\n"
+
+
+def test_a_name_without_a_value_is_told_unless_it_is_the_templates_own(program: Program, folder: Path) -> None:
+    source = """[% macro one(part) %][[ part ]][[ caller and varargs ]][% endmacro %][% from "motd" import x as y %][[ y ]]
+    [% for a, b in pairs | default([]) %][[ a ]][[ loop.index ]][% endfor %][% with c = 1 %][[ c ]][% endwith %]
+    [[ range(2) | length ]] [[ other | default(1) ]] [[ ref | default("none") ]] [[ env | default("dev") ]]\njob "db" {}"""
+    (folder / "jobs" / "db.nomad").write_text(source)
+    (folder / "motd").write_text("[% set x = 1 %]")
+    done = program("explain", "db")
+    told = [line.split()[0] for line in done.out.splitlines()[1:]]
+    assert (done.code, told) == (EXIT_OK, ["env", "other", "pairs", "ref", 'file("motd")'])
+
+
+def test_what_is_known_of_a_file_with_a_fault_is_told_and_then_the_fault(program: Program, folder: Path) -> None:
+    (folder / "jobs" / "db.nomad").write_text('variable "size" {}\njob "db" {\n  # [[ image ]] [[ gone ]]\n}\n')
+    done = program("explain", "db", "--var", "size=1")
+    assert done.code == EXIT_ERROR
+    assert [line.split()[:3] for line in done.out.splitlines()[1:]] == [
+        ["gone", "no", "value"],
+        ["image", '"none"', "defaults.vars"],
+        ["size", '"1"', "--var"],
+    ]
+    assert done.err.startswith("error[undefined-name]: in the template of 'db': 'gone' has no value\n  --> jobs/db.nomad:3:")
+    done = program("explain", "db", "image")
+    assert ("image" in done.out, "error[undefined-name]" in done.err) == (True, True)
 
 
 def test_a_job_at_fault_and_one_that_there_is_not_are_told(program: Program, folder: Path) -> None:

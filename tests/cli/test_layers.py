@@ -123,6 +123,24 @@ def test_what_is_run_is_the_text_of_the_last_store(program: Program, over: Shelf
     assert nomad.jobs[JobRef("default", "api")].spec["Type"] == "batch"
 
 
+def test_render_says_which_layer_a_job_is_from_and_prints_nothing_but_the_job(
+    program: Program, over: Shelf, nomad: FakeCluster, tmp_path: Path
+) -> None:
+    assert nomad.calls == []
+    text = over.files["jobs/api.nomad.hcl"].decode()
+    told = "# job 'api', over:jobs/api.nomad.hcl\n"
+    alone = program("render", "api", *BOTH)
+    assert (alone.out, alone.err) == (f"{text}\n", told)
+    as_json = program("render", "api", *BOTH, "--format", "json")
+    assert (as_json.json()["Job"]["ID"], as_json.err) == ("api", told)
+    assert program("render", "api", *BOTH, "--out", str(tmp_path / "out")).err == told
+    assert (tmp_path / "out" / "api.nomad.hcl").read_text() == text
+    two = program("render", "api", "nginx", *BOTH)
+    assert (told in two.out, two.err) == (True, "")
+    assert program("render", "api").err == ""
+    assert program("render", "api", "-v").err == "# job 'api', jobs/api.nomad\n"
+
+
 def test_a_mistyped_folder_is_an_error_and_not_an_empty_store(program: Program, over: Shelf, shop: Path) -> None:
     over.files["dependency.json"] = (shop / "dependency.json").read_bytes()
     done = program("plan", "nginx", "--store", "over", "--store", "filesystem", "--fs-root", "nowhere")

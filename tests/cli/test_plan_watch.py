@@ -5,12 +5,14 @@ from __future__ import annotations
 import json
 import re
 import sys
+from functools import partial
 from pathlib import Path
 
 import pytest
 
 from dtree import config
 from dtree.cli.app import main
+from dtree.cli.files import replace_file
 from dtree.errors import EXIT_ERROR, EXIT_INTERRUPTED, EXIT_USAGE, Unreachable
 from dtree.model import JobRef
 from tests.cli.conftest import SHOP, Ended, Program
@@ -179,3 +181,14 @@ def test_an_exit_code_of_a_watch_would_never_come(program: Program, shelf: Shelf
     assert shelf.files
     ended = program("plan", "nginx", "--watch", "--detailed-exitcode")
     assert (ended.code, ended.err.splitlines()[0]) == (EXIT_USAGE, "error[usage]: --watch and --detailed-exitcode exclude each other")
+
+
+def test_files_of_values_and_of_versions_are_read_again(program: Program, shelf: Shelf, shop: Path, nomad: FakeCluster) -> None:
+    (shop / "mine.yaml").write_text("nginx: '1.1'\n")
+    (shop / "values.yaml").write_text("color: red\n")
+    write(shelf, "jobs/nginx.nomad", 'job "nginx" { type = "service" # [[ color ]]\n}')
+    nomad.clock.after(5.0, partial(replace_file, shop / "mine.yaml", b"nginx: '1.2'\n"))
+    nomad.clock.after(9.0, partial(replace_file, shop / "values.yaml", b"color: [\n"))
+    ended = watch(program, nomad, "--versions-file", "mine.yaml", "--var-file", "values.yaml")
+    assert [version in ended.out for version in ("1.1", "1.2")] == [True, True]
+    assert "error[bad-syntax]" in ended.err

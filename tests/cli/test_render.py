@@ -70,6 +70,13 @@ def test_files_are_written_each_under_a_name_that_is_safe(program: Program, fold
     assert program("render", "--out", "out").code == EXIT_OK
 
 
+def test_a_job_that_is_json_is_written_as_that(program: Program, folder: Path) -> None:
+    text = '\n{"Job": {"ID": "api", "TaskGroups": []}}\n'
+    (folder / "jobs" / "api.nomad").write_text(text)
+    assert program("render", "api", "--out", "out").out == "out/api.nomad.json\n"
+    assert (folder / "out" / "api.nomad.json").read_text() == text
+
+
 @pytest.mark.parametrize(
     ("job", "file"),
     [("../up", "%2E.%2Fup"), (".hidden", "%2Ehidden"), ("a b", "a%20b"), ("ü%", "%C3%BC%25"), ("..", "%2E."), ("/etc/x", "%2Fetc%2Fx")],

@@ -284,14 +284,15 @@ def test_a_store_that_cannot_be_written_to_is_told_before_anything_is_read(
     )
 
 
-def test_a_dependency_file_of_another_syntax_is_not_written_under_the_old_name(program: Program, places: dict[str, Shelf]) -> None:
+def test_a_dependency_file_of_another_syntax_is_written_in_that_of_the_name_it_gets(program: Program, places: dict[str, Shelf]) -> None:
     (Path.cwd() / config.FILE_NAME).write_text(NAMED.replace('memory-place = "here"', 'memory-place = "here"\nmemory-depfile = "d.yaml"'))
     places["here"].files = {**FILES, "d.yaml": b"dependencies:\n  web:\n"}
     change_there(places, {})
     ended = program("push", *ACROSS, "--yes")
-    assert ended.code == EXIT_ERROR
-    assert "error[depfile-syntax]: the dependency file d.yaml cannot be read under the name of the one that it replaces" in ended.err
-    assert places["there"].files == FILES
+    assert ended.code == EXIT_OK, ended.err
+    assert "d.yaml as JSON, without its comments" in ended.out
+    assert json.loads(places["there"].files["dependency.json"]) == {"dependencies": {"web": None}}
+    assert program("stores", "diff", "here", "there").code == EXIT_OK
 
 
 def test_what_was_written_is_read_back(program: Program, places: dict[str, Shelf]) -> None:

@@ -194,3 +194,21 @@ def test_a_secret_is_in_no_fault_of_the_template_that_it_was_given_to(program: P
     assert done.code == EXIT_ERROR
     assert "there is no '(secret)' in this map" in done.err
     assert "hunter2" not in done.out + done.err
+
+
+@pytest.mark.parametrize(
+    ("words", "environ", "says"),
+    [
+        (("--var", "t=\udcff"), {}, "--var: the value of 't' cannot be used: it is not UTF-8"),
+        (("--var-json", 't="\\ud800"'), {}, "--var-json: the value of 't' cannot be used: it is not UTF-8"),
+        (("--var-json", 't=[1, {"a": 1e999}]'), {}, "--var-json: the value of 't' cannot be used: it is not a finite number"),
+        ((), {"NOMAD_DTREE_VAR_t": "\udcff"}, "environment variable NOMAD_DTREE_VAR_t: it is not UTF-8"),
+        ((), {"NOMAD_VAR_t": "\udcff"}, "environment variable NOMAD_VAR_t: it is not UTF-8"),
+    ],
+)
+def test_what_no_job_file_can_hold_is_refused_where_it_is_given(
+    program: Program, shop: Path, words: tuple[str, ...], environ: dict[str, str], says: str
+) -> None:
+    assert shop.is_dir()
+    ended = program("render", *words, environ=environ)
+    assert (ended.code in (EXIT_ERROR, EXIT_USAGE), says in ended.err) == (True, True)

@@ -18,6 +18,7 @@ from dtree.model import JobRef
 from tests.cli.conftest import Program
 from tests.fakes.artifact_server import Registry, registry
 from tests.fakes.cluster import FakeCluster
+from tests.fakes.http_server import scripted
 from tests.fakes.repositories import NOBODYS, git, make_repository
 from tests.fakes.store import Shelf
 
@@ -90,6 +91,7 @@ def test_the_programs_own_version_stands_before_the_command(program: Program, sh
         (("--version", "apy=1"), "--version: there is no job 'apy'\n  hint: did you mean 'api'?"),
         (("--version", "1.4.2"), "--version: '1.4.2' is not JOB=VERSION\n  hint: write it as --version api=1.4.2"),
         (("--version", "api=git:shrt"), "--version: 'git:shrt' names no form of a commit\n  hint: did you mean 'git:short'?"),
+        (("--version", "api=git:short:"), "--version: what stands after 'git:short:' is no path of a repository\n"),
         (("--version", "api=1", "--locked"), "--locked takes versions from the lock alone"),
     ],
 )
@@ -99,6 +101,14 @@ def test_a_wrong_option_is_a_usage_error(program: Program, shop: Path, nomad: Fa
         ended = program(command, "--all", *words)
         assert (ended.code, says in ended.err) == (EXIT_USAGE, True)
     assert nomad.changes == []
+
+
+def test_where_the_path_of_a_repository_starts_is_told_for_options_too(program: Program, shop: Path) -> None:
+    ended = program("versions", "list", "--declared", "--version", "web=git:short:../nope")
+    assert f"warning: web: {shop.parent / 'nope'} is no folder" in ended.out
+    ended = program("render", "web", "--version", "web=git:short:../nope")
+    assert "error[version-unreadable]" in ended.err
+    assert "in --version from the working folder" in ended.err
 
 
 def test_templates_know_the_commit_and_a_changed_work_tree_shows_or_is_refused(program: Program, shop: Path, nomad: FakeCluster) -> None:
@@ -168,8 +178,13 @@ def test_list_says_what_is_declared_where_and_what_runs(program: Program, shop: 
         "file": "dependency.yaml",
         "line": 3,
         "problem": "",
+        "pending": None,
         "runs": "1.4.0",
         "in_nomad": True,
+        "changed_since": False,
+        "other_stack": "",
+        "note_fault": None,
+        "file_fault": None,
     }
     assert (rows["db"]["version"], rows["db"]["file"], rows["db"]["runs"]) == ("", None, None)
 
@@ -257,13 +272,35 @@ def test_locked_runs_take_versions_and_images_from_the_lock_alone(
     assert versions_of(program, "--locked") == {"api": "1.4.1", "db": "", "web": f"{head[:7]}-dirty"}
     assert program("run", "db", environ={"NOMAD_DTREE_LOCKED": "1"}).code == EXIT_OK
     stored = nomad.jobs[JobRef("default", "db")].spec["TaskGroups"][0]["Tasks"]
-    assert [task["Config"]["image"] for task in stored] == [f"{images.host}/shop/db:16@{digest}", f"{images.host}/shop/nowhere:1"]
+    assert [task["Config"]["image"] for task in stored] == [f"{images.host}/shop/db@{digest}", f"{images.host}/shop/nowhere:1"]
     (shop / "versions.yaml").write_text('db: "1"\n')
     refused = program("run", "db", "--locked")
     assert "error[version-not-locked]: the version of 'db': there is no version of 'db' in the lock" in refused.err
     assert "hint: add it: `nomad-dtree versions lock`" in refused.err
     assert program("versions", "lock", "--no-images").out.splitlines()[-2] == "versions.lock.yaml: 2 changes."
     assert program("versions", "lock", "--no-images", "--output", "json").json()["versions"]["db"] == "1"
+
+
+def test_what_is_rendered_locked_has_or_names_the_digests_that_are_registered(
+    program: Program, shop: Path, nomad: FakeCluster, images: Registry
+) -> None:
+    digest = images.push("shop/db", "16")
+    image = f"{images.host}/shop/db:16"
+    tasks = [{"Name": "db", "Driver": "docker", "Config": {"image": image}}]
+    text = json.dumps({"Job": {"ID": "db", "Type": "service", "TaskGroups": [{"Name": "main", "Count": 1, "Tasks": tasks}]}})
+    (shop / "jobs/db.nomad").write_text(text)
+    assert program("versions", "lock").code == EXIT_OK
+    remark = f"# locked image {image}: `run` registers {digest}\n"
+    alone = program("render", "db", "--locked")
+    assert (alone.out, alone.err) == (f"{text}\n", remark)
+    assert remark in program("render", "db", "api", "--locked").out
+    pinned = program("render", "db", "--locked", "--format", "json")
+    assert program("run", "db", "--locked").code == EXIT_OK
+    registered = nomad.jobs[JobRef("default", "db")].spec["TaskGroups"][0]["Tasks"][0]["Config"]["image"]
+    shown = pinned.json()["Job"]["TaskGroups"][0]["Tasks"][0]["Config"]["image"]
+    assert (shown, pinned.err) == (registered, "")
+    assert digest in shown
+    assert "locked image" not in program("render", "db").err
 
 
 def test_a_lock_stands_beside_its_file_of_versions(program: Program, shop: Path, nomad: FakeCluster) -> None:
@@ -362,6 +399,72 @@ def test_promote_asks_first(
     assert ('"2.0"' in (environments / "production.yaml").read_text()) is is_written
 
 
+def test_environments_that_do_not_share_a_file_are_no_one_place(program: Program, environments: Path) -> None:
+    (environments / "versions.yaml").write_text("api: '1.8'\n")
+    ended = program("versions", "promote", "api", "--from", "here", "--to", "production", "--yes")
+    assert (ended.code, ended.out.splitlines()[0]) == (EXIT_OK, "  ~  api  1.9  ->  1.8")
+    assert (environments / "versions.yaml").read_text() == "api: '1.8'\n"
+    (environments / "nomad-dtree.toml").write_text(f'{ENVIRONMENTS}[env.same]\nversions-file = "versions.yaml"\n')
+    ended = program("versions", "promote", "--from", "here", "--to", "same", "--yes")
+    assert "keep their versions in one place: versions.yaml" in ended.err
+
+
+def test_a_version_that_does_nothing_before_the_next_lock_is_told(program: Program, environments: Path) -> None:
+    (environments / "nomad-dtree.toml").write_text(ENVIRONMENTS.replace('"production.yaml"', '"production.yaml"\nlocked = true'))
+    assert program("versions", "lock", "--no-images", "--env", "production").code == EXIT_OK
+    ended = program("versions", "promote", "api", "db", "--from", "staging", "--to", "production", "--yes")
+    command = "`nomad-dtree versions lock --env production`"
+    assert ended.err == f"warning: here versions are taken from the lock, so this has no effect before you lock again: {command}\n"
+    listed = program("versions", "list", "--declared", "--env", "production")
+    assert [line.split()[:2] for line in listed.out.splitlines() if line.startswith("api")] == [["api", "1.9"]]
+    assert "warning: api: 1.9 is locked, and 2.0 is declared; `nomad-dtree versions lock` locks again" in listed.out
+    rows = {row["job"]: row for row in program("versions", "list", "--declared", "--env", "production", "--output", "json").json()["jobs"]}
+    assert {job: (row["version"], row["pending"]) for job, row in rows.items() if job != "web"} == {"api": ("1.9", "2.0"), "db": ("", None)}
+    assert program("versions", "lock", "--no-images", "--env", "production").code == EXIT_OK
+    assert "is locked" not in program("versions", "list", "--declared", "--env", "production").out
+    (environments / "production.yaml").write_text("api: '2.0'\n")
+    assert "db: 16 is locked, and none is declared any more" in program("versions", "list", "--declared", "--env", "production").out
+
+
+@pytest.mark.parametrize("words", [(), ("--output", "json"), ("--versions-file", "mine.yaml")])
+def test_set_warns_where_the_lock_alone_counts(program: Program, shop: Path, words: tuple[str, ...]) -> None:
+    assert shop.exists()
+    locked = program("versions", "set", "api", "3", *words, environ={"NOMAD_DTREE_LOCKED": "1"})
+    file = " --versions-file mine.yaml" if "mine.yaml" in words else ""
+    assert (locked.code, locked.err.endswith(f"before you lock again: `nomad-dtree versions lock{file}`\n")) == (EXIT_OK, True)
+    assert program("versions", "set", "api", "4", *words).err == ""
+    assert program("versions", "set", "api", "4", *words, environ={"NOMAD_DTREE_LOCKED": "1"}).err == ""
+
+
+@pytest.mark.parametrize("environ", [{"NOMAD_DTREE_REQUIRE_CLEAN": "1"}, {}])
+def test_what_is_not_committed_is_not_locked_nor_promoted_where_that_is_refused(
+    program: Program, environments: Path, environ: dict[str, str]
+) -> None:
+    option = () if environ else ("--require-clean",)
+    assert program("versions", "lock", "--no-images", *option, environ=environ).code == EXIT_OK
+    commit(environments)
+    (environments / "jobs/web.nomad").write_text("job")
+    ended = program("versions", "lock", "--no-images", *option, environ=environ)
+    assert (ended.code, ended.out, "error[not-clean]" in ended.err) == (EXIT_ERROR, "", True)
+    assert "-dirty" not in (environments / "versions.lock.yaml").read_text()
+    if environ:
+        ended = program("versions", "promote", "--from", "staging", "--to", "production", "--yes", environ=environ)
+        assert (ended.code, "error[not-clean]" in ended.err) == (EXIT_ERROR, True)
+
+
+@pytest.mark.parametrize(
+    "words",
+    [("set", "api", "3", "--versions-file", "production.yaml"), ("promote", "api", "--from", "staging", "--to", "production", "--yes")],
+)
+def test_a_file_that_cannot_be_edited_is_told_before_what_would_change(
+    program: Program, environments: Path, words: tuple[str, ...]
+) -> None:
+    (environments / "production.yaml").write_text("api: &one '1'\nother: *one\n")
+    ended = program("versions", *words)
+    assert (ended.code, ended.out) == (EXIT_ERROR, "")
+    assert "error[versions-not-editable]" in ended.err
+
+
 def test_promote_goes_from_the_store_of_one_environment_to_that_of_another(program: Program, environments: Path) -> None:
     for name in ("a", "b"):
         (environments / name / "jobs").mkdir(parents=True)
@@ -378,5 +481,63 @@ def test_a_file_of_versions_that_somebody_else_changed_meanwhile_is_left_alone(t
     file.write_text("api: '1'\n")
     target = Target(file.name, "mine.yaml", b"", file, None)
     with pytest.raises(DtreeError) as caught:
-        target.set({"api": "2"})
+        target.write(target.edited({"api": "2"}))
     assert (caught.value.error_code, file.read_text()) == ("store-changed", "api: '1'\n")
+
+
+def test_a_job_file_that_git_ignores_is_no_clean_one_and_every_command_says_so(program: Program, shop: Path, nomad: FakeCluster) -> None:
+    git(shop, "rm", "--quiet", "--cached", "jobs/db.nomad")
+    (shop / ".gitignore").write_text("jobs/db.nomad\n")
+    commit(shop)
+    head = git(shop, "rev-parse", "HEAD")
+    assert versions_of(program)["web"] == f"{head[:7]}-dirty"
+    assert f"{head[:7]}-dirty" in program("versions", "list", "--declared").out
+    (shop / "lock.yaml").write_text("web: git:short\n")
+    commit(shop)
+    head = git(shop, "rev-parse", "HEAD")
+    assert f"web  {head[:7]}-dirty" in program("versions", "lock", "--no-images", "--versions-file", "lock.yaml").out
+    (shop / "lock.lock.yaml").unlink()
+    refused = program("run", "db", "--require-clean")
+    assert "error[not-clean]: jobs/db.nomad is not as the commit has it" in refused.err
+    assert nomad.changes == []
+    assert program("run", "web", "--require-clean").code == EXIT_OK
+
+
+def test_a_payload_that_git_ignores_is_not_clean_either(program: Program, shop: Path, nomad: FakeCluster) -> None:
+    (shop / "dependency.yaml").write_text("dependencies:\n  db: {version: git:short, dispatch: {payload: {file: rows.csv}}}\n")
+    spec = {"ID": "db", "Type": "batch", "ParameterizedJob": {"Payload": "required"}, "TaskGroups": [{"Name": "main", "Tasks": []}]}
+    (shop / "jobs/db.nomad").write_text(json.dumps({"Job": spec, "Of": "[[ version ]]"}))
+    (shop / ".gitignore").write_text("rows.csv\n")
+    (shop / "rows.csv").write_text("1\n")
+    head = commit(shop)
+    assert versions_of(program) == {"db": f"{head[:7]}-dirty"}
+    refused = program("run", "db", "--require-clean")
+    assert "error[not-clean]: rows.csv is not as the commit has it" in refused.err
+    assert nomad.changes == []
+
+
+def test_what_is_not_locked_is_told_without_the_secrets_in_it(program: Program, shop: Path, nomad: FakeCluster) -> None:
+    task = {"Name": "db", "Driver": "docker", "Config": {"image": "127.0.0.1:1/[[ env('TEAM') ]]:1"}}
+    (shop / "jobs/db.nomad").write_text(json.dumps({"Job": {"ID": "db", "TaskGroups": [{"Name": "main", "Tasks": [task]}]}}))
+    ended = program("versions", "lock", "--allow-env", "TEAM", environ={"TEAM": "hush-hush"})
+    assert ended.err.startswith("warning: the image 127.0.0.1:1/(secret):1 is not locked: the registry of '127.0.0.1:1/(secret):1' does")
+    assert "hush" not in ended.out + ended.err
+    assert nomad.changes == []
+
+
+def test_a_source_is_asked_once_by_whatever_command(program: Program, shop: Path, nomad: FakeCluster) -> None:
+    entry = json.dumps([{"Key": "v", "Value": "Nw==", "ModifyIndex": 1, "CreateIndex": 1, "LockIndex": 0, "Flags": 0}])
+    for words in (("versions", "lock"), ("explain", "api"), ("versions", "list"), ("run", "api"), ("validate", "--nomad")):
+        with scripted((200, entry), {"Content-Type": "application/json", "X-Consul-Index": "1"}) as consul:
+            (shop / "versions.yaml").write_text("api: consul:v\n")
+            ended = program(*words, environ={"CONSUL_HTTP_ADDR": consul.address})
+            assert (ended.code, len(consul.asked)) == (EXIT_OK, 1), (words, ended.err)
+    assert nomad.called("register") == ["api"]
+
+
+def test_a_file_that_is_written_anew_keeps_its_permissions(program: Program, shop: Path) -> None:
+    file = shop / "mine.yaml"
+    file.write_text("api: '1'\n")
+    file.chmod(0o600)
+    assert program("versions", "set", "api", "2", "--versions-file", "mine.yaml").code == EXIT_OK
+    assert (file.read_text(), file.stat().st_mode & 0o777) == ('api: "2"\n', 0o600)

@@ -17,7 +17,7 @@ import pytest
 from dtree.errors import ClusterError, Conflict, Invalid, NotFound
 from dtree.model import AllocationState, JobRef, JobSnapshot, JobState, RenderedJob
 from dtree.ports import Cluster, Registered, Watch
-from dtree.provenance import MARK, Items, note_path
+from dtree.provenance import MARK, Items, Source, note_path, provenance_of, read_comments
 
 T = TypeVar("T")
 
@@ -419,6 +419,27 @@ class ClusterContract(ABC):
         assert self.notes(web, twin, dotted, self.ref("nobody")) == {web: "red", twin: "green", dotted: "blue"}
         assert self.cluster.notes(self.prefix + "other stack", [web]) == {}
         assert self.cluster.notes(self.stack, []) == {}
+
+    def test_notes_of_other_stacks_are_found_by_the_id_of_the_job_and_the_latest_registration_counts(self) -> None:
+        web, other = self.ref("web/v2.1"), self.ref("other")
+        registered = {MARK: "1", "registered_version": "0", "shape": "x"}
+        for stack, index in (("one", "5"), ("two", "12"), ("three", "9")):
+            self.put_variable(note_path(self.prefix + stack, web.id), {**registered, "modify_index": index, "stack": stack})
+        self.put_variable(note_path(self.stack, web.id), {**registered, "modify_index": "99", "stack": "ours"})
+        self.put_variable(note_path(self.prefix + "store", other.id), {"index": "of a store"})
+        found = self.cluster.notes_of_others(self.stack, [web, other])
+        assert {ref: items["stack"] for ref, items in found.items()} == {web: "two"}
+        assert self.cluster.notes_of_others(self.stack, []) == {}
+
+    def test_a_submission_is_that_of_the_version_asked_for(self) -> None:
+        job = self.parked("submitted")
+        provenance = provenance_of(job, Source(self.stack, "filesystem", "1"))
+        version = self.cluster.register(job, enforce_index=0, provenance=provenance).version
+        source, variables = self.cluster.submission(job.ref, version=version)
+        assert source == job.text
+        assert read_comments(source, variables) == provenance
+        assert self.cluster.submission(job.ref, version=version + 1) == ("", "")
+        assert self.cluster.submission(self.ref("nobody"), version=0) == ("", "")
 
     def test_a_change_of_a_note_is_handed_what_is_there_and_replaces_it(self) -> None:
         ref = self.ref("web")

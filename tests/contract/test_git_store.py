@@ -403,7 +403,7 @@ def test_a_blob_of_two_gigabytes_is_refused_by_its_size_unread(shop: Path) -> No
     add_entries(shop, {"jobs/big.nomad": ("100644", oid)})
     error = refusal(lambda: store_at(shop).snapshot().jobs(["big"]))
     assert error.error_code == "git-too-large"
-    assert "2048 MiB" in error.problem
+    assert "2048.0 MiB" in error.problem
 
 
 def test_a_name_with_a_line_break_is_listed_and_cannot_be_read(shop: Path) -> None:

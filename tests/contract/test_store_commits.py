@@ -26,8 +26,8 @@ def no_nomad() -> Any:
     pytest.fail("there is no need of Nomad")
 
 
-def folder_store(root: Path) -> Snapshot:
-    settings = {"fs_depfile_path": None, "fs_jobs_path": None, "fs_root": root}
+def folder_store(root: Path, *, jobs: Path | None = None) -> Snapshot:
+    settings = {"fs_depfile_path": root / "dependency.json" if jobs else None, "fs_jobs_path": jobs, "fs_root": None if jobs else root}
     return FilesystemStore(settings, StoreContext(cwd=root, cache=root / "no-cache", nomad=no_nomad)).snapshot()
 
 
@@ -171,9 +171,58 @@ def test_of_several_stores_the_first_with_a_commit_tells_of_it(shop: Path) -> No
     over = MemorySnapshot(None, files={"versions.json": {}})
     layered = open_layers([("over", lambda: over), ("base", lambda: git_store(shop / "deploy", "v1"))], SystemClock())
     with layered:
-        assert layered.commit == Commit(git(shop, "rev-parse", "v1"), DATE, "v1")
+        assert layered.commit == Commit(git(shop, "rev-parse", "v1"), DATE, "v1", is_dirty=True)
         assert (layered.tag(), layered.describe(), layered.folder) == ("v1", "v1", None)
         assert layered.present(["versions.yaml", "versions.json", "config/nginx.conf"]) == ("versions.json", "config/nginx.conf")
     alone = open_layers([("over", lambda: MemorySnapshot(None)), ("other", lambda: MemorySnapshot(None))], SystemClock())
     with alone:
         assert (alone.commit, alone.tag(), alone.describe()) == (None, "", "")
+
+
+def test_what_was_read_counts_and_not_what_git_is_told_to_overlook(shop: Path, tmp_path: Path) -> None:
+    (shop / ".git/info/exclude").write_text("ignored.nomad\n")
+    (shop / "deploy/jobs/ignored.nomad").write_text("job")
+    snapshot = folder_store(shop / "deploy")
+    assert _facts(snapshot, []) == (False, "")
+    assert _facts(snapshot, ["ignored.nomad"]) == (True, "jobs/ignored.nomad is not as the commit has it")
+    assert _facts(folder_store(shop / "deploy"), [path for path in snapshot.list_jobs() if path != "ignored.nomad"]) == (False, "")
+    (tmp_path / "elsewhere").mkdir()
+    (tmp_path / "elsewhere/api.nomad").write_text("job")
+    outside = folder_store(shop / "deploy", jobs=tmp_path / "elsewhere")
+    assert _facts(outside, ["api.nomad"]) == (True, f"{tmp_path / 'elsewhere/api.nomad'} is not as the commit has it")
+
+
+def test_a_file_that_is_changed_between_the_look_at_git_and_its_reading_is_seen(shop: Path) -> None:
+    snapshot = folder_store(shop / "deploy")
+    assert _facts(snapshot, []) == (False, "")
+    name = snapshot.list_jobs()[0]
+    (shop / "deploy/jobs" / name).write_text("changed")
+    assert _facts(snapshot, [name]) == (True, f"jobs/{name} is not as the commit has it")
+
+
+def test_several_stores_are_clean_where_each_is(shop: Path, tmp_path: Path) -> None:
+    other = make_repository(tmp_path / "other")
+    commit_files(other, {"jobs/api.nomad": b"job"})
+    git(other, "reset", "--quiet", "--hard")
+    plain = tmp_path / "plain"
+    (plain / "jobs").mkdir(parents=True)
+    nothing = f"{plain} is in no Git work tree with a commit"
+    assert _of_several(shop / "deploy", other) == (False, "")
+    (other / "jobs/api.nomad").write_text("changed")
+    assert _of_several(shop / "deploy", other) == (True, f"{other} holds changes that are not committed, in the store 'over'")
+    assert _of_several(shop / "deploy", plain) == (True, f"{nothing}, in the store 'over'")
+    assert _of_several(plain, plain) == (None, f"{nothing}, in the store 'base'")
+    with open_layers([("base", lambda: folder_store(shop / "deploy")), ("over", lambda: MemorySnapshot(None))], SystemClock()) as layered:
+        assert _facts(layered, []) == (True, "the store 'over' knows of no commit")
+
+
+def _of_several(base: Path, over: Path) -> tuple[bool | None, str]:
+    with open_layers([("base", lambda: folder_store(base)), ("over", lambda: folder_store(over))], SystemClock()) as layered:
+        return _facts(layered, [])
+
+
+def _facts(snapshot: Snapshot, jobs: list[str]) -> tuple[bool | None, str]:
+    """Read job files; say whether the commit is dirty, None for no commit, and why what was read is not clean."""
+    snapshot.read_jobs(jobs)
+    commit = snapshot.commit
+    return commit.is_dirty if commit else None, snapshot.why_unclean()

@@ -16,7 +16,7 @@ from dtree.decide import is_alive
 from dtree.errors import ClusterError, Conflict, Invalid, NotFound, Unavailable
 from dtree.model import Address, CheckResult, DryRun, JobRef, JobSnapshot, JobState, RenderedJob, Spec
 from dtree.ports import Dispatched, OnChange, OnTrouble, Registered
-from dtree.provenance import MARK, Items, Provenance, note_path, with_comments
+from dtree.provenance import MARK, Items, Provenance, is_path_of, note_path, read_note, with_comments
 from tests.fakes.clock import FakeClock
 from tests.fakes.specs import canonical
 from tests.fakes.stored import Renewal, Script, StoredJob
@@ -63,6 +63,7 @@ class FakeCluster:
         self.bodies: list[Spec] = []
         self.variables: dict[tuple[str, str], Items] = {}
         self.submitted: dict[JobRef, str] = {}
+        self.submissions: dict[tuple[JobRef, int], tuple[str, str]] = {}
         self._scripts = {name: [one] if callable(one) else list(one) for name, one in (scripts or {}).items()}
         self._default_latency_s = latency_s
         self._refusals: dict[tuple[str, str], list[ClusterError]] = {}
@@ -197,6 +198,7 @@ class FakeCluster:
             return Registered(stored.state.version, stored.state.shape, stored.state.modify_index, "")
         self.bodies.append(job.spec)
         now = self._store(job, None)
+        self.submissions[job.ref, now.state.version] = (job.text, self.submitted[job.ref])
         return Registered(now.state.version, now.state.shape, now.state.modify_index, now.life.eval_id, self.warnings.get(job.ref.id, ""))
 
     def evaluate(self, ref: JobRef) -> str:
@@ -279,6 +281,26 @@ class FakeCluster:
         self._answer("notes", stack)
         found = {ref: self.variables.get((ref.namespace, note_path(stack, ref.id))) for ref in refs}
         return {ref: items for ref, items in found.items() if items is not None}
+
+    def notes_of_others(self, stack: str, refs: Sequence[JobRef]) -> Mapping[JobRef, Items]:
+        self._answer("notes_of_others", stack)
+        found: dict[JobRef, Items] = {}
+        for ref in refs:
+            own = note_path(stack, ref.id)
+            others = [
+                (noted.registered.modify_index, path, items)
+                for (namespace, path), items in self.variables.items()
+                if namespace == ref.namespace and path != own and is_path_of(path, ref.id) and MARK in items
+                if (noted := read_note(items)) and noted.registered
+            ]
+            found.update({ref: max(others)[2]} if others else {})
+        return found
+
+    def submission(self, ref: JobRef, *, version: int) -> tuple[str, str]:
+        self._answer("submission", ref.id)
+        state = self.peek(ref).job
+        known = range(version, -1, -1) if state is not None and version <= state.version else ()
+        return next((self.submissions[ref, one] for one in known if (ref, one) in self.submissions), ("", ""))
 
     def change_note(self, stack: str, ref: JobRef, change: Callable[[Items], Items]) -> None:
         self._answer("change_note", ref.id)

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 
+from dtree.declaration import Condition, ConditionName
 from dtree.evidence import Awaited
 from dtree.model import (
     AllocationState,
-    Condition,
-    ConditionName,
     DeploymentGroup,
     DeploymentState,
     EvaluationState,

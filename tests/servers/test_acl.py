@@ -149,13 +149,17 @@ def test_without_the_rule_for_notes_the_run_warns_once_and_the_rule_that_it_name
     summary = run_with(guarded, token_with(bare), "run", "api").stderr
     assert summary.count("what runs where is not noted") == 2, "once when it happens, and once in the summary"
     # Whether nothing is noted, or may not be read, is not the same.
-    refused = run_with(guarded, token_with(bare), "which", "api")
-    assert_denied(refused, "have namespace")
-    assert run_with(guarded, token_with(bare), "status", "api").code == 0
+    for argv in (["which", "api"], ["status", "api"], ["versions", "list"]):
+        told = run_with(guarded, token_with(bare), *argv)
+        assert (told.code, told.stdout.count("may not be read: Nomad denies it"), told.stdout.count("hint: ")) == (0, 1, 1), told.stdout
+    assert "registered as version 0 by stack" in run_with(guarded, token_with(bare), "which", "api").stdout, "as the Submission says"
+    guarded.api.put("/v1/jobs", {"Job": {**(guarded.stored("api") or {}), "Priority": 70}})
+    assert_denied(run_with(guarded, token_with(bare), "which", "api"), "have namespace")
+    assert run_with(guarded, token_with(bare), "run", "api").code == 0
     (rule,) = re.findall(r'namespace "default" \{.*\}', warning["hint"])
     good = token_with(f"{bare}\n{rule}")
     assert run_with(guarded, good, "run", "api", "--output", "json").of("run-warned") == []
-    assert "registered as version 0" in run_with(guarded, good, "which", "api").stdout
+    assert "registered as version 2" in run_with(guarded, good, "which", "api").stdout
     assert run_with(guarded, good, "stop", "api", "--deep", "--purge", "--output", "json").of("run-warned") == []
 
 
@@ -211,6 +215,20 @@ def test_without_the_right_to_restart_only_that_is_denied(guarded: Scenario, tok
     guarded.mock("db", 'run_for = "3h"')
     more = documented_policy().replace('"submit-job"', '"submit-job", "alloc-lifecycle"')
     assert run_with(guarded, token_with(more), "run", "db").code == 0
+
+
+def test_a_template_is_told_which_variable_it_may_not_read_and_the_rule_that_is_named_is_enough(
+    guarded: Scenario, token_with: TokenWith
+) -> None:
+    path = f"{guarded.prefix}app/db"
+    guarded.api.put(f"/v1/var/{path}", {"Path": path, "Items": {"user": "web"}})
+    guarded.job("api", f"""job "PREFIXapi" {{ # [[ nomad_var("{path}", "user") ]]\n}}\n""")
+    refused = run_with(guarded, token_with(documented_policy()), "render", "api", "--show-secrets")
+    assert refused.code == 1
+    assert f"Nomad's variable '{path}' cannot be read: Nomad denies it" in refused.stderr
+    (rule,) = re.findall(r'namespace "default" \{.*\}', refused.stderr)
+    good = run_with(guarded, token_with(f"{documented_policy()}\n{rule}"), "render", "api", "--show-secrets")
+    assert (good.code, "# web" in good.stdout) == (0, True), good.stderr
 
 
 def test_without_the_right_to_forget_a_purge_warns_once(guarded: Scenario, token_with: TokenWith) -> None:

@@ -18,13 +18,14 @@ import pytest
 from dtree.access.nomad import Connection
 from dtree.clock import SystemClock
 from dtree.cluster import NomadCluster
+from dtree.declaration import Entry
 from dtree.demo.agent import Agent
 from dtree.demo.api import Api
 from dtree.errors import ClusterError
-from dtree.model import Entry, JobRef, RenderedJob
+from dtree.job_text import JobText
+from dtree.model import JobRef, RenderedJob
 from dtree.observe import parse_jobs
 from dtree.ports import Registered
-from dtree.values import JobText
 from tests.servers.eventually import eventually
 from tests.servers.job_blocks import blocks_of, specification
 

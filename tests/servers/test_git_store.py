@@ -174,6 +174,28 @@ def test_with_the_server_ended_a_tag_is_read_and_a_branch_is_a_clear_error(tmp_p
     assert error.error_code == "store-unreachable"
 
 
+@pytest.mark.parametrize("ref", ["v1.2", "commit", "short"])
+def test_what_never_changes_is_read_again_without_the_server_though_only_its_list_was_read_before(tmp_path: Path, ref: str) -> None:
+    with serving(tmp_path / "served") as server:
+        repository = served_repository(server, FILES)
+        git(repository, "tag", "v1.2")
+        commit = git(repository, "rev-parse", "main")
+        ref = {"commit": commit, "short": commit[:7]}.get(ref, ref)
+        url = server.url("shop.git")
+        snapshot = store_of(url, tmp_path, ref=ref).snapshot()
+        snapshot.depfile()
+        snapshot.job_names()
+    assert _read(store_of(url, tmp_path, ref=ref)) == FILES["jobs/api.nomad"]
+
+
+def test_a_short_commit_that_nobody_has_is_a_clear_error_without_the_server(tmp_path: Path) -> None:
+    with serving(tmp_path / "served") as server:
+        served_repository(server, FILES)
+        url = server.url("shop.git")
+        _read(store_of(url, tmp_path, ref="main"))
+    assert isinstance(refusal(store_of(url, tmp_path, ref="abcdef0").snapshot), StoreUnreachable)
+
+
 def _read(store: Store) -> bytes:
     snapshot = store.snapshot()
     snapshot.depfile()
@@ -342,6 +364,26 @@ def test_what_is_too_large_is_not_even_fetched(server: GitServer, tmp_path: Path
     snapshot = store_of(server.url("shop.git"), tmp_path).snapshot()
     assert refusal(lambda: snapshot.jobs(["big"])).error_code == "git-too-large"
     assert snapshot.jobs(["api"])["api"].data == FILES["jobs/api.nomad"]
+
+
+def test_one_file_is_not_fetched_further_than_one_file_may_be_large(
+    server: GitServer, tmp_path: Path, shop: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(cache, "FILE_LIMIT_BYTES", 1 << 20)
+    commit_files(shop, {**FILES, "jobs/big.nomad": os.urandom(3 << 20)})
+    snapshot = store_of(server.url("shop.git"), tmp_path).snapshot()
+    assert refusal(lambda: snapshot.jobs(["big"])).error_code == "git-too-large"
+    assert sum(file.stat().st_size for file in tmp_path.rglob("pack/*")) < 1 << 20
+
+
+def test_a_server_that_leaves_nothing_out_is_not_let_fill_the_disk(
+    server: GitServer, tmp_path: Path, shop: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    git(shop, "config", "uploadpack.allowFilter", "false")
+    monkeypatch.setattr(cache, "FETCH_LIMIT_BYTES", 1 << 20)
+    commit_files(shop, {**FILES, "big.iso": os.urandom(3 << 20)})
+    assert refusal(store_of(server.url("shop.git"), tmp_path).snapshot).error_code == "git-too-large"
+    assert sum(file.stat().st_size for file in tmp_path.rglob("pack/*")) < 1 << 20
 
 
 def test_a_file_that_the_server_lacks_is_told(server: GitServer, tmp_path: Path, shop: Path) -> None:

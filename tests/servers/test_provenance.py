@@ -168,6 +168,31 @@ def test_which_is_honest_about_what_does_not_run_and_what_nobody_noted(shop: Sce
     assert which(shop).endswith("runs 0/0: stopped)")
 
 
+def test_a_job_whose_file_cannot_be_rendered_is_looked_at_and_stopped_by_its_note(shop: Scenario) -> None:
+    line = 'meta { secret = "[[ env("DB_PASSWORD") ]]" }'
+    shop.mock("api", job=line, pre="db", version="1.4.2")
+    shop.depfile(shop.entries, stack=stack(shop))
+    done = shop.dtree("run", "api", "--allow-env", "DB_PASSWORD", env={"DB_PASSWORD": "correct-horse"})
+    assert done.code == 0, done.stderr
+    says = "warning: api: known by its note, as its job file is no good: "
+    told, remark = which(shop).splitlines()
+    assert (told.startswith(f"api ({shop.id('api')}) 1.4.2 ("), remark.startswith(says)) == (True, True)
+    assert says in shop.dtree("status", "api").stdout
+    assert "not in Nomad" not in shop.dtree("versions", "list").stdout
+    stopped = shop.dtree("stop", "api", "--purge")
+    assert stopped.code == 0, stopped.stderr
+    assert "known by its note" in stopped.stderr
+    assert (shop.names(), noted(shop)) == (["db"], ["db"])
+
+
+def test_a_clone_of_another_name_finds_what_runs_and_names_the_stack(shop: Scenario) -> None:
+    run(shop)
+    shop.depfile(shop.entries, stack=f"{shop.prefix}clone")
+    assert " 1.4.2 (revision " in which(shop)
+    assert f"by stack {stack(shop)} from filesystem" in which(shop)
+    assert json.loads(which(shop, "--output", "json"))["other_stack"] == stack(shop)
+
+
 def test_a_store_of_variables_where_a_note_would_be_is_left_alone(shop: Scenario) -> None:
     path = note_path(stack(shop), shop.id("api"))
     shop.api.put(f"/v1/var/{path}", {"Path": path, "Items": {"index": "of somebody's store"}})

@@ -215,6 +215,16 @@ def test_a_value_that_nomad_does_not_take_is_told_where_it_was_given(scenario: S
     assert "given by --var" in " ".join(done.stderr.split())
 
 
+@pytest.mark.parametrize("value", ["abc", "[max(1, 2)]"])
+def test_a_name_or_a_call_in_a_value_is_told_with_what_gave_it(scenario: Scenario, value: str) -> None:
+    scenario.job("api", 'variable "ports" { type = list(number) }\njob "PREFIXapi" {\n  meta { first = var.ports[0] }\n}\n')
+    done = scenario.dtree("validate", "--nomad", "--var", f"ports={value}")
+    assert done.code == 1
+    assert "error[bad-variable-value]" in done.stderr
+    assert "value of variable 'ports' of job 'api', given by --var" in " ".join(done.stderr.split())
+    assert "mend the job file" not in done.stderr
+
+
 def test_a_rule_of_the_job_file_is_told_with_the_value_that_breaks_it(scenario: Scenario) -> None:
     rule = 'validation {\n    condition = var.tier == "gold"\n    error_message = "Only gold is good."\n  }'
     scenario.job(

@@ -351,7 +351,7 @@ def test_an_answer_that_was_lost_is_no_change_by_somebody_else(agent: Agent, pla
 
 
 def test_nothing_that_listens_is_an_unreachable_store() -> None:
-    error = refusal(store_at("http://127.0.0.1:1", "dtree/store").snapshot)
+    error = refusal(store_at("http://127.0.0.1:1", "dtree-store").snapshot)
     assert isinstance(error, StoreUnreachable)
     assert error.error_code == "nomad-unreachable"
 
@@ -439,10 +439,10 @@ def documented_rules(place: str, *, without: str = "") -> str:
     """The policy that users of this store are told to write, for another prefix, perhaps less one capability."""
     (text,) = re.findall(r"```hcl file=variables-policy.hcl\n(.*?)```", ACL_PAGE.read_text(), flags=re.DOTALL)
     assert isinstance(text, str)
-    assert '"dtree/store/*"' in text
+    assert '"dtree-store/*"' in text
     less = re.sub(rf'"{without}"(, )?', "", text) if without else text
     assert (less == text) is not bool(without)
-    return less.replace("dtree/store", place)
+    return less.replace("dtree-store", place)
 
 
 def test_the_documented_policy_is_enough_to_read_write_and_watch(acl_agent: Agent, guarded_place: str) -> None:

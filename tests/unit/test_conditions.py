@@ -5,7 +5,8 @@ from typing import Any
 import pytest
 
 from dtree.conditions import fit, leaves, longest_s, misfit, what_lasts, without_seconds
-from dtree.model import Condition, HttpProbe, LogProbe, Probe, RenderedJob, ServiceProbe, TcpProbe
+from dtree.declaration import Condition, HttpProbe, LogProbe, Probe, ServiceProbe, TcpProbe
+from dtree.model import RenderedJob
 from tests.fakes.jobs import rendered_from
 
 URL = HttpProbe(url="http://db.example:8080/up?token=s3cret")

@@ -10,7 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from dtree.critical_path import CriticalPath, critical_path, rollout_s
-from dtree.model import Condition, Dispatch, DryRun, JobSnapshot
+from dtree.declaration import Condition, Dispatch
+from dtree.model import DryRun, JobSnapshot
 from dtree.plan import Action, Child, Evaluate, Milestone, Noop, ObservedJob, Plan, Refuse, Register, Step, Stop
 from tests.fakes.jobs import rendered
 

@@ -11,8 +11,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from dtree.decide import is_alive, run_again
+from dtree.declaration import Condition
 from dtree.errors import GoalError
-from dtree.model import Condition, DryRun, JobRef, JobSnapshot, JobState
+from dtree.model import DryRun, JobRef, JobSnapshot, JobState
 from dtree.plan import (
     Evaluate,
     Noop,

@@ -18,9 +18,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from dtree import depfile
+from dtree.declaration import Condition, Declaration, Dispatch, Edge, Entry, HttpProbe, LogProbe, ServiceProbe, TcpProbe
 from dtree.depfile.kinds import MAX_FINDINGS
 from dtree.errors import DeclarationError
-from dtree.model import Condition, Declaration, Dispatch, Edge, Entry, HttpProbe, LogProbe, ServiceProbe, TcpProbe
 
 CORPUS = Path(__file__).parent / "bad_depfiles"
 BAD_FILES = sorted(path for path in CORPUS.iterdir() if path.suffix != ".txt")

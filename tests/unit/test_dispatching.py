@@ -8,10 +8,11 @@ from typing import Any
 import pytest
 
 from dtree import pipeline
+from dtree.declaration import Condition, Dispatch
 from dtree.dispatching import PAYLOAD_BYTES
 from dtree.errors import DeclarationError, Denied, StoreUnreachable, Unavailable
 from dtree.events import StepRegistered, StepRetrying
-from dtree.model import Condition, Dispatch, JobRef
+from dtree.model import JobRef
 from dtree.plan import Child, Intent, Noop, Step
 from dtree.provenance import note_path
 from dtree.sources import check

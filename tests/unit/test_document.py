@@ -369,6 +369,18 @@ def test_json_without_a_map_at_the_top_is_a_fault(text: bytes) -> None:
     assert _codes(read("d.json", text)) == ["not-a-map"]
 
 
+def test_numbers_that_would_be_written_otherwise_are_found_below_a_path() -> None:
+    text = b"a: &a {x: 1.10, y: [1.5, 007, '007', 10, -1, +1]}\nb: *a\nc: {<<: *a, z: [0x1F, 1e3, .5]}\nd: 1.20\n"
+    document = read("d.yaml", text)
+    shared = [("x",), ("y", 1), ("y", 5)]
+    assert list(document.odd_numbers(("a",))) == [("a", *path) for path in shared]
+    assert list(document.odd_numbers(("b",))) == [("b", *path) for path in shared]
+    assert set(document.odd_numbers(("c",))) == {*(("c", *path) for path in shared), *(("c", "z", index) for index in range(3))}
+    assert list(document.odd_numbers(("nowhere", "z"))) == []
+    assert list(read("d.json", b'{"a": 1, "b": {"c": [1.0, 1.00]}}').odd_numbers(())) == [("b", "c", 1)]
+    assert list(read("d.json", b'{"a": 1, "b": -7}').odd_numbers(())) == []
+
+
 @pytest.mark.parametrize("text", [b'{"a": [1,, 2]}', b'{"a": [, 1]}', b'{, "a": 1}'])
 def test_a_comma_too_many_in_json_is_told_as_that(text: bytes) -> None:
     (fault,) = read("f.json", text).faults

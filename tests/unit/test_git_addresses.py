@@ -28,6 +28,7 @@ def remote(given: str) -> RemoteAddress:
         ("git@git.example:a/shop.git", "git@git.example:a/shop.git", "shop"),
         ("git.example:shop.git", "git.example:shop.git", "shop"),
         ("git://git.example/shop", "git://git.example/shop", "shop"),
+        ("https://git.example/a/shop/.git", "https://git.example/a/shop/.git", "shop"),
     ],
 )
 def test_an_address_of_each_kind_is_taken(given: str, url: str, name: str) -> None:

@@ -13,9 +13,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from dtree import depfile
+from dtree.declaration import Condition
 from dtree.errors import DeclarationError, Fault, GoalError
 from dtree.graph import DependencyGraph, Terms, build, order, select
-from dtree.model import Condition
 
 SEED = {
     "nginx": {"wait_cond": 5, "pre": {"job": "api"}},

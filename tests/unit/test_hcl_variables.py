@@ -139,12 +139,23 @@ def test_a_secret_value_is_left_out_unless_it_is_asked_for() -> None:
 
 def test_a_complaint_of_nomad_is_about_a_value_or_about_the_job_file() -> None:
     variables = 'a = "x"\nb = ([\n)\n'
+    both = {"a": text("x"), "b": text("[")}
     wrong_type = "Invalid value for variable: The value for b is not compatible with the variable's type constraint: a number is required"
-    assert blamed(wrong_type, wrong_type, 1, variables, ("a", "b")) == "b"
-    assert blamed(wrong_type, wrong_type, 1, variables, ("a",)) == ""
+    assert blamed(wrong_type, wrong_type, 1, variables, both) == "b"
+    assert blamed(wrong_type, wrong_type, 1, variables, {"a": text("x")}) == ""
     unreadable = "unable to parse var content: input.hcl:3,1-2: Invalid expression"
-    assert blamed(unreadable, "Invalid expression", 3, variables, ("a", "b")) == "b"
+    assert blamed(unreadable, "Invalid expression", 3, variables, both) == "b"
     broken_rule = "Invalid value for varfile variable: Only gold"
-    assert blamed(broken_rule, broken_rule, 1, variables, ("a", "b")) == "a"
-    assert blamed("Missing job block", "Missing job block", 1, variables, ("a", "b")) == ""
-    assert blamed(unreadable, "Invalid expression", None, variables, ("a", "b")) == ""
+    assert blamed(broken_rule, broken_rule, 1, variables, both) == "a"
+    assert blamed("Missing job block", "Missing job block", 1, variables, both) == ""
+    assert blamed(unreadable, "Invalid expression", None, variables, both) == ""
+
+
+@pytest.mark.parametrize("problem", ["Variables not allowed: Variables may not be used here", "Functions may not be called here"])
+def test_a_name_or_a_call_is_blamed_on_the_value_that_has_one(problem: str) -> None:
+    variables = "a = (abc\n)\nb = ([1]\n)\n"
+    given = {"a": text("abc"), "b": text("[1]"), "c": typed(["x"])}
+    assert blamed(problem, problem, 1, variables, given) == "a"
+    assert blamed(problem, problem, 3, variables, given) == ""  # so it is the job file's third line
+    assert blamed(problem, problem, 1, 'c = ["x"]\n', given) == ""
+    assert blamed(problem, problem, 1, "", {}) == ""

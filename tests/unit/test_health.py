@@ -5,9 +5,10 @@ from typing import cast
 
 import pytest
 
+from dtree.declaration import ConditionName
 from dtree.evidence import Awaited, is_evaluating
 from dtree.health import Broken, Ready, Verdict, Waiting, has_failed, is_confirmed, is_finished, judge, stopped
-from dtree.model import CheckResult, ConditionName, JobSnapshot, JobState, Placement
+from dtree.model import CheckResult, JobSnapshot, JobState, Placement
 from tests.fakes.snapshots import (
     NO_MEMORY,
     WINDOWS,

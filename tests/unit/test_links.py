@@ -7,9 +7,9 @@ from typing import Any
 
 import pytest
 
+from dtree.declaration import Condition
 from dtree.errors import DeclarationError
 from dtree.events import StepFailed, StepReached, StepRegistered, StepStarted
-from dtree.model import Condition
 from dtree.plan import Await, Milestone, Plan, Step
 from dtree.record import RunRecord
 from dtree.views.json_forms import plan_json

@@ -1,4 +1,4 @@
-"""dtree.model: values that read themselves."""
+"""dtree.model, dtree.declaration: values that read themselves."""
 
 from __future__ import annotations
 
@@ -7,8 +7,9 @@ from typing import Any
 
 import pytest
 
-from dtree import model
-from dtree.model import Address, AllocationState, Condition, Declaration, GroupState, JobRef, JobState, RenderedJob
+from dtree import declaration, model
+from dtree.declaration import Condition, Declaration
+from dtree.model import Address, AllocationState, GroupState, JobRef, JobState, RenderedJob
 from tests.fakes.jobs import job_spec, rendered, rendered_from
 
 
@@ -46,8 +47,8 @@ def allocation(client: str) -> AllocationState:
 
 
 def test_every_value_is_frozen() -> None:
-    kinds = [kind for kind in vars(model).values() if dataclasses.is_dataclass(kind) and kind.__module__ == "dtree.model"]
-    assert RenderedJob in kinds
+    kinds = [kind for module in (model, declaration) for kind in vars(module).values() if dataclasses.is_dataclass(kind)]
+    assert {RenderedJob, Declaration} < set(kinds)
     assert all(getattr(kind, "__dataclass_params__").frozen for kind in kinds)  # noqa: B009 - mypy does not know the attribute
 
 

@@ -8,11 +8,12 @@ from typing import Any
 
 import pytest
 
-from dtree.errors import DeclarationError, Denied, Invalid, Place, Unavailable
-from dtree.model import Entry, JobRef, RenderedJob
-from dtree.observe import look_again, observe_jobs, parse_jobs, read_notes, read_stored
-from dtree.provenance import MARK
-from dtree.values import Given, JobText, Origin
+from dtree.declaration import Entry
+from dtree.errors import DeclarationError, Invalid, Place
+from dtree.job_text import JobText
+from dtree.model import JobRef, RenderedJob
+from dtree.observe import look_again, observe_jobs, parse_jobs, read_stored
+from dtree.values import Given, Origin
 from tests.fakes.clock import FakeClock
 from tests.fakes.cluster import FakeCluster
 from tests.fakes.jobs import job_file, job_spec, rendered, rendered_from
@@ -253,27 +254,3 @@ def test_a_value_that_nomad_does_not_take_is_told_where_it_was_given_and_its_sec
     (fault,) = caught.value.faults
     assert (fault.code, fault.place) == ("bad-variable-value", origin.place)
     assert "variable 'count' of job 'api', given by --var-file" in fault.problem
-
-
-def test_notes_are_read_by_namespace_and_what_may_not_be_read_is_only_an_error_where_it_is_asked_for() -> None:
-    nomad = cluster()
-    here, there = rendered("api"), rendered("api", namespace="elsewhere")
-    for job in (here, there):
-        nomad.change_note("shop", job.ref, lambda _: {MARK: "1"})
-    stored = read_stored({"here": here, "there": there}, nomad, children=False)
-    assert {name: seen.note for name, seen in read_notes(stored, nomad, stack="shop").items()} == {
-        "here": {MARK: "1"},
-        "there": {MARK: "1"},
-    }
-    nomad.refuse("notes", "shop", Denied("Nomad denies it"))
-    assert {name: seen.note for name, seen in read_notes(stored, nomad, stack="shop").items()} == {"here": {}, "there": {MARK: "1"}}
-    for error, required in ((Denied("Nomad denies it"), True), (Unavailable("no leader"), False)):
-        nomad.refuse("notes", "shop", error)
-        with pytest.raises(type(error)):
-            read_notes(stored, nomad, stack="shop", required=required)
-
-
-def test_where_there_are_no_jobs_no_notes_are_asked_for() -> None:
-    nomad = cluster()
-    assert read_notes({}, nomad, stack="shop") == {}
-    assert nomad.calls == []

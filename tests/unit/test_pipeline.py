@@ -8,10 +8,12 @@ import pytest
 
 from dtree import pipeline
 from dtree.errors import EXIT_JOB_FAILED, DeclarationError, Denied, Invalid
+from dtree.inputs import Inputs
 from dtree.model import CheckResult
 from dtree.pipeline import Sources
 from dtree.plan import Intent
 from dtree.record import StatusRow
+from dtree.rendering import check
 from tests.fakes.clock import FakeClock
 from tests.fakes.cluster import FakeCluster
 from tests.fakes.jobs import job_file, job_spec
@@ -221,7 +223,11 @@ def test_what_nomad_denies_ends_the_planning() -> None:
 def test_validating_gives_nomads_warnings_by_job() -> None:
     good = world()
     good.cluster.warnings["db"] = "old field"
-    assert pipeline.validate(sources_of(good.snapshot()), good.cluster, namespace="")[1] == ("db: old field",)
+    snapshot = good.snapshot()
+    checked = check(snapshot, store="memory", inputs=Inputs())
+    read = list(snapshot.reads)
+    assert pipeline.validate(checked, good.cluster, namespace="")[1] == ("db: old field",)
+    assert snapshot.reads == read  # what was checked is what Nomad is asked about
     assert sorted(good.cluster.called("validate")) == ["api", "db", "setup", "web"]
 
 
@@ -230,7 +236,7 @@ def test_validating_tells_every_job_that_nomad_refuses() -> None:
     bad.cluster.refuse("validate", "api", Invalid("no group"))
     bad.cluster.refuse("validate", "db", Invalid("no task"))
     with pytest.raises(DeclarationError) as caught:
-        pipeline.validate(sources_of(bad.snapshot()), bad.cluster, namespace="")
+        pipeline.validate(check(bad.snapshot(), store="memory", inputs=Inputs()), bad.cluster, namespace="")
     assert [fault.problem for fault in caught.value.faults] == ["Nomad refuses job 'api': no group", "Nomad refuses job 'db': no task"]
 
 

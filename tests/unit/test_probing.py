@@ -6,8 +6,9 @@ import pytest
 
 from dtree.access.patterns import any_matches
 from dtree.conditions import Answer, Question
+from dtree.declaration import HttpProbe, LogProbe, ServiceProbe, TcpProbe
 from dtree.errors import DtreeError, NotFound
-from dtree.model import Address, CheckResult, HttpProbe, JobRef, LogProbe, ServiceProbe, TcpProbe
+from dtree.model import Address, CheckResult, JobRef
 from dtree.probing import answers_to, ask
 from tests.fakes.clock import FakeClock
 from tests.fakes.cluster import FakeCluster

@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import threading
+import time
+from http.server import BaseHTTPRequestHandler
+
 import pytest
 
-from dtree.access.registry import Image, digest_of, parse_image
+from dtree.access.registry import Image, digest_of, find_digests, parse_image
 from dtree.errors import NotAnswered
 from tests.fakes.artifact_server import file_server, registry
 from tests.fakes.clock import FakeClock
+from tests.fakes.http_server import serving
 
 _DIGEST = f"sha256:{'a' * 64}"
 
@@ -120,3 +125,23 @@ def test_a_token_goes_to_nobody_that_the_registry_leads_to() -> None:
         with pytest.raises(NotAnswered, match="another host that it leads to, and that was given no token, answered 404"):
             _digest_of(f"{server.host}/app:1")
         assert [one.headers.get("Authorization") for one in elsewhere.asked] == [None, None]
+
+
+def test_names_are_resolved_together_and_who_drips_keeps_nobody_waiting() -> None:
+    over = threading.Event()
+
+    class Dripping(BaseHTTPRequestHandler):
+        def _answer(self) -> None:
+            self.wfile.write(b"HTTP/1.1 200 OK\r\nX-Endless: ")
+            while not over.wait(0.02):
+                self.wfile.write(b".")
+
+        do_GET = do_HEAD = _answer  # noqa: N815 - the base class's names
+
+    with registry() as server, serving(Dripping) as address:
+        digest = server.push("app", "1")
+        good, bad, slow = f"{server.host}/app:1", f"{server.host}/app:2", f"{address.removeprefix('http://')}/app:1"
+        found, missing = find_digests([slow, good, bad], now_s=time.monotonic, pause=time.sleep, limit_s=2.0)
+        over.set()
+    late = "no answer within the 2 s that all the asking may take"
+    assert (found, missing) == ({good: digest}, {slow: late, bad: "the registry has no such image"})

@@ -12,8 +12,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from dtree.render import TemplateFault, Unanswered
+from dtree.render import Unanswered
 from dtree.render.engine import Engine, TemplateError
+from dtree.render.messages import TemplateFault
 
 FILES = {
     "macros.j2": "[% macro name(x) %]<[[ x ]]@[[ version ]]@[[ region ]]>[% endmacro %]",
@@ -46,6 +47,10 @@ VALUES: Mapping[str, Any] = {
 
 def answer(*question: str) -> Any:
     if question[0] == "file":
+        if question[1] == "binary":
+            raise Unanswered("not-utf-8", "binary is not UTF-8", "save it as UTF-8")
+        if question[1] == "late":
+            raise OSError(24, "Too many open files", "/somewhere/codec.py")
         if question[1] not in FILES:
             raise Unanswered("store-file-missing", f"the store has no file {question[1]}", "write one")
         return question[1], FILES[question[1]]
@@ -72,7 +77,7 @@ def fault_of(source: str) -> TemplateFault:
         ("[[ flag ]] [[ nothing ]]", "true null"),
         ("[[ names ]] [[ limits ]]", '["a", "b\\"c"] {"cpu": 100, "a key": "${x}"}'),
         ("[[ names | hcl ]]", '["a", "b\\"c"]'),
-        ("[[ limits | hcl ]]", '{cpu = 100, "a key" = "$${x}"}'),
+        ("[[ limits | hcl ]]", '{"cpu" = 100, "a key" = "$${x}"}'),
         ("[[ text | hcl ]]", '"say \\"hi\\" to $${you} %%{if}\\n"'),
         ("[[ text | json ]]", '"say \\"hi\\" to ${you} %{if}\\n"'),
         ("[[ {'a': [1, 'x: y']} | yaml ]]", "a:\n- 1\n- 'x: y'"),
@@ -91,7 +96,17 @@ def fault_of(source: str) -> TemplateFault:
         ("[% from 'macros.j2' import name %][[ name('y') ]]", "<y@1.4.2@eu>"),
         ("a\n  [% if flag %]\n  b\n  [% endif %]\nc\n", "a\n  b\nc\n"),
         ("a[# nobody reads this #]b", "ab"),
+        ("a[% include 'none.j2' ignore missing %]b", "ab"),
+        ("[% include ['none.j2', 'part.hcl'] %]", "count = 3\n"),
+        ("[[ names | map('upper') | list ]] [[ range(3) | list ]]", '["A", "B\\"C"] [0, 1, 2]'),
+        ("[[ versions ]] [[ versions | json ]]", '{"api": "1.4.2", "db": "16", "items": "3"} {"api": "1.4.2", "db": "16", "items": "3"}'),
+        ("[[ 'web' in versions ]] [[ versions | length ]] [[ versions.web | default('x') ]]", "false 3 x"),
+        ("[[ {'for': none, 'b': true, 'c': 1.5} | hcl ]]", '{"for" = null, "b" = true, "c" = 1.5}'),
+        ("[[ 'a\x01' | hcl ]]", '"a\\u0001"'),
         ("a\r\n[[ region ]]\r\n", "a\r\neu\r\n"),
+        ("a\r\n[[ region ]]\nb\rc\n", "a\r\neu\nb\rc\n"),
+        ("a\r\n[% if flag %]\r\nb\r\n[% endif %]\r\nc", "a\r\nb\r\nc"),
+        ("[# x\r\n y #]\r\n[[ [1,\r\n 2] | join ]]\r\n", "12\r\n"),
         ("[[ '[[' ]] ${NOMAD_PORT_http} {{ key \"x\" }}\n", '[[ ${NOMAD_PORT_http} {{ key "x" }}\n'),
     ],
 )
@@ -101,6 +116,30 @@ def test_a_template_gives(source: str, text: str) -> None:
 
 def test_env_is_the_environments_name_and_the_function() -> None:
     assert render("[[ env ]] [[ env == 'prod' ]] [[ env('CI_BUILD') ]]", {"env": "prod"}) == "prod true 77"
+
+
+def test_env_of_an_environment_gives_nothing_away_and_is_plain_text() -> None:
+    with pytest.raises(TemplateError) as caught:
+        render("[[ env._ask('env', 'HOME') ]]", {"env": "prod"})
+    assert caught.value.fault.code == "template-forbidden"
+    assert render("[[ [env] | yaml ]] [[ env | json ]]", {"env": "prod"}) == '- prod "prod"'
+
+
+def test_a_value_that_is_called_like_a_built_in_one_goes_first() -> None:
+    assert render("[[ ref ]]", {"ref": "mine"}) == "mine"
+
+
+def test_what_is_loaded_late_is_loaded_by_warming_up() -> None:
+    engine = Engine(answer)
+    engine.warm_up()
+    assert engine.render("api", "api", "[[ region ]]", VALUES) == "eu"
+
+
+def test_the_files_that_a_template_takes_in_are_known_for_each_job() -> None:
+    engine = Engine(answer)
+    for job in ("api", "db"):
+        engine.render(job, job, "[% include 'part.hcl' %][% import 'macros.j2' as m %]", VALUES)
+        assert engine.files() == ("macros.j2", "part.hcl")
 
 
 def test_the_names_that_a_template_reads_are_known_in_branches_that_are_not_taken_and_in_what_it_includes() -> None:
@@ -124,6 +163,12 @@ BAD: Mapping[str, str] = {
     "undefined-in-comparison": "[% if zzz == 1 %]x[% endif %]",
     "undefined-in-loop": "[% for x in zzz %]x[% endfor %]",
     "undefined-in-arithmetic": "[[ zzz + 1 ]]",
+    "undefined-within-a-list": "[[ [1, zzz] ]]",
+    "undefined-within-a-map": "[[ {'a': [zzz]} | hcl ]]",
+    "undefined-part-within-a-list": "[[ [{'a': 1}] | map(attribute='b') | list ]]",
+    "undefined-within-yaml": "[[ {'a': zzz} | yaml ]]",
+    "undefined-macro-of-a-module": "[% import 'macros.j2' as m %][[ m.nam('x') ]]",
+    "undefined-of-a-thousand-letters": "[[ " + "regio" * 200 + " ]]",
     "undefined-called": "[[ zzz() ]]",
     "undefined-part": "[[ limits.cpus ]]",
     "undefined-part-of-text": "[[ region.name ]]",
@@ -173,6 +218,17 @@ BAD: Mapping[str, str] = {
     "forbidden-internals": "[[ self._TemplateReference__context ]]",
     "forbidden-change": "[[ names.append('x') ]]",
     "chance": "[[ names | random ]]",
+    "generator": "[[ names | map('upper') ]]",
+    "generator-within": "[[ [names | map('upper')] ]]",
+    "cycler": "[[ cycler('a') ]]",
+    "infinite": "[[ 1e308 * 10 ]]",
+    "hcl-of-a-function": "[[ file | hcl ]]",
+    "no-such-of-several": "[% include ['none.j2', 'other.j2'] %]",
+    "forbidden-ask": "[[ env.ask('env', 'HOME') ]]",
+    "forbidden-ask-of-function": "[[ file._ask ]]",
+    "include-of-no-text": "[% include 'binary' %]",
+    "needs-a-file": "[[ file('late') ]]",
+    "too-much-memory": "[[ 'x' * 10 ** 15 ]]",
     "endless-range": "[% for x in range(10000000) %]x[% endfor %]",
 }
 

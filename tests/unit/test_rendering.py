@@ -10,8 +10,11 @@ import pytest
 
 from dtree import sources
 from dtree.errors import DeclarationError, Fault, Place, StoreUnreachable
+from dtree.inputs import Inputs
+from dtree.job_text import JobText
+from dtree.render import Unanswered
 from dtree.rendering import check, render_jobs
-from dtree.values import Given, Inputs, JobText, Origin
+from dtree.values import Given, Origin
 from tests.fakes.store import MemorySnapshot
 
 
@@ -164,3 +167,18 @@ def test_a_secret_is_hidden_but_where_it_names_the_job(source: str) -> None:
 def test_json_that_is_no_job_names_nothing(source: str) -> None:
     jobs, faults = rendered(snapshot({"api": {}}, {"api": source}))
     assert (list(jobs), faults) == (["api"], {})
+
+
+def test_what_may_be_shown_of_a_job_does_not_depend_on_what_other_jobs_read() -> None:
+    def answer(*question: str) -> str:
+        if question == ("nomad", "db", "none"):
+            raise Unanswered("undefined-name", "it has none")
+        return "postgres"
+
+    files = {"a": 'job "a" { image = "postgres:16" }[[ 1 ]]', "b": 'job "b" { user = "[[ nomad_var("db", "user") ]]" }'}
+    inputs = Inputs(answer=answer)
+    jobs, _ = rendered(snapshot({"a": {}, "b": {}}, files), inputs)
+    assert jobs["a"].shown == ""
+    assert jobs["b"].shown == 'job "b" { user = "(secret)" }'
+    jobs, faults = rendered(snapshot({"a": {}}, {"a": "[[ nomad_var('db', 'none') ]]"}), inputs)
+    assert [fault.problem for fault in faults["a"]] == ["in the template of 'a': it has none"]

@@ -6,9 +6,10 @@ from typing import Any
 
 import pytest
 
+from dtree.declaration import Condition
 from dtree.errors import DeclarationError, Denied, Unavailable
 from dtree.events import StepReached, StepReady
-from dtree.model import CheckResult, Condition
+from dtree.model import CheckResult
 from dtree.plan import Milestone, Plan, Step
 from dtree.renewal import portions
 from tests.fakes import snapshots

@@ -9,7 +9,7 @@ from dataclasses import replace
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dtree.model import Condition
+from dtree.declaration import Condition
 from dtree.plan import Noop, Plan, Step
 from dtree.schedule import Schedule
 from tests.fakes.jobs import rendered

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from dtree.events import StepFailed
 from dtree.render.filters import to_hcl
-from dtree.secrets import HIDDEN, Secrets
+from dtree.secrets import HIDDEN, Secrets, is_ordinary
 
 
 def keeping(*values: object) -> Secrets:
@@ -85,3 +85,43 @@ def test_lists_maps_and_values_within_values_are_looked_into() -> None:
 
     hidden = keeping("hunter22").hide_in(Outer(Inner("hunter22"), ["hunter22"], {"a": "hunter22"}))
     assert hidden == Outer(Inner(HIDDEN), [HIDDEN], {"a": HIDDEN})
+
+
+@pytest.mark.parametrize("before", ["", "u", "us", "use", "user:"])
+@pytest.mark.parametrize("after", ["", "@", "@h", "@ho"])
+def test_the_base64_of_a_text_that_holds_a_secret_does_not_give_it_away(before: str, after: str) -> None:
+    secret = "correct-horse-battery"
+    encoded = base64.b64encode(f"{before}{secret}{after}".encode()).decode()
+    left = keeping(secret).hide(f"auth = {encoded}").removeprefix("auth = ")
+    assert HIDDEN in left
+    assert len(left.replace(HIDDEN, "")) <= len(encoded) - len(secret)
+
+
+def test_a_secret_that_is_called_so_is_replaced_once() -> None:
+    assert keeping("secret", "secret-two").hide("secret secret-two") == f"{HIDDEN} {HIDDEN}"
+
+
+def test_keys_are_hidden_too() -> None:
+    assert keeping("hunter22").hide_in({"hunter22": 1}) == {HIDDEN: 1}
+
+
+def test_bytes_that_are_no_text_are_hidden_as_they_come() -> None:
+    assert keeping("\udcff\udcfeabcdef").hide("x \udcff\udcfeabcdef") == f"x {HIDDEN}"
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "is_one"),
+    [
+        ("NOMAD_DTREE_VAR_stage", "production", True),
+        ("NOMAD_DTREE_VAR_release", "1.4.2", True),
+        ("NOMAD_DTREE_VAR_db_password", "production", False),
+        ("NOMAD_DTREE_VAR_db_pw", "swordfish", False),
+        ("NOMAD_DTREE_VAR_KEY", "abc", False),
+        ("NOMAD_DTREE_VAR_stage", "hunter2", False),
+        ("NOMAD_DTREE_VAR_stage", "correcthorse", False),
+        ("NOMAD_DTREE_VAR_stage", "eu-west-1", False),
+        ("NOMAD_DTREE_VAR_stage", ["a"], False),
+    ],
+)
+def test_a_plain_word_under_a_plain_name_is_hardly_a_secret(name: str, value: object, *, is_one: bool) -> None:
+    assert is_ordinary(name, value) is is_one

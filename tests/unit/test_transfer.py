@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-import pytest
+import json
+from dataclasses import replace
+
 from hypothesis import given
 from hypothesis import strategies as st
 
 from dtree.depfile.kinds import MAX_FINDINGS
-from dtree.errors import StoreError
 from dtree.store import Changes, Text, job_name
-from dtree.transfer import Contents, compare, make_changes, read_contents, refuse_other_syntax
+from dtree.transfer import Contents, compare, make_changes, read_contents
 from tests.fakes.store import MemorySnapshot, Shelf
 
 PATHS = ("a.nomad", "a.hcl", "b.nomad", "b.nomad.hcl", "c/d.nomad", "e.hcl")
@@ -106,15 +107,16 @@ def test_a_named_file_that_is_a_job_file_on_either_side_counts_as_that() -> None
     assert seen(*read_contents(old, new)) == [("job", "a", "change")]
 
 
-def test_a_dependency_file_that_the_other_name_makes_unreadable_is_refused() -> None:
-    yaml, json = text("dependencies:\n  a:\n", "d.yaml"), text('{"dependencies": {"a": {}}}', "d.json")
-    refuse_other_syntax(Contents(yaml), Contents(json))  # JSON is YAML too
-    refuse_other_syntax(Contents(), Contents(yaml))
-    refuse_other_syntax(Contents(yaml), Contents())
-    with pytest.raises(StoreError) as caught:
-        refuse_other_syntax(Contents(json), Contents(yaml))
-    assert caught.value.error_code == "depfile-syntax"
-    assert caught.value.notes[0].endswith("(d.json:1:1)")
+def test_a_dependency_file_is_written_so_that_it_can_be_read_under_the_name_of_the_one_that_it_replaces() -> None:
+    yaml, json_ = text("dependencies:\n  ä: {wait_cond: 5}  # why\n", "kv:d.yaml"), text('{"dependencies": {"a": {}}}', "d.json")
+    (one,) = compare(Contents(json_), Contents(yaml), prune=False)
+    assert one.new is not None
+    assert json.loads(one.new.data) == {"dependencies": {"ä": {"wait_cond": 5}}}
+    assert (one.change, one.cause) == ("change", "kv:d.yaml as JSON, without its comments")
+    assert compare(Contents(replace(json_, data=one.new.data)), Contents(yaml), prune=False) == ()
+    for old, new in ((yaml, json_), (None, yaml), (json_, text("[1", "d.yaml")), (json_, text('{"a": 1}', "d.yaml"))):
+        (same,) = compare(Contents(old), Contents(new), prune=False)
+        assert (same.new, same.cause) == (new, "")
 
 
 SETS = st.dictionaries(st.sampled_from(PATHS), st.sampled_from(["1", "2"]))

@@ -73,6 +73,17 @@ def test_text_in_hcl_is_read_with_its_escapes(tmp_path: Path) -> None:
     assert values(tmp_path, "a.hcl", text) == {"a": '"q" \\ \t é 😀 ${x} %{y} $5', "b": "x ${y}\n z\n", "c": "x\n  y\n", "d": None}
 
 
+def test_the_keys_of_maps_in_hcl_are_those_that_nomad_makes_of_them(tmp_path: Path) -> None:
+    text = 'm = { true = 1, null = 2, (false) = 3, 1 = 4, 1.50 = 5, 1e3 = 6, 1e-7 = 7, -1 = 8, "a b" = 9, c = 10 }\n'
+    keys = ["true", "null", "false", "1", "1.5", "1000", "0.0000001", "-1", "a b", "c"]
+    assert list(values(tmp_path, "a.hcl", text)["m"]) == keys
+
+
+@pytest.mark.parametrize("key", ["[1]", "{}", "(null)"])
+def test_what_is_no_text_is_no_key_in_hcl(tmp_path: Path, key: str) -> None:
+    assert faults(tmp_path, "a.hcl", f"m = {{\n  {key} = 1\n}}\n") == [("no-plain-value", "a.hcl:2:3")]
+
+
 @pytest.mark.parametrize("name", ["a.yaml", "a.toml", "a.hcl"])
 def test_an_empty_file_gives_nothing(tmp_path: Path, name: str) -> None:
     assert values(tmp_path, name, "# nothing yet\n") == {}
@@ -105,6 +116,8 @@ def test_an_expression_is_no_value(tmp_path: Path, expression: str) -> None:
         ("a.json", "", [("empty-file", "a.json:1:1")]),
         ("a.yaml", "a: 1\na: 2\n", [("duplicate-key", "a.yaml:2:1, a")]),
         ("a.yaml", "a: 1\nversion: 2\nb-c: 3\n", [("bad-name", "a.yaml:2:1, version"), ("bad-name", "a.yaml:3:1, b-c")]),
+        ("a.yaml", "a: 1.10\nb: [007, 1.5]\n", [("bad-number", "a.yaml:1:4, a"), ("bad-number", "a.yaml:2:5, b[0]")]),
+        ("a.json", '{"a": 1.5, "b": 1.0, "c": [1.10]}', [("bad-number", "a.json:1:28, c[0]")]),
         ("a.toml", "commit_date = 1\n", [("bad-name", "a.toml:1:1, commit_date")]),
     ],
 )

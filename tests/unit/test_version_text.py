@@ -41,6 +41,7 @@ def test_a_source_is_taken_apart(text: str, expected: VersionText) -> None:
         ("1.4\n", "a version holds a character that cannot be seen, or a space at an end", "remove it"),
         (" 1.4", "a version holds a character that cannot be seen, or a space at an end", "remove it"),
         ("git:shrt", "'git:shrt' names no form of a commit", "did you mean 'git:short'?"),
+        ("git:short:", "what stands after 'git:short:' is no path of a repository", "write git:short for the store's own commit"),
         ("git:", "'git:' names no form of a commit", "write one of git:short, git:describe, git:tag, git:full"),
         ("env:1X", "what stands after 'env:' is not the name of an environment variable", "write env:NAME"),
         ("consul:", "what stands after 'consul:' is not the name of a key of Consul", "write consul:NAME"),

@@ -9,12 +9,13 @@ from typing import Any
 import pytest
 
 from dtree.errors import DeclarationError, DtreeError, StoreError, StoreUnreachable, UsageError
+from dtree.inputs import Inputs
 from dtree.model import JobRef, RenderedJob
 from dtree.render import Unanswered
-from dtree.rendering import render_jobs
+from dtree.rendering import check, render_jobs
 from dtree.sources import job_texts, read
 from dtree.store import Commit
-from dtree.values import Declared, Inputs, Origin
+from dtree.values import Declared, Origin
 from dtree.versions import OPTION, Versions
 from dtree.versions_lock import images_of, lock_beside, pin_images, read_lock, write_lock
 from tests.fakes.repositories import commit_files, git, make_repository
@@ -110,7 +111,7 @@ def test_the_environment_and_consul_are_asked_by_their_own_questions() -> None:
 def test_each_source_is_read_once() -> None:
     found = versions({"defaults": {"version": "file:VERSION"}}, files={"VERSION": "1"})
     assert found.resolved(JOBS) == {"api": "1", "db": "1", "web": "1"}
-    snapshot = found._sources.snapshot
+    snapshot = found.sources.snapshot
     assert isinstance(snapshot, MemorySnapshot)
     assert snapshot.reads.count("VERSION") == 1
 
@@ -229,9 +230,9 @@ TEMPLATE = 'job "api" { # [[ version ]] [[ versions.web ]] [[ ref ]] [[ versions
 
 
 def _rendered(found: Versions, *, needs_versions: bool = True) -> tuple[dict[str, Any], dict[str, Any]]:
-    texts, missing = job_texts(found._sources, JOBS)
+    texts, missing = job_texts(found.sources, JOBS)
     assert not missing
-    return render_jobs(found._sources, texts, found._inputs, needs_versions=needs_versions)
+    return render_jobs(found.sources, texts, found.inputs, needs_versions=needs_versions)
 
 
 def test_templates_read_the_version_of_their_job_and_of_any() -> None:
@@ -308,12 +309,12 @@ def _docker(*images: str) -> RenderedJob:
 
 
 def test_images_of_docker_tasks_run_by_the_digest_of_the_lock() -> None:
-    job = _docker("a:1", "b:1", "c@sha256:1", "${meta.image}:1")
-    assert images_of(job.spec) == ("a:1", "b:1")
+    job = _docker("a:1", "b:1", "c@sha256:1", "${meta.image}:1", "host:5000/d", "host:5000/d:1", "e")
+    assert images_of(job.spec) == ("a:1", "b:1", "e", "host:5000/d", "host:5000/d:1")
     assert pin_images(job, {"z:1": "sha256:9"}) is job
-    pinned = pin_images(job, {"a:1": "sha256:9"})
+    pinned = pin_images(job, {"a:1": "sha256:9", "host:5000/d": "sha256:8", "host:5000/d:1": "sha256:7", "e": "sha256:6"})
     assert [task["Config"]["image"] for task in pinned.spec["TaskGroups"][0]["Tasks"]] == [
-        *("a:1@sha256:9", "b:1", "c@sha256:1", "${meta.image}:1", "a:1"),
+        *("a@sha256:9", "b:1", "c@sha256:1", "${meta.image}:1", "host:5000/d@sha256:8", "host:5000/d@sha256:7", "e@sha256:6", "a:1"),
     ]
     assert job.spec["TaskGroups"][0]["Tasks"][0]["Config"]["image"] == "a:1"
 
@@ -323,3 +324,77 @@ def test_a_template_may_do_without_a_version() -> None:
     jobs, faults = _rendered(versions({}, jobs={**JOBS, "api": text}, files={"versions.yaml": "db: '1'\n"}))
     assert faults == {}
     assert jobs["api"].source.startswith('job "api" { # x y false true')
+
+
+class Growing(Versioned):
+    """A store that is dirty once its file `part` was read."""
+
+    @property
+    def commit(self) -> Commit:
+        return Commit(ID, is_dirty="part" in self.reads)
+
+
+def test_versions_agree_with_a_file_that_only_a_template_reads() -> None:
+    jobs = {**JOBS, "api": 'job "api" { # [[ version ]]\n}', "web": "[% include 'part' %]"}
+    found = versions({"defaults": {"version": "git:short"}}, jobs=jobs, files={"part": 'job "web" {}'}, store=Growing)
+    rendered, faults = render_jobs(found.sources, job_texts(found.sources, JOBS)[0], found.inputs, versions=found)
+    assert faults == {}
+    assert rendered["api"].source.startswith('job "api" { # 9fceb02-dirty')
+    assert {job.version for job in rendered.values()} == {"9fceb02-dirty"}
+    assert found.of("db") == "9fceb02-dirty"
+
+
+def test_who_lists_versions_reads_the_job_files_that_make_them_dirty() -> None:
+    class Ignored(Versioned):
+        @property
+        def commit(self) -> Commit:
+            return Commit(ID, is_dirty="jobs/web" in self.reads)
+
+    found = versions({"dependencies": {"api": {"version": "git:short"}}}, store=Ignored)
+    assert found.resolved(["api"]) == {"api": "9fceb02-dirty"}
+
+
+def test_stopping_asks_for_no_version_that_nothing_reads() -> None:
+    asked = []
+
+    def answer(*question: str) -> str:
+        asked.append(question)
+        return "1"
+
+    depfile = {"defaults": {"version": "env:RELEASE"}}
+    jobs = {**JOBS, "api": 'job "api" { # [[ "version" ]]\n}', "web": 'job "web" { # [[ version ]]\n}'}
+    _, faults = _rendered(versions(depfile, jobs=jobs, inputs=Inputs(answer=answer)), needs_versions=False)
+    assert (faults, asked) == ({}, [("version-env", "RELEASE")])
+    asked.clear()
+    del jobs["web"]
+    found = versions(depfile, jobs=jobs, inputs=Inputs(answer=answer))
+    render_jobs(found.sources, job_texts(found.sources, jobs)[0], found.inputs, needs_versions=False)
+    assert asked == []
+
+
+def test_a_store_that_is_lost_while_an_hcl_variable_asks_for_the_version_is_told() -> None:
+    jobs = {**JOBS, "api": 'variable "version" {}\njob "api" {}'}
+    with pytest.raises(StoreUnreachable):
+        _rendered(versions({"dependencies": {"api": {"version": "git:short"}}}, jobs=jobs, store=Silent), needs_versions=False)
+
+
+def test_a_check_tells_the_faults_of_versions_with_all_others() -> None:
+    jobs = {"api": "[[ version ]] [[ gone ]]", "web": "[[ versions.db ]]"}
+    depfile: dict[str, Any] = {"dependencies": {name: {} for name in ("api", "web", "db")}}
+    snapshot = MemorySnapshot(depfile, jobs, files={"versions.yaml": "api: 1\nweb: ''\n"})
+    with pytest.raises(DeclarationError) as caught:
+        check(snapshot, store="memory", inputs=Inputs())
+    assert [fault.code for fault in caught.value.faults] == ["bad-version", "bad-version", "undefined-name", "job-file-missing"]
+
+
+def test_a_repository_is_as_it_was_when_its_version_was_read(tmp_path: Path) -> None:
+    api = make_repository(tmp_path / "api")
+    commit = commit_files(api, {"a": b"1"})
+    git(api, "reset", "--quiet", "--hard")
+    (api / "a").write_text("2")
+    found = versions({}, inputs=Inputs(versions=given("f", tmp_path, api="git:short:api", web="git:full:api")))
+    assert found.of("api") == f"{commit[:7]}-dirty"
+    (api / "a").write_text("1")
+    assert found.of("web") == f"{commit}-dirty"
+    with pytest.raises(DtreeError, match="holds changes that are not committed"):
+        found.refuse_dirty(["api"])

@@ -96,6 +96,7 @@ TOML_AFTER = b'# since May\napi = "1.4.2" # keep this\n"batch/nightly" = "1.11"\
         ("versions.json", b'{"api": "1"}', {"web": "2"}, b'{"api": "1", "web": "2"}'),
         ("versions.toml", b"", {"api": "1"}, b'api = "1"\n'),
         ("versions.yaml", b"api: '1'\n", {"api": "1"}, b"api: '1'\n"),
+        ("versions.toml", b'api = """\n1""" # one\n', {"api": "2", "web": "1"}, b'api = "2" # one\nweb = "1"\n'),
     ],
 )
 def test_an_edit_changes_the_value_and_nothing_else(file: str, before: bytes, versions: dict[str, str], after: bytes) -> None:
@@ -118,7 +119,7 @@ def test_what_is_written_is_read_back(versions: dict[str, str], suffix: str) -> 
     [
         ("versions.yaml", b"api: &a 1x\nweb: *a\n"),
         ("versions.yaml", b"api:\n- 1\n"),
-        ("versions.toml", b'api = """1"""\n'),
+        ("versions.toml", b'[x]\ny = "1"\n'),
         ("versions.yaml", b"---\nweb: x\n...\n"),
     ],
 )

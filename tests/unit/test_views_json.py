@@ -31,6 +31,7 @@ TYPES = {
     "Health": "string",
     "int | None": "integer or null",
     "Provenance | None": "object or null",
+    "Fault | None": "object or null",
     "Registration | None": "object or null",
     "tuple[str, ...]": "list of strings",
     "tuple[PlannedStep, ...]": "list of planned steps",

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 from collections.abc import Mapping
 
+from dtree.declaration import Condition, Entry
 from dtree.events import (
     Event,
     PlannedStep,
@@ -21,7 +22,7 @@ from dtree.events import (
     StepWaiting,
 )
 from dtree.graph import DependencyGraph, EdgeKind
-from dtree.model import Address, Condition, Entry, JobRef, RenderedJob
+from dtree.model import Address, JobRef, RenderedJob
 from dtree.plan import Action, Change, Noop, Plan, Register, Step
 
 T = 1_795_246_318.0  # 2026-11-21 07:31:58 UTC

@@ -55,7 +55,7 @@ class RemoteAddress:
     @property
     def name(self) -> str:
         """The last part of the path, which people call the repository by."""
-        return self.shown.rstrip("/").rpartition("/")[2].rpartition(":")[2].removesuffix(".git")
+        return self.shown.rstrip("/").removesuffix("/.git").rpartition("/")[2].rpartition(":")[2].removesuffix(".git")
 
 
 def parse_address(given: str, cwd: Path) -> Path | RemoteAddress:

@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import IO, Any, Final, TypeVar
 
 from dtree.access.git.addresses import RemoteAddress
-from dtree.access.git.objects import TOTAL_LIMIT_BYTES
+from dtree.access.git.objects import FILE_LIMIT_BYTES, TOTAL_LIMIT_BYTES
 from dtree.access.git.program import Answer, GitFailed, Program, version
 from dtree.access.git.refusals import contact_trouble, is_unable
 from dtree.access.git.ssh import ssh_variables
@@ -39,6 +39,9 @@ _WHOLE: Final = f"--depth={0x7FFFFFFF}"
 _FETCH: Final = ("fetch", "--quiet", "--no-tags", "--no-write-fetch-head", "--no-recurse-submodules")
 _SHA1_DIGITS: Final = 40
 _NOTHING_LEFT_OUT: Final = "nothing-left-out"
+FETCH_LIMIT_BYTES: Final = 1 << 30
+"""Of one state of a repository, where its server leaves no files out."""
+
 _TOO_LARGE: Final = ("signal 25", "File too large", "file too large")
 
 
@@ -131,13 +134,29 @@ class Cache:
         """
         marked = self.folder / _NOTHING_LEFT_OUT
         part = [_WHOLE if whole else "--depth=1", *([] if marked.exists() else ["--filter=blob:none"])]
-        answer = self.online.run(*_FETCH, *part, "--", "origin", *specs, timeout_s=FETCH_TIMEOUT_S)
+        answer = self._fetch(*part, "--", "origin", *specs)
         if answer.code != 0 and is_unable(answer):
             # Git has noted by now that the rest is to be had from there, and would ask for it within the asking, and so on.
             if not marked.exists():
                 self.begin_whole(self.digits() or _SHA1_DIGITS)
-            answer = self.online.run(*_FETCH, "--", "origin", *specs, timeout_s=FETCH_TIMEOUT_S)
+            answer = self._fetch("--", "origin", *specs)
         return answer
+
+    def _fetch(self, *arguments: str) -> Answer:
+        answer = self.online.run(*_FETCH, *arguments, timeout_s=FETCH_TIMEOUT_S, file_limit_bytes=FETCH_LIMIT_BYTES)
+        self._refuse_large(answer, FETCH_LIMIT_BYTES)
+        return answer
+
+    def _refuse_large(self, answer: Answer, limit_bytes: int) -> None:
+        """Raise where git was not let write as much as the server sent, and remove what it left of that."""
+        if not any(words in answer.complaint for words in _TOO_LARGE):
+            return
+        for half in (self.folder / "objects" / "pack").glob("tmp_*"):
+            half.unlink(missing_ok=True)
+        limit = f"{limit_bytes >> 20} MiB"
+        raise StoreError(
+            f"what is asked for of {self.address.shown} is larger than {limit}", hint="job files are text", code="git-too-large"
+        )
 
     def fetch_blobs(self, oids: Iterable[str]) -> None:
         """Fetch files, all in one go.
@@ -148,16 +167,14 @@ class Cache:
 
         Effects: asks the server.
         """
-        lines = "".join(f"{oid}\n" for oid in oids).encode()
+        wanted = list(oids)
+        lines = "".join(f"{oid}\n" for oid in wanted).encode()
+        limit_bytes = min(TOTAL_LIMIT_BYTES, len(wanted) * FILE_LIMIT_BYTES)
         arguments = (*_FETCH, "--filter=blob:none", "--stdin", "origin")
         # As git itself fetches what a partial clone lacks: no history is compared.
         program = self._networked(self.folder, {"fetch.negotiationAlgorithm": "noop"})
-        answer = program.run(*arguments, stdin=lines, timeout_s=FETCH_TIMEOUT_S, file_limit_bytes=TOTAL_LIMIT_BYTES)
-        if any(words in answer.complaint for words in _TOO_LARGE):
-            limit = f"{TOTAL_LIMIT_BYTES >> 20} MiB"
-            raise StoreError(
-                f"what is asked for of {self.address.shown} is larger than {limit}", hint="job files are text", code="git-too-large"
-            )
+        answer = program.run(*arguments, stdin=lines, timeout_s=FETCH_TIMEOUT_S, file_limit_bytes=limit_bytes)
+        self._refuse_large(answer, limit_bytes)
         if answer.code != 0:
             raise GitFailed(f"fetch files from {self.address.shown}", answer)
 

@@ -14,6 +14,7 @@ from dtree.access.git.questions import describe
 from dtree.access.git.refs import SHORT, check_ref, full_names, is_commit, is_pattern, may_be_commit, newest, version_key
 from dtree.access.git.refusals import is_out_of_history
 from dtree.access.git.repository import Repository, Target, empty_repository, no_tag_fits, unknown_ref
+from dtree.errors import StoreUnreachable
 
 __all__ = ["RemoteRepository"]
 
@@ -29,6 +30,7 @@ class RemoteRepository(Repository):
 
     pause_s = 10.0
     hint_missing = "the server did not give it: does it hold the whole repository?"
+    fetches = True
 
     def __init__(self, address: RemoteAddress, cache: Path) -> None:
         """Say where it is; asks nobody yet.
@@ -48,7 +50,7 @@ class RemoteRepository(Repository):
         Effects: runs git, asks the server.
         """
         check_ref(ref)
-        target = self._cache.mended(lambda: self._known(ref) or self._fetched(ref))
+        target = self._cache.mended(lambda: self._known(ref) or self._fetched_or_kept(ref))
         self._commit = target.commit
         return target
 
@@ -102,6 +104,16 @@ class RemoteRepository(Repository):
         names = [ref] if is_commit(ref) else [full for full in full_names(ref) if full.startswith("refs/tags/")]
         found = (self._target(ref, name) for name in names)
         return next((target for target in found if target is not None), None)
+
+    def _fetched_or_kept(self, ref: str) -> Target:
+        """Ask the server; of a short commit, which might be the name of a branch, what the cache has where there is no answer."""
+        try:
+            return self._fetched(ref)
+        except StoreUnreachable:
+            kept = self._target(ref, ref) if may_be_commit(ref) and self._cache.digits() else None
+            if kept is None:
+                raise
+            return kept
 
     def _fetched(self, ref: str) -> Target:
         if is_commit(ref):

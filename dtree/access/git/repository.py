@@ -48,12 +48,14 @@ class Repository(ABC):
         place: folder in it that the user stands in, "" for its root.
         pause_s: how long to wait between two looks at whether a ref has moved.
         hint_missing: what to do about an object that it lacks.
+        fetches: what is asked for comes from a server, and is kept.
     """
 
     title: str
     place: str = ""
     pause_s: float
     hint_missing: str
+    fetches: bool = False
 
     @abstractmethod
     def resolve(self, ref: str) -> Target:
