@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 Force = Annotated[bool, typer.Option("--force", help="Plan `run --force`.")]
 Detailed = Annotated[bool, typer.Option("--detailed-exitcode", help="Exit with 2 where a run would change something.")]
 Watch = Annotated[bool, typer.Option("--watch", help="Show it again whenever the store or the plan changes, until Ctrl-C.")]
-Files = Annotated[bool, typer.Option("--verbose", "-v", help="Show the file of each step.")]
+Files = Annotated[bool, typer.Option("--verbose", "-v", help="Show the file of each step, as with several stores.")]
 
 
 def plan(  # noqa: PLR0913 - each is an option
@@ -39,13 +39,14 @@ def plan(  # noqa: PLR0913 - each is an option
     planner = _Planner(invocation, asked_for(jobs, job, everything=everything, verb="plan"), everything=everything, force=force)
     if watch and detailed_exitcode:
         raise UsageError("--watch and --detailed-exitcode exclude each other", hint="leave one of them out: a watch only ends by Ctrl-C")
+    files = verbose or invocation.has_layers
     try:
         if watch:
-            _watch(planner, files=verbose, json=output == "json")
+            _watch(planner, files=files, json=output == "json")
         made = planner.look()
     finally:
         planner.close()
-    shown = _Shown(invocation.cluster.address, files=verbose)
+    shown = _Shown(invocation.cluster.address, files=files)
     invocation.print(shown.json(made) if output == "json" else shown.text(made, invocation.look()))
     return EXIT_CHANGES_PENDING if detailed_exitcode and made.plan.pending else EXIT_OK
 
