@@ -304,3 +304,12 @@ PIECES = st.sampled_from(
 def test_any_text_is_rendered_or_told_as_a_fault(source: str) -> None:
     with suppress(TemplateError):
         render(source)
+
+
+def test_names_that_a_template_gives_a_value_itself_are_told_apart() -> None:
+    engine = Engine(answer)
+    source = "[% set a = 1 %][% for b in names %][[ a ]][[ b ]][[ loop.index ]][% endfor %][% include 'part.hcl' %][[ range(1) | list ]]"
+    engine.render("api", "api", source, VALUES)
+    assert {"a", "b", "loop", "range", "names", "count"} <= engine.used()
+    assert {"a", "b", "loop", "range"} <= engine.own()
+    assert not {"names", "count"} & engine.own()
