@@ -122,6 +122,7 @@ def _render(
         entry = sources.graph.entries[name]
         try:
             source = decode_job(name, text)
+            check_depth(name, text.path, source)  # the template engine does not survive more than Nomad's parser does
         except DeclarationError as error:
             faults[name] = error.faults
             continue

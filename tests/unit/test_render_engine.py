@@ -190,6 +190,7 @@ BAD: Mapping[str, str] = {
     "include-broken": "[% include 'broken.j2' %]",
     "include-itself": "[% include 'myself.j2' %]",
     "extends-itself": "[% extends 'myself.j2' %]",
+    "gos-dot": "a\nb [[ .count ]]",
     "unclosed-if": "a\n[% if flag %]\nb",
     "unclosed-for": "[% for x in names %]",
     "unclosed-expression": "a [[ region",
