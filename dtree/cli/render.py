@@ -69,7 +69,7 @@ def render(  # noqa: PLR0913 - each is an option
     else:
         _write(invocation, out, {f"{_safe(name)}.nomad.{_suffix(text)}": text for name, text in shown.items()}, force=force)
     if not _is_titled(shown, form=form, out=out):
-        _remark(invocation, found, images=form == "hcl", files=verbose or len(invocation.surroundings.stores[config.STORE.identifier]) > 1)
+        _remark(invocation, found, images=form == "hcl", files=verbose or invocation.has_layers)
     return EXIT_OK
 
 

@@ -134,12 +134,12 @@ def name_in(snapshot: Snapshot) -> str:
 
 
 def _refuse_read_only(invocation: Invocation) -> None:
-    stores = invocation.surroundings.stores["store"]
+    store, *_ = invocation.surroundings.stores[config.STORE.identifier]
     hint = "name a file of this machine with --versions-file"
-    if len(stores) > 1:
+    if invocation.has_layers:
         raise StoreError(f"of the stores {invocation.store_name} none is named to write to", hint=hint, code="store-read-only")
-    if not stores[0].plugin.writable:
-        raise StoreError(f"the store '{stores[0].name}' cannot be written to", hint=hint, code="store-read-only")
+    if not store.plugin.writable:
+        raise StoreError(f"the store '{store.name}' cannot be written to", hint=hint, code="store-read-only")
 
 
 def _replace(path: Path, before: bytes, data: bytes) -> None:
