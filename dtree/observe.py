@@ -11,7 +11,7 @@ from typing import Any, Final, TypeVar
 from dtree.access.at_once import do_all
 from dtree.access.refusals import diagnostics
 from dtree.declaration import Entry
-from dtree.errors import DeclarationError, Fault, Invalid, Place
+from dtree.errors import DeclarationError, Fault, Invalid, Place, refuse
 from dtree.health import has_failed
 from dtree.job_text import JobText
 from dtree.model import JobRef, JobSnapshot, RenderedJob, Spec
@@ -68,8 +68,7 @@ def observe_jobs(jobs: Mapping[str, RenderedJob], cluster: Cluster) -> tuple[dic
     Effects: reads Nomad.
     """
     found, faults = _all_of(sorted(jobs), lambda name: _observe(jobs[name], cluster))
-    if faults:
-        raise DeclarationError([fault for wrong in faults.values() for fault in wrong])
+    refuse(faults)
     return {name: pair[0] for name, pair in found.items()}, {name: pair[1] for name, pair in found.items()}
 
 

@@ -20,7 +20,7 @@ from typing import Final
 
 from dtree import decide, diagnose, graph
 from dtree.declaration import Condition
-from dtree.errors import ClusterError, DeclarationError, Fault, Invalid, StoreError
+from dtree.errors import ClusterError, DeclarationError, Fault, Invalid, StoreError, refuse
 from dtree.evidence import Awaited, as_found, current_allocations, living
 from dtree.executor import Interrupts, Limits, carry_out
 from dtree.health import Broken, Ready, Waiting, impossible, judge
@@ -97,7 +97,7 @@ def validate(checked: Checked, cluster: Cluster, *, namespace: str) -> tuple[str
     Effects: reads Nomad.
     """
     jobs, refused = _parse(checked.jobs, cluster, namespace, checked.versions, needs_versions=True)
-    _raise(refused)
+    refuse(refused)
     faults: list[Fault] = []
     warnings: list[str] = []
     for name, job in jobs.items():
@@ -269,14 +269,8 @@ def _unread_row(name: str, needs: tuple[str, ...], fault: Fault) -> StatusRow:
 
 def _parsed(names: Collection[str], cluster: Cluster, namespace: str, versions: Versions) -> dict[str, RenderedJob]:
     jobs, faults = _parse_all(names, cluster, namespace, versions, needs_versions=True)
-    _raise(faults)
+    refuse(faults)
     return jobs
-
-
-def _raise(faults: Mapping[str, tuple[Fault, ...]]) -> None:
-    """Raise DeclarationError where jobs have faults."""
-    if faults:
-        raise DeclarationError(list(dict.fromkeys(fault for name in sorted(faults) for fault in faults[name])))
 
 
 def _parsed_or_not(

@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 
 from dtree import depfile, graph
 from dtree.declaration import Declaration
-from dtree.errors import DeclarationError, Fault, StoreError, StoreUnreachable, UsageError
+from dtree.errors import DeclarationError, Fault, StoreError, StoreUnreachable, UsageError, refuse
 from dtree.graph import DependencyGraph
 from dtree.job_text import check_depth, decode_job
 from dtree.store import Snapshot, Text
@@ -93,8 +93,7 @@ def check(snapshot: Snapshot, *, store: str) -> Sources:
             check_depth(name, text.path, decode_job(name, text))
         except DeclarationError as error:
             faults[name] = error.faults
-    if faults:
-        raise DeclarationError([fault for name in sorted(faults) for fault in faults[name]])
+    refuse(faults)
     return sources
 
 
