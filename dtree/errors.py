@@ -25,7 +25,7 @@ An error is built from values and writes its own text: a kebab-case code, what i
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from difflib import get_close_matches
 from typing import ClassVar
@@ -191,6 +191,12 @@ class DeclarationError(DtreeError):
 
     def __str__(self) -> str:
         return "\n".join(str(fault) for fault in self._faults)
+
+
+def refuse(faults: Mapping[str, Sequence[Fault]]) -> None:
+    """Raise DeclarationError where jobs have faults: those of all, by the names of the jobs, each once."""
+    if faults:
+        raise DeclarationError(list(dict.fromkeys(fault for name in sorted(faults) for fault in faults[name])))
 
 
 class GoalError(DtreeError):

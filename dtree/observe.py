@@ -13,7 +13,7 @@ from dtree.access.refusals import diagnostics
 from dtree.completion import children_noted, job_digest, scales
 from dtree.decide import is_alive
 from dtree.declaration import Entry
-from dtree.errors import DeclarationError, Fault, Invalid, Place
+from dtree.errors import DeclarationError, Fault, Invalid, Place, refuse
 from dtree.health import has_failed, is_finished
 from dtree.job_text import JobText
 from dtree.model import JobRef, JobSnapshot, JobState, RenderedJob, Spec
@@ -70,8 +70,7 @@ def observe_jobs(jobs: Mapping[str, RenderedJob], cluster: Cluster) -> tuple[dic
     Effects: reads Nomad.
     """
     found, faults = _all_of(sorted(jobs), lambda name: _observe(jobs[name], cluster))
-    if faults:
-        raise DeclarationError([fault for wrong in faults.values() for fault in wrong])
+    refuse(faults)
     return {name: pair[0] for name, pair in found.items()}, {name: pair[1] for name, pair in found.items()}
 
 

@@ -24,7 +24,7 @@ from dtree.conditions import leaves, misfit
 from dtree.critical_path import rollout_s
 from dtree.declaration import Condition
 from dtree.dispatching import Payloads, read_payloads, with_dispatches
-from dtree.errors import ClusterError, DeclarationError, Fault, Invalid, StoreError
+from dtree.errors import ClusterError, DeclarationError, Fault, Invalid, StoreError, refuse
 from dtree.events import Event
 from dtree.evidence import Awaited, as_found, current_allocations, living
 from dtree.executor import Interrupts, Limits
@@ -142,7 +142,7 @@ def validate(checked: Checked, cluster: Cluster, *, namespace: str) -> tuple[dic
     Effects: reads Nomad, and from the store what is to be dispatched.
     """
     jobs, refused = _parse(checked.jobs, cluster, namespace, checked.versions, _payloads(checked.sources, checked.jobs))
-    _raise(refused)
+    refuse(refused)
     faults: list[Fault] = []
     warnings: list[str] = []
     for name, job in jobs.items():
@@ -332,14 +332,8 @@ def _unread_row(name: str, needs: tuple[str, ...], fault: Fault) -> StatusRow:
 
 def _parsed(names: Collection[str], cluster: Cluster, namespace: str, versions: Versions) -> dict[str, RenderedJob]:
     jobs, faults = _parse_all(names, cluster, namespace, versions, needs_versions=True)
-    _raise(faults)
+    refuse(faults)
     return jobs
-
-
-def _raise(faults: Mapping[str, tuple[Fault, ...]]) -> None:
-    """Raise DeclarationError where jobs have faults."""
-    if faults:
-        raise DeclarationError(list(dict.fromkeys(fault for name in sorted(faults) for fault in faults[name])))
 
 
 def _to_renew(

@@ -122,6 +122,7 @@ def _render(
         entry = sources.graph.entries[name]
         try:
             source = decode_job(name, text)
+            check_depth(name, text.path, source)  # the template engine does not survive more than Nomad's parser does
         except DeclarationError as error:
             faults[name] = error.faults
             continue
@@ -130,8 +131,10 @@ def _render(
         else:
             jobs[name] = JobText(text.path, source, text.data)
     answers = _Answers(versions)
-    if not answers.is_pretended:
-        versions.check() if needs_versions else versions.refuse_strangers()
+    if needs_versions and not answers.is_pretended:
+        versions.check()
+    elif not answers.is_pretended:
+        versions.refuse_strangers()
     if templates:
         foreseen = [name for name, source in templates.items() if needs_versions and "version" in source]
         rendered, wrong = _render_templates(templates, texts, answers, foreseen)
@@ -172,7 +175,7 @@ def _render_templates(
     rendered, wrong = render(asked, shared, answers, foreseen=[("version", name) for name in foreseen])
     if answers.lost is not None:
         raise answers.lost
-    _keep_secrets((values[name] for name in wrong), inputs)  # what is wrong may be told in words of the template's values
+    _keep_secrets((values[name] for name in wrong), inputs.secrets)  # what is wrong may be told in words of the template's values
     jobs = {name: _job_text(texts[name], one, values[name]) for name, one in rendered.items()}
     return jobs, {name: (_fault(name, one, texts[name], values[name]),) for name, one in wrong.items()}
 
@@ -190,16 +193,15 @@ def _too_deep(jobs: Mapping[str, JobText]) -> dict[str, tuple[Fault, ...]]:
 
 def _hide_secrets(jobs: Mapping[str, JobText], inputs: Inputs) -> dict[str, JobText]:
     """Keep the secrets that job files hold, and note how each may be shown, which is not to depend on what other jobs read."""
-    _keep_secrets((layer for job in jobs.values() for layer in (job.values, job.given)), inputs)
+    for job in jobs.values():
+        _keep_secrets((job.values, job.given), inputs.secrets)
     inputs.secrets.publish(name for job in jobs.values() for name in _public_names(job.source))
     return {name: _with_shown(job, inputs) for name, job in jobs.items()}
 
 
 def _with_shown(job: JobText, inputs: Inputs) -> JobText:
     own = Secrets()
-    for given in (*job.values.values(), *job.given.values()):
-        if given.secret:
-            own.keep(given.value)
+    _keep_secrets((job.values, job.given), own)
     if inputs.answer is not None:
         for question in job.asked:
             if question[0] in _SECRET_KINDS:
@@ -222,11 +224,11 @@ def _public_names(source: str) -> Iterator[str]:
         yield from (given.get("job") or {}).keys()
 
 
-def _keep_secrets(layers: Iterable[Layer], inputs: Inputs) -> None:
+def _keep_secrets(layers: Iterable[Layer], secrets: Secrets) -> None:
     for layer in layers:
         for given in layer.values():
             if given.secret:
-                inputs.secrets.keep(given.value)
+                secrets.keep(given.value)
 
 
 def _job_text(text: Text, rendered: Rendered, values: Layer) -> JobText:

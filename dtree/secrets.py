@@ -18,9 +18,12 @@ HIDDEN: Final = "(secret)"
 _SHORTEST: Final = 4
 """Shorter ones are found in every other word."""
 
-TELLING: Final = ("token", "secret", "password", "passwd", "credential", "apikey", "api_key", "private_key", "access_key")
-"""Parts of the names of variables that hold secrets."""
+_TELLING: Final = ("token", "secret", "password", "passwd", "credential", "apikey", "api_key", "private_key", "access_key")
+"""What the names of variables that hold secrets have in them."""
+
 _TELLING_PARTS: Final = frozenset(("pw", "pwd", "pass", "key", "auth", "cred", "creds", "pin"))
+"""The same where it stands by itself."""
+
 _ORDINARY: Final = re.compile(r"[A-Za-z]{1,10}|[\d.]{1,12}")
 
 _SHORTEST_LINE: Final = 8
@@ -29,13 +32,18 @@ _NO_SECRET: Final = re.compile(r"true|false|null|none|\d{1,5}", re.IGNORECASE)
 T = TypeVar("T")
 
 
+def sounds_secret(name: str) -> bool:
+    """Whether the name of a variable says that it holds a secret."""
+    lower = name.lower()
+    return any(word in lower for word in _TELLING)
+
+
 def is_ordinary(name: str, value: object) -> bool:
     """Whether a value from the environment is hardly a secret: a plain word or a number under a name that does not say that it is one.
 
     `stage=production` and `driver=exec` would else be hidden in every text that has these words for another reason.
     """
-    lower = name.lower()
-    tells = any(word in lower for word in TELLING) or not _TELLING_PARTS.isdisjoint(re.split(r"[^a-z]+", lower))
+    tells = sounds_secret(name) or not _TELLING_PARTS.isdisjoint(re.split(r"[^a-z]+", name.lower()))
     return not tells and isinstance(value, str) and _ORDINARY.fullmatch(value) is not None
 
 
@@ -44,31 +52,36 @@ class Secrets:
 
     def __init__(self) -> None:
         self._values: set[str] = set()
-        self._pattern: re.Pattern[str] | None = None
+        self._known_pattern: re.Pattern[str] | None = None
 
     def keep(self, value: object) -> None:
         """Take a value for a secret; of a list or a map all texts within it."""
         found = {text for text in _texts(value) if len(text) >= _SHORTEST and not _NO_SECRET.fullmatch(text)}
         if not found <= self._values:
-            self._set(self._values | found)
+            self._values |= found
+            self._known_pattern = None
 
     def publish(self, names: Iterable[str]) -> None:
         """Take out what stands in one of the names that everybody sees."""
         seen = "\n".join(names)
-        self._set({value for value in self._values if value not in seen})
+        self._values = {value for value in self._values if value not in seen}
+        self._known_pattern = None
 
     def hide(self, text: str) -> str:
         """Return the text with every secret in it replaced by `(secret)`."""
-        return text if self._pattern is None else self._pattern.sub(HIDDEN, text)
+        return self._pattern.sub(HIDDEN, text) if self._values else text
 
     def hide_in(self, value: T) -> T:
         """Return a value of ours (an event, a row, with all that it holds) with the secrets in its texts hidden."""
-        return value if self._pattern is None else self._hide_any(value)
+        return self._hide_any(value) if self._values else value
 
-    def _set(self, values: set[str]) -> None:
-        self._values = values
-        forms = sorted({form for value in values for form in _forms(value)}, key=lambda form: (-len(form), form))
-        self._pattern = re.compile("|".join(map(re.escape, forms))) if forms else None
+    @property
+    def _pattern(self) -> re.Pattern[str]:
+        """Any form of any of them, longest first; made when it is first needed, as secrets come one by one."""
+        if self._known_pattern is None:
+            forms = sorted({form for value in self._values for form in _forms(value)}, key=lambda form: (-len(form), form))
+            self._known_pattern = re.compile("|".join(map(re.escape, forms)))
+        return self._known_pattern
 
     def _hide_any(self, value: Any) -> Any:  # noqa: ANN401 - whatever our values hold
         if isinstance(value, str):

@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 
 from dtree import depfile, graph
 from dtree.declaration import Declaration
-from dtree.errors import DeclarationError, Fault, StoreError, StoreUnreachable, TagError, UsageError
+from dtree.errors import DeclarationError, Fault, StoreError, StoreUnreachable, TagError, UsageError, refuse
 from dtree.graph import DependencyGraph
 from dtree.job_text import check_depth, decode_job
 from dtree.store import Snapshot, Text
@@ -110,8 +110,7 @@ def check(snapshot: Snapshot, *, store: str) -> Sources:
             faults[name] = error.faults
     _, wrong = read_payloads(snapshot, sources.graph.entries.values(), sources.declaration.locator)
     faults.update({name: (*faults.get(name, ()), *told) for name, told in wrong.items()})
-    if faults:
-        raise DeclarationError([fault for name in sorted(faults) for fault in faults[name]])
+    refuse(faults)
     return sources
 
 

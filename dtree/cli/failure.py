@@ -15,7 +15,7 @@ from dtree.access.addresses import masked, secret_parts
 from dtree.cli.surroundings import option_value
 from dtree.config import Setting
 from dtree.errors import EXIT_BUG, DtreeError, UsageError, did_you_mean
-from dtree.secrets import TELLING, Secrets
+from dtree.secrets import Secrets, sounds_secret
 from dtree.views.error_text import error_text
 from dtree.views.style import look_at, width_of
 from dtree.views.text import write
@@ -102,7 +102,7 @@ def secrets(argv: Sequence[str], environ: Mapping[str, str], settings: Iterable[
         if setting.secret:
             found.add(option_value(argv, setting.name) or "")
             found.update(environ.get(variable, "") for variable in setting.variables)
-    found.update(value for name, value in environ.items() if any(word in name.lower() for word in TELLING))
+    found.update(value for name, value in environ.items() if sounds_secret(name))
     for word in (*argv, *environ.values()):
         found.update(secret_parts(word))
     return tuple(sorted(found - {""}, key=lambda value: (-len(value), value)))

@@ -61,6 +61,11 @@ class Invocation:
         """The store in use; of several all, the first one below the others."""
         return self.names(config.STORE.identifier)
 
+    @property
+    def has_layers(self) -> bool:
+        """Whether it reads several stores as one, so that which one a file is from is worth telling."""
+        return len(self.surroundings.stores[config.STORE.identifier]) > 1
+
     def names(self, role: str) -> str:
         """Return the names of the stores that play a role, joined: `git + consul`."""
         return " + ".join(store.name for store in self.surroundings.stores[role])

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from dtree import config
 from dtree.errors import ClusterError, DtreeError
 from dtree.render import Unanswered
-from dtree.secrets import TELLING
+from dtree.secrets import sounds_secret
 from dtree.values import why_no_value
 
 if TYPE_CHECKING:
@@ -80,7 +80,7 @@ class Lookups:
                 self._allow(*arguments)
                 return self._secret(self._env(*arguments))
             case "version-env":
-                if any(word in arguments[0].lower() for word in TELLING):
+                if sounds_secret(*arguments):
                     self._allow(*arguments)
                 return self._env(*arguments)
             case "consul":

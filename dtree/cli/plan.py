@@ -21,7 +21,9 @@ if TYPE_CHECKING:
 Force = Annotated[bool, typer.Option("--force", help="Plan `run --force`.")]
 Detailed = Annotated[bool, typer.Option("--detailed-exitcode", help="Exit with 2 where a run would change something.")]
 Watch = Annotated[bool, typer.Option("--watch", help="Show it again whenever the store or the plan changes, until Ctrl-C.")]
-Verbose = Annotated[bool, typer.Option("--verbose", "-v", help="Show the file of each step, and why each job is in or out.")]
+Verbose = Annotated[
+    bool, typer.Option("--verbose", "-v", help="Show the file of each step, as with several stores, and why each job is in or out.")
+]
 
 
 def plan(  # noqa: PLR0913 - each is an option
@@ -54,13 +56,13 @@ def plan(  # noqa: PLR0913 - each is an option
     planner = _Planner(invocation, part, force=force)
     if watch and detailed_exitcode:
         raise UsageError("--watch and --detailed-exitcode exclude each other", hint="leave one of them out: a watch only ends by Ctrl-C")
+    shown = _Shown(invocation.cluster.address, files=verbose or invocation.has_layers, verbose=verbose)
     try:
         if watch:
-            _watch(planner, verbose=verbose, json=output == "json")
+            _watch(planner, shown, json=output == "json")
         made = planner.look()
     finally:
         planner.close()
-    shown = _Shown(invocation.cluster.address, verbose=verbose)
     invocation.print(shown.json(made) if output == "json" else shown.text(made, invocation.look()))
     return EXIT_CHANGES_PENDING if detailed_exitcode and made.plan.pending else EXIT_OK
 
@@ -138,17 +140,19 @@ class _Shown(NamedTuple):
 
     Attributes:
         address: of the Nomad that it is for.
-        verbose: with the file of each step, and why each job is in or out.
+        files: with the file of each step.
+        verbose: with why each job is in or out.
     """
 
     address: str
+    files: bool
     verbose: bool
 
     def text(self, made: _Made, look: Look) -> str:
         from dtree.views.artifacts_text import artifacts_text
         from dtree.views.plan_text import plan_text
 
-        planned = plan_text(made.plan, look, verbose=self.verbose, address=self.address)
+        planned = plan_text(made.plan, look, files=self.files, verbose=self.verbose, address=self.address)
         return planned if made.checked is None else f"{planned}\n{artifacts_text(made.checked, look)}"
 
     def json(self, made: _Made, *, line: bool = False) -> str:
@@ -161,16 +165,20 @@ class _Shown(NamedTuple):
         from dtree.views.plan_text import plan_picture
 
         checked = artifacts_picture(made.checked or (), width, height // 3, look) if made.checked is not None else []
-        return [*plan_picture(made.plan, width, height - len(checked), look, note, verbose=self.verbose, address=self.address), *checked]
+        return [
+            *plan_picture(
+                made.plan, width, height - len(checked), look, note, files=self.files, verbose=self.verbose, address=self.address
+            ),
+            *checked,
+        ]
 
 
-def _watch(planner: _Planner, *, verbose: bool, json: bool) -> None:
+def _watch(planner: _Planner, shown: _Shown, *, json: bool) -> None:
     """Show the plan until Ctrl-C. Faults in the files do not keep it from starting: they are there to be mended."""
     from functools import partial
 
     from dtree.cli.watching import Watched, watch
 
-    shown = _Shown(planner.invocation.cluster.address, verbose=verbose)
     watched = Watched(
         planner.look,
         planner.wait,

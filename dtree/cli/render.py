@@ -17,7 +17,7 @@ from dtree.cli.complete import complete_jobs
 from dtree.cli.files import replace_file
 from dtree.cli.invocation import Invocation
 from dtree.cli.options import Command, Job
-from dtree.errors import EXIT_CHANGES_PENDING, EXIT_OK, DeclarationError, DtreeError, GoalError, UsageError
+from dtree.errors import EXIT_CHANGES_PENDING, EXIT_OK, DtreeError, GoalError, UsageError, refuse
 
 if TYPE_CHECKING:
     from dtree.inputs import Inputs
@@ -69,7 +69,7 @@ def render(  # noqa: PLR0913 - each is an option
     else:
         _write(invocation, out, {f"{_safe(name)}.nomad.{_suffix(text)}": text for name, text in shown.items()}, force=force)
     if not _is_titled(shown, form=form, out=out):
-        _remark(invocation, found, images=form == "hcl", files=verbose or len(invocation.surroundings.stores[config.STORE.identifier]) > 1)
+        _remark(invocation, found, images=form == "hcl", files=verbose or invocation.has_layers)
     return EXIT_OK
 
 
@@ -126,9 +126,7 @@ def _render(invocation: Invocation, names: Sequence[str], inputs: Inputs | None 
         texts, missing = sources.job_texts(held, chosen)
         versions = Versions(held, inputs or invocation.inputs)
         rendered, wrong = render_jobs(held, texts, versions.inputs, versions=versions)
-        faults = {**missing, **wrong}
-        if faults:
-            raise DeclarationError([fault for name in sorted(faults) for fault in faults[name]])
+        refuse({**missing, **wrong})
         return _Found(held, dict(sorted(rendered.items())), versions.images)
 
 
@@ -140,8 +138,7 @@ def _as_json(invocation: Invocation, found: _Found, *, show_secrets: bool) -> di
     from dtree.versions_lock import pin_images
 
     parsed, faults = parse_jobs(found.jobs, found.sources.graph.entries, invocation.cluster, namespace=invocation.namespace)
-    if faults:
-        raise DeclarationError([fault for name in sorted(faults) for fault in faults[name]])
+    refuse(faults)
     secrets = invocation.surroundings.secrets
     pinned = {name: pin_images(job, found.images) for name, job in parsed.items()}
     specs = {name: job.spec if show_secrets else secrets.hide_in(job.spec) for name, job in pinned.items()}

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -15,8 +15,9 @@ from dtree.errors import DtreeError, StoreError, StoreFileMissing
 
 if TYPE_CHECKING:
     from dtree.store import Snapshot
+    from dtree.views.versions_text import VersionChange
 
-__all__ = ["Target", "find_target", "name_in", "warn_of_lock"]
+__all__ = ["Target", "find_target", "name_in", "tell_written"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,15 +112,22 @@ def find_target(invocation: Invocation, snapshot: Snapshot, *, lock: bool = Fals
     return Target(name, text.path, text.data, None, snapshot)
 
 
-def warn_of_lock(invocation: Invocation, target: Target) -> None:
-    """Warn of versions that were set and do nothing yet, where the lock alone counts. Effects: writes to standard error."""
-    if not invocation.setting_beside(config.LOCKED):
-        return
-    around = invocation.surroundings
-    command = f"nomad-dtree versions lock --env {around.environment}" if around.environment else "nomad-dtree versions lock"
-    if target.path != invocation.setting_beside(config.VERSIONS_FILE):
-        command += f" --versions-file {target.shown}"
-    invocation.warn(f"here versions are taken from the lock, so this has no effect before you lock again: `{command}`")
+def tell_written(
+    invocation: Invocation, changes: Sequence[VersionChange], target: Target, written: str, *, json: bool, beside: Invocation
+) -> None:
+    """Say what came of setting versions. Effects: writes to both streams.
+
+    Args:
+        beside: the call whose settings say whether a lock counts where it was written.
+    """
+    from dtree.views.json_forms import version_changes_json
+
+    if json:
+        invocation.print(version_changes_json(changes, target.shown, written=written))
+    elif written:
+        invocation.print(f"Written {written}.")
+    if written:
+        _warn_of_lock(beside, target)
 
 
 def name_in(snapshot: Snapshot) -> str:
@@ -133,13 +141,24 @@ def name_in(snapshot: Snapshot) -> str:
     return find_versions_file(snapshot.present(NAMES)) or NAMES[0]
 
 
+def _warn_of_lock(invocation: Invocation, target: Target) -> None:
+    """Warn of versions that were set and do nothing yet, where the lock alone counts. Effects: writes to standard error."""
+    if not invocation.setting_beside(config.LOCKED):
+        return
+    around = invocation.surroundings
+    command = f"nomad-dtree versions lock --env {around.environment}" if around.environment else "nomad-dtree versions lock"
+    if target.path != invocation.setting_beside(config.VERSIONS_FILE):
+        command += f" --versions-file {target.shown}"
+    invocation.warn(f"here versions are taken from the lock, so this has no effect before you lock again: `{command}`")
+
+
 def _refuse_read_only(invocation: Invocation) -> None:
-    stores = invocation.surroundings.stores["store"]
+    store, *_ = invocation.surroundings.stores[config.STORE.identifier]
     hint = "name a file of this machine with --versions-file"
-    if len(stores) > 1:
+    if invocation.has_layers:
         raise StoreError(f"of the stores {invocation.store_name} none is named to write to", hint=hint, code="store-read-only")
-    if not stores[0].plugin.writable:
-        raise StoreError(f"the store '{stores[0].name}' cannot be written to", hint=hint, code="store-read-only")
+    if not store.plugin.writable:
+        raise StoreError(f"the store '{store.name}' cannot be written to", hint=hint, code="store-read-only")
 
 
 def _replace(path: Path, before: bytes, data: bytes) -> None:

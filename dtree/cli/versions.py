@@ -47,10 +47,9 @@ def set_version(invocation: Invocation, *, job: OneJob, version: Version, output
 
     All else in the file stays as it is, comments too.
     """
-    from dtree.cli.version_targets import find_target, warn_of_lock
+    from dtree.cli.version_targets import find_target, tell_written
     from dtree.sources import read
     from dtree.version_text import BadVersion, parse_version
-    from dtree.views.json_forms import version_changes_json
     from dtree.views.versions_text import VersionChange, changes_text
 
     try:
@@ -67,12 +66,7 @@ def set_version(invocation: Invocation, *, job: OneJob, version: Version, output
         if output == "text":
             invocation.print(changes_text(changes, target.shown, invocation.look()))
         written = target.write(data)
-    if output == "json":
-        invocation.print(version_changes_json(changes, target.shown, written=written))
-    elif written:
-        invocation.print(f"Written {written}.")
-    if written:
-        warn_of_lock(invocation, target)
+    tell_written(invocation, changes, target, written, json=output == "json", beside=invocation)
     return EXIT_OK
 
 

@@ -46,8 +46,7 @@ def promote(
 
     Shows what would change, and asks. Jobs that only the other environment has keep their versions.
     """
-    from dtree.cli.version_targets import find_target, warn_of_lock
-    from dtree.views.json_forms import version_changes_json
+    from dtree.cli.version_targets import find_target, tell_written
     from dtree.views.versions_text import VersionChange, changes_text
 
     _refuse_unasked(yes=yes, json=output == "json")
@@ -65,12 +64,7 @@ def promote(
             sys.stderr.write("nothing was written\n")
             return EXIT_ERROR
         written = there.write(data)
-    if output == "json":
-        invocation.print(version_changes_json(changes, there.shown, written=written))
-    elif written:
-        invocation.print(f"Written {written}.")
-    if written:
-        warn_of_lock(writing, there)
+    tell_written(invocation, changes, there, written, json=output == "json", beside=writing)
     return EXIT_OK
 
 

@@ -90,7 +90,7 @@ class Document:
         Who writes 1.10, 007 or 1e3 mostly means a text, and a job file would get 1.1, 7 and 1000.0.
         """
         node = self._root
-        if node is None and _has_fraction(self.value):  # of JSON, where whole numbers are written in one way
+        if node is None and _has_fraction(_part(self.value, path)):  # of JSON, where whole numbers are written in one way
             node = self._scan("json").root
         for part in path:
             node = node.children.get(part) if node else None
@@ -144,6 +144,13 @@ def dotted(path: Path) -> str:
         else:
             shown += ("." if shown else "") + (part if _WORD.fullmatch(part) else quote(part))
     return shown if len(shown) <= _MAX_DOTTED else shown[:_MAX_DOTTED] + "…"
+
+
+def _part(value: Value, path: Path) -> Value:
+    """Return what stands at `path`; None for nothing."""
+    for part in path:
+        value = value.get(str(part)) if isinstance(value, dict) else None
+    return value
 
 
 def _has_fraction(value: Value) -> bool:

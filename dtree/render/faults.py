@@ -60,6 +60,8 @@ def _reword(message: str, environment: jinja2.Environment) -> tuple[str, str]:
         known = environment.filters if found[1] == "filter" else environment.tests
         near = difflib.get_close_matches(found[2], sorted(known), n=1)
         return f"there is no {found[1]} '{found[2]}'", f"did you mean '{near[0]}'?" if near else ""
+    if message == "unexpected '.'":
+        return "a name begins with a dot", "write it without: `[[ name ]]`; it is Go's templates that have `[[ .name ]]`"
     message = re.sub(r"'end of print statement'", "']]'", re.sub(r"'end of statement block'", "'%]'", message))
     return _sentence(re.sub(r" at \d+$", "", message)), ""
 

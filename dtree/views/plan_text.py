@@ -23,7 +23,7 @@ _PATH_ENDS: Final = 4
 """Jobs shown at each end of a long critical path."""
 
 
-def plan_text(plan: Plan, look: Look = PLAIN, *, verbose: bool = False, address: str = "") -> str:
+def plan_text(plan: Plan, look: Look = PLAIN, *, files: bool = False, verbose: bool = False, address: str = "") -> str:
     """Write a plan: what it is of; number, mark, job, change, needs and cause of every step, in order; then its warnings and its count.
 
     A step that cannot be done is marked `x` and followed by the reason and a hint.
@@ -31,17 +31,20 @@ def plan_text(plan: Plan, look: Look = PLAIN, *, verbose: bool = False, address:
     Args:
         plan: the plan.
         look: colours and marks.
-        verbose: also where each job's text came from and why it is part of the plan; and after the steps why each of the others is not.
+        files: also where each job's text came from.
+        verbose: that too, and why each job is part of the plan; and after the steps why each of the others is not.
         address: of the Nomad that it is for; "" leaves out the whole line that says what it is of.
     """
     head = [look.paint(head_line("plan", plan, address), "dim"), ""] if address else []
-    lines = _step_lines(plan, look, verbose=verbose)
+    lines = _step_lines(plan, look, files=files or verbose, verbose=verbose)
     lines += _out_lines(plan, look) if verbose else []
     notes = [*_reads(plan, look), *_path(plan, look), *_warnings(plan, look)]
     return "\n".join([*head, *lines, *([""] if lines else []), *notes, _count_line(plan)])
 
 
-def plan_picture(plan: Plan, width: int, height: int, look: Look, note: str = "", *, address: str, verbose: bool = False) -> list[str]:
+def plan_picture(
+    plan: Plan, width: int, height: int, look: Look, note: str = "", *, address: str, files: bool = False, verbose: bool = False
+) -> list[str]:
     """Write the same for a screen: lines that fit its size, what it is of and the count always among them.
 
     Args:
@@ -51,12 +54,12 @@ def plan_picture(plan: Plan, width: int, height: int, look: Look, note: str = ""
         look: colours and marks.
         note: a last line, such as why the plan is not up to date; "" for none.
         address: of the Nomad that it is for.
-        verbose: as for `plan_text`.
+        files, verbose: as for `plan_text`.
     """
     last = [look.paint(line, "bad") for line in wrap(clean(note), width - 1)] if note else []
     room = max(height - len(("head", "count", "cursor")) - len(last), 1)
     out = [look.fit(line, width - 1) for line in _out_lines(plan, Look(unicode=look.unicode))] if verbose else []
-    steps = _step_lines(plan, look, verbose=verbose, width=width - 1)
+    steps = _step_lines(plan, look, files=files or verbose, verbose=verbose, width=width - 1)
     lines = [*steps, *out, *_warnings(plan, Look(unicode=look.unicode), width=width - 1)]
     hidden = len(lines) - room + 1 if len(lines) > room else 0
     shown = lines[: len(lines) - hidden]
@@ -65,9 +68,9 @@ def plan_picture(plan: Plan, width: int, height: int, look: Look, note: str = ""
     return [head, *shown, *more, look.fit(_count_line(plan), width - 1), *last]
 
 
-def _step_lines(plan: Plan, look: Look, *, verbose: bool, width: int | None = None) -> list[str]:
+def _step_lines(plan: Plan, look: Look, *, files: bool, verbose: bool, width: int | None = None) -> list[str]:
     indent = "  "
-    rows = [_row(number, step, look, verbose=verbose) for number, step in enumerate(plan.steps, start=1)]
+    rows = [_row(number, step, look, files=files, verbose=verbose) for number, step in enumerate(plan.steps, start=1)]
     room = None if width is None else width - len(indent)
     lines: list[str] = []
     for step, line in zip(plan.steps, columns(rows, look=look, right=(0,), sizes=_SIZES, width=room), strict=True):
@@ -116,7 +119,7 @@ def _warnings(plan: Plan, look: Look, *, width: int | None = None) -> list[str]:
     return [part for line in lines for part in wrap(line, width, indent="  ")]
 
 
-def _row(number: int, step: Step, look: Look, *, verbose: bool) -> list[Cell]:
+def _row(number: int, step: Step, look: Look, *, files: bool, verbose: bool) -> list[Cell]:
     words = change_words(step.change)
     refused = isinstance(step.action, Refuse)
     role = "bad" if refused else words.role
@@ -127,7 +130,7 @@ def _row(number: int, step: Step, look: Look, *, verbose: bool) -> list[Cell]:
         (step.change, role),
         (clean(step.job.version), ""),
         (f"after {join_names(need_words(step))}" if step.needs else "", "dim"),
-        (clean(step.job.file) if verbose else "", "dim"),
+        (clean(step.job.file) if files else "", "dim"),
         (clean(step.reason) if verbose else "", "dim"),
         (clean(_cause(step)), ""),
     ]

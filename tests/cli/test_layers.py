@@ -71,13 +71,13 @@ def test_the_last_dependency_file_counts(program: Program, over: Shelf) -> None:
     assert program("validate", *BOTH).out == "over:dependency.json: 1 job, no fault\n"
 
 
-def test_a_plan_shows_files_where_asked_for(program: Program, over: Shelf, nomad: FakeCluster) -> None:
+def test_a_plan_shows_files_where_there_are_several_stores_or_where_asked_for(program: Program, over: Shelf, nomad: FakeCluster) -> None:
     assert over.files
     assert nomad.calls == []
-    shown = program("plan", "nginx", *BOTH, "-v").out.splitlines()
-    found = [next(word for word in line.split() if ".nomad" in word) for line in shown[2:6]]
-    assert found == list(files_of(program, *BOTH).values())
-    assert "over:" not in program("plan", "nginx", *BOTH).out
+    shown = program("plan", "nginx", *BOTH).out.splitlines()
+    assert [next(word for word in line.split() if ".nomad" in word) for line in shown[2:6]] == list(files_of(program, *BOTH).values())
+    assert "jobs/" not in program("plan", "nginx").out
+    assert "jobs/" in program("plan", "nginx", "-v").out
 
 
 def test_events_name_the_file_of_each_step(program: Program, over: Shelf, nomad: FakeCluster) -> None:

@@ -19,7 +19,7 @@ from tests.cli.conftest import Program
 from tests.fakes.artifact_server import Registry, registry
 from tests.fakes.cluster import FakeCluster
 from tests.fakes.http_server import scripted
-from tests.fakes.repositories import NOBODYS, git, make_repository
+from tests.fakes.repositories import be_nobody, git, make_repository
 from tests.fakes.store import Shelf
 
 DEPFILE = """\
@@ -34,8 +34,7 @@ TEMPLATE = 'job "{name}" {{ # [[ version ]] [[ ref ]] [[ commit ]] [[ commit_dat
 @pytest.fixture
 def shop(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """Working folder: a work tree with a commit, tagged v1.2, of three jobs; `db` has no version."""
-    for name in ("GIT_CONFIG_GLOBAL", "GIT_CONFIG_NOSYSTEM"):
-        monkeypatch.setenv(name, NOBODYS[name])
+    be_nobody(monkeypatch)
     folder = make_repository(tmp_path / "shop")
     (folder / "jobs").mkdir()
     (folder / "dependency.yaml").write_text(DEPFILE)

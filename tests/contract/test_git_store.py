@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-import os
 import shutil
 import stat
 import subprocess
@@ -15,7 +14,7 @@ from dtree_stores.git_repo import GitStore
 
 from dtree.store import Store, StoreContext, StoreError, StoreFileMissing
 from dtree.testing import FILES, StoreContract
-from tests.fakes.repositories import NOBODYS, add_entries, add_links, commit_files, git, make_repository
+from tests.fakes.repositories import add_entries, add_links, be_nobody, commit_files, git, make_repository
 
 
 def no_nomad() -> Any:
@@ -36,10 +35,7 @@ def refusal(act: Callable[[], object]) -> StoreError:
 
 @pytest.fixture(autouse=True)
 def _nobodys_settings(monkeypatch: pytest.MonkeyPatch) -> None:
-    for name in [name for name in os.environ if name.startswith("GIT_")]:
-        monkeypatch.delenv(name)
-    for name in ("GIT_CONFIG_GLOBAL", "GIT_CONFIG_NOSYSTEM"):
-        monkeypatch.setenv(name, NOBODYS[name])
+    be_nobody(monkeypatch)
 
 
 @pytest.fixture

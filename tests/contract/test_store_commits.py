@@ -16,7 +16,7 @@ from dtree.clock import SystemClock
 from dtree.layered import open_layers
 from dtree.store import Commit, Snapshot, StoreContext, StoreError
 from dtree.testing import FILES
-from tests.fakes.repositories import NOBODYS, commit_files, git, make_repository
+from tests.fakes.repositories import be_nobody, commit_files, git, make_repository
 from tests.fakes.store import MemorySnapshot
 
 DATE = "2026-03-01T12:00:00Z"
@@ -38,10 +38,7 @@ def git_store(root: Path, ref: str = "HEAD") -> Snapshot:
 
 @pytest.fixture(autouse=True)
 def _nobodys_settings(monkeypatch: pytest.MonkeyPatch) -> None:
-    for name in [name for name in os.environ if name.startswith("GIT_")]:
-        monkeypatch.delenv(name)
-    for name in ("GIT_CONFIG_GLOBAL", "GIT_CONFIG_NOSYSTEM"):
-        monkeypatch.setenv(name, NOBODYS[name])
+    be_nobody(monkeypatch)
 
 
 @pytest.fixture

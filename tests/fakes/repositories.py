@@ -6,6 +6,10 @@ import os
 import subprocess
 from collections.abc import Mapping
 from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    import pytest
 
 NOBODYS = {
     "GIT_CONFIG_GLOBAL": "/dev/null",
@@ -17,6 +21,14 @@ NOBODYS = {
     "GIT_AUTHOR_DATE": "2026-03-01T12:00:00Z",
     "GIT_COMMITTER_DATE": "2026-03-01T12:00:00Z",
 }
+
+
+def be_nobody(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Run git without the developer's settings, and without what a hook or another git around this one says."""
+    for name in [name for name in os.environ if name.startswith("GIT_")]:
+        monkeypatch.delenv(name)
+    for name in ("GIT_CONFIG_GLOBAL", "GIT_CONFIG_NOSYSTEM"):
+        monkeypatch.setenv(name, NOBODYS[name])
 
 
 def git(folder: Path, *arguments: str, stdin: bytes | None = None, env: Mapping[str, str] | None = None) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import base64
 import os
 import subprocess
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -13,7 +13,7 @@ from pathlib import Path
 from threading import Thread
 from urllib.parse import urlsplit
 
-from tests.fakes.repositories import NOBODYS
+from tests.fakes.repositories import NOBODYS, commit_files, git, make_repository
 
 
 @dataclass
@@ -63,6 +63,14 @@ def serving(root: Path) -> Iterator[GitServer]:
         finally:
             server.shutdown()
             thread.join()
+
+
+def served_repository(server: GitServer, files: Mapping[str, bytes], *options: str) -> Path:
+    """Make a repository that gives parts of itself, as those of the known hosters do."""
+    folder = make_repository(server.root / "shop.git", "--bare", *options)
+    git(folder, "config", "uploadpack.allowFilter", "true")
+    commit_files(folder, files)
+    return folder
 
 
 def _answer(request: BaseHTTPRequestHandler, served: GitServer) -> None:

@@ -17,15 +17,14 @@ from dtree_stores.git_repo import GitStore
 from dtree.access.git import cache
 from dtree.store import Store, StoreContext, StoreError, StoreUnreachable
 from dtree.testing import FILES, StoreContract
-from tests.fakes.repositories import NOBODYS, add_entries, add_links, commit_files, git, make_repository
+from tests.fakes.repositories import add_entries, add_links, be_nobody, commit_files, git, make_repository
 from tests.servers.eventually import eventually
-from tests.servers.git_server import GitServer, serving
+from tests.servers.git_server import GitServer, served_repository, serving
 
 
 @pytest.fixture(autouse=True)
 def _nobodys_settings(monkeypatch: pytest.MonkeyPatch) -> None:
-    for name in ("GIT_CONFIG_GLOBAL", "GIT_CONFIG_NOSYSTEM"):
-        monkeypatch.setenv(name, NOBODYS[name])
+    be_nobody(monkeypatch)
 
 
 @pytest.fixture
@@ -38,14 +37,6 @@ def server(tmp_path: Path) -> Iterator[GitServer]:
 def shop(server: GitServer) -> Path:
     """A bare repository on the server with the files of the contract."""
     return served_repository(server, FILES)
-
-
-def served_repository(server: GitServer, files: Mapping[str, bytes], *options: str) -> Path:
-    """Make a repository that gives parts of itself, as those of the known hosters do."""
-    folder = make_repository(server.root / "shop.git", "--bare", *options)
-    git(folder, "config", "uploadpack.allowFilter", "true")
-    commit_files(folder, files)
-    return folder
 
 
 def no_nomad() -> Any:

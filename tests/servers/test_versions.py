@@ -11,9 +11,9 @@ from dtree_stores.git_repo import GitStore
 
 from dtree.store import Commit, Snapshot, StoreContext
 from tests.fakes.artifact_server import Registry, registry
-from tests.fakes.repositories import NOBODYS, commit_files, git, make_repository
+from tests.fakes.repositories import be_nobody, commit_files, git
 from tests.servers.consul_agent import ConsulAgent
-from tests.servers.git_server import GitServer, serving
+from tests.servers.git_server import GitServer, served_repository, serving
 from tests.servers.scenario import Scenario
 
 FILES = {"dependency.json": b'{"dependencies": {"api": {}}}', "jobs/api.nomad": b'job "api" {}'}
@@ -22,8 +22,7 @@ DATE = "2026-03-01T12:00:00Z"
 
 @pytest.fixture(autouse=True)
 def _nobodys_settings(monkeypatch: pytest.MonkeyPatch) -> None:
-    for name in ("GIT_CONFIG_GLOBAL", "GIT_CONFIG_NOSYSTEM"):
-        monkeypatch.setenv(name, NOBODYS[name])
+    be_nobody(monkeypatch)
 
 
 @pytest.fixture
@@ -35,9 +34,7 @@ def server(tmp_path: Path) -> Iterator[GitServer]:
 @pytest.fixture
 def shop(server: GitServer) -> Path:
     """A bare repository on the server: tag v1 three commits ago, nothing at the last one."""
-    folder = make_repository(server.root / "shop.git", "--bare")
-    git(folder, "config", "uploadpack.allowFilter", "true")
-    commit_files(folder, FILES)
+    folder = served_repository(server, FILES)
     git(folder, "tag", "v1")
     for number in range(3):
         commit_files(folder, {**FILES, "number": str(number).encode()})

@@ -379,6 +379,8 @@ def test_numbers_that_would_be_written_otherwise_are_found_below_a_path() -> Non
     assert list(document.odd_numbers(("nowhere", "z"))) == []
     assert list(read("d.json", b'{"a": 1, "b": {"c": [1.0, 1.00]}}').odd_numbers(())) == [("b", "c", 1)]
     assert list(read("d.json", b'{"a": 1, "b": -7}').odd_numbers(())) == []
+    json = read("d.json", b'{"a": {"b": 1.10}, "c": 1.50}')
+    assert [list(json.odd_numbers(path)) for path in (("a",), ("c",), ("c", "x"), ("nowhere", "x"))] == [[("a", "b")], [("c",)], [], []]
 
 
 @pytest.mark.parametrize("text", [b'{"a": [1,, 2]}', b'{"a": [, 1]}', b'{, "a": 1}'])

@@ -190,6 +190,7 @@ BAD: Mapping[str, str] = {
     "include-broken": "[% include 'broken.j2' %]",
     "include-itself": "[% include 'myself.j2' %]",
     "extends-itself": "[% extends 'myself.j2' %]",
+    "gos-dot": "a\nb [[ .count ]]",
     "unclosed-if": "a\n[% if flag %]\nb",
     "unclosed-for": "[% for x in names %]",
     "unclosed-expression": "a [[ region",
@@ -304,3 +305,12 @@ PIECES = st.sampled_from(
 def test_any_text_is_rendered_or_told_as_a_fault(source: str) -> None:
     with suppress(TemplateError):
         render(source)
+
+
+def test_names_that_a_template_gives_a_value_itself_are_told_apart() -> None:
+    engine = Engine(answer)
+    source = "[% set a = 1 %][% for b in names %][[ a ]][[ b ]][[ loop.index ]][% endfor %][% include 'part.hcl' %][[ range(1) | list ]]"
+    engine.render("api", "api", source, VALUES)
+    assert {"a", "b", "loop", "range", "names", "count"} <= engine.used()
+    assert {"a", "b", "loop", "range"} <= engine.own()
+    assert not {"names", "count"} & engine.own()
