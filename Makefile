@@ -9,6 +9,8 @@ PYTHON ?= $(firstword $(shell tools/find-pythons) python3)
 BIN := .venv/bin
 # The other supported Pythons of this machine.
 OTHERS = $(shell tools/find-pythons $(BIN)/python)
+# Two processes of tests, each with servers of its own: those of one file stay together.
+BESIDE := -n 2 --dist loadfile
 UNIT := $(wildcard tests/unit tests/plans tests/contract tests/cli tests/docs)
 
 .PHONY: help demo test check unit servers bench docs lock
@@ -42,12 +44,12 @@ unit: .venv/.ready ## tests without servers, on every Python here, with coverage
 	@for python in $(OTHERS); do \
 		folder=.venv-$$("$$python" -c 'import sys; print("{}.{}".format(*sys.version_info))'); \
 		[ "$$folder/.ready" -nt pyproject.toml ] || tools/make-venv "$$folder" "$$python"; \
-		"$$folder/bin/python" -m pytest $(UNIT); \
+		"$$folder/bin/python" -m pytest $(BESIDE) $(UNIT); \
 	done
 
 servers: .venv/.ready ## tests on real servers (the first time builds Nomad and Consul: about 8 minutes)
 	@tools/install-packages
-	@$(BIN)/python -m pytest tests/servers
+	@$(BIN)/python -m pytest $(BESIDE) tests/servers
 
 bench: .venv/.ready ## measure, and write docs/benchmarks.md
 	@$(BIN)/python -m bench

@@ -75,6 +75,7 @@ def test_new_jobs_are_created_each_after_what_it_needs(scenario: Scenario) -> No
         "2 + setup (setup) create after postgres not in Nomad yet",
         "3 + api (api) create after postgres, setup not in Nomad yet",
         "",
+        "critical path: postgres -> setup -> api",
         "Plan: 3 to create.",
     ]
     assert scenario.names() == []
