@@ -97,7 +97,7 @@ class MapOf:
     item: Kind
     noun: str = "a map"
     hint: str = ""
-    names: Name | None = None
+    names: Name = field(kw_only=True)
     minimum: int = 0
     takes: frozenset[type] = field(default=frozenset({dict}), init=False)
 
@@ -108,15 +108,13 @@ class MapOf:
         result = {}
         for name, part in value.items():
             read = check(self.item, part, (*at, name), findings)
-            if self.names is None or self.names.read_key(name, (*at, name), findings, of_key=True):
+            if self.names.read_key(name, (*at, name), findings, of_key=True):
                 result[name] = read
         return result
 
     def schema(self, shelf: Shelf) -> Schema:
         """Allow any key that is a name."""
-        result: Schema = {"type": "object", "additionalProperties": self.item.schema(shelf)}
-        if self.names:
-            result["propertyNames"] = self.names.schema(shelf)
+        result: Schema = {"type": "object", "additionalProperties": self.item.schema(shelf), "propertyNames": self.names.schema(shelf)}
         return result | ({"minProperties": self.minimum} if self.minimum else {})
 
 
