@@ -19,7 +19,7 @@ from hypothesis import strategies as st
 
 from dtree import depfile
 from dtree.declaration import Condition, Declaration, Dispatch, Edge, Entry, HttpProbe, LogProbe, ServiceProbe, TcpProbe
-from dtree.depfile.kinds import MAX_FINDINGS, Findings, Text, check
+from dtree.depfile.kinds import MAX_FINDINGS, Findings, Name, Text, check
 from dtree.depfile.shapes import MapOf
 from dtree.errors import DeclarationError
 
@@ -437,5 +437,5 @@ def test_a_valid_file_means_the_same_as_json_and_as_yaml(value: dict[str, Any]) 
 
 def test_a_map_that_must_hold_something_is_told_where_it_is_empty() -> None:
     findings = Findings()
-    assert check(MapOf(Text(), minimum=1), {}, ("vars",), findings) == {}
+    assert check(MapOf(Text(), names=Name(), minimum=1), {}, ("vars",), findings) == {}
     assert [(one.code, one.problem, one.hint) for one in findings.items] == [("bad-value", "'vars' is an empty map", "it takes at least 1")]
