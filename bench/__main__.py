@@ -10,7 +10,7 @@ from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
 
-from bench import floor, large, layers, seed, startup, stores, templates
+from bench import floor, large, layers, seed, startup, stores, templates, waiting
 from bench.figures import Section, markdown
 from dtree.demo.agent import Agent
 from dtree.demo.binary import find_nomad
@@ -20,7 +20,12 @@ _BEGIN = "<!-- figures: written by `make bench` -->"
 _END = "<!-- end of figures -->"
 
 _OFFLINE: dict[str, Callable[[], Section]] = {"startup": startup.measure, "large": large.measure, "templates": templates.measure}
-_ON_NOMAD: dict[str, Callable[[Agent], Section]] = {"stores": stores.measure, "seed": seed.measure, "layers": layers.measure}
+_ON_NOMAD: dict[str, Callable[[Agent], Section]] = {
+    "stores": stores.measure,
+    "seed": seed.measure,
+    "waiting": waiting.measure,
+    "layers": layers.measure,
+}
 
 
 def main(wanted: Sequence[str]) -> int:

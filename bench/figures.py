@@ -8,7 +8,8 @@ from statistics import median
 from textwrap import fill
 from typing import Literal
 
-Unit = Literal["s", "ms", "MB"]
+Unit = Literal["s", "ms", "MB", ""]
+""""" is a plain number of things."""
 
 _WIDTH = 138
 
@@ -73,4 +74,4 @@ def _line(figure: Figure) -> str:
 
 def _shown(value: float, unit: Unit) -> str:
     text = f"{value:.2f}" if unit == "s" else f"{value:.0f}"
-    return f"{text} {unit}"
+    return f"{text} {unit}".rstrip()

@@ -31,16 +31,17 @@ _TEXT = """job "{id}" {{
 }}
 """
 # Healthy as soon as it runs: any wait of Nomad's own would hide ours.
-_UPDATE = """  update {
-    min_healthy_time = "0s"
-    healthy_deadline = "30s"
-  }
+_UPDATE = """  update {{
+    min_healthy_time = "{healthy_after_s}s"
+    healthy_deadline = "120s"
+  }}
 """
 
 
-def service(job_id: str, *, start_ms: int = 0) -> str:
-    """Return the file of a service that takes so long to start, and is healthy from then on."""
-    return _TEXT.format(id=job_id, type="service", update=_UPDATE, start=f"{start_ms}ms", run="1h")
+def service(job_id: str, *, start_ms: int = 0, healthy_after_s: int = 0) -> str:
+    """Return the file of a service that takes so long to start, and is healthy so long after that."""
+    update = _UPDATE.format(healthy_after_s=healthy_after_s)
+    return _TEXT.format(id=job_id, type="service", update=update, start=f"{start_ms}ms", run="1h")
 
 
 def batch(job_id: str, *, run_ms: int) -> str:

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field, replace
 from typing import Final
 
 from dtree import diagnose
+from dtree.canaries import Canaries, stored_canaries
 from dtree.completion import dispatched, job_digest, succeeded
 from dtree.conditions import Answer, leaves, what_lasts
 from dtree.decide import is_alive, run_again
@@ -118,6 +119,20 @@ class Renewed:
 
 
 @dataclass(frozen=True, slots=True)
+class Promoted:
+    """Canaries were to be promoted, and are so, or are no more what they were; `snapshot` was read after that.
+
+    Attributes:
+        is_ours: it was this request that promoted them, as far as anybody can tell.
+    """
+
+    job: str
+    canaries: Canaries
+    snapshot: JobSnapshot
+    is_ours: bool
+
+
+@dataclass(frozen=True, slots=True)
 class Checked:
     """What the health checks of some allocations say."""
 
@@ -153,7 +168,7 @@ class JudgedAgain:
     error: ClusterError | None = None
 
 
-Outcome = Acted | Renewed | Refused | Checked | Doubted | Explained
+Outcome = Acted | Renewed | Promoted | Refused | Checked | Doubted | Explained
 
 
 def act(step: Step, needs: Sequence[Standing], cluster: Cluster, halt: Halt, *, token: str = "") -> Outcome:
@@ -183,6 +198,26 @@ def renew(step: Step, awaited: Awaited, left: Portions, cluster: Cluster) -> Out
         return Renewed(step.name, *_renew_next(step, awaited, left, cluster))
     except ClusterError as error:
         return _refused(step, error, touched=True)
+
+
+def promote(step: Step, canaries: Canaries, cluster: Cluster) -> Outcome:
+    """Promote the canaries that were seen. Effects: changes Nomad.
+
+    They are named by their deployment, which stands for one version: Nomad itself refuses those of a version that is no more the job's, and
+    those that are not healthy. What became of them instead is left to who judges.
+    """
+    if step.deployment not in ("", canaries.deployment):
+        problem = f"the canaries that were to be promoted are gone: version {canaries.version} has others"
+        return Refused(step.name, "changed-meanwhile", problem, hint="look at these, then promote again")
+    refusal = _attempt(lambda: cluster.promote(step.ref, canaries.deployment))
+    is_lost = isinstance(refusal, Unavailable | Unreachable)
+    try:
+        snapshot = cluster.snapshot(step.ref)
+    except ClusterError as error:
+        return _refused(step, refusal or error, touched=refusal is None or is_lost)
+    if refusal is not None and stored_canaries(snapshot) == canaries:
+        return _refused(step, refusal, touched=is_lost)
+    return Promoted(step.name, canaries, snapshot, is_ours=refusal is None or is_lost)
 
 
 def fallen(stands: Sequence[Standing], cluster: Cluster) -> list[tuple[str, str, tuple[str, ...]]]:
@@ -244,7 +279,7 @@ def finish(
         if snapshot is not None and not step.job.is_parent and _has_ports(step):
             current = [one for one in current_allocations(snapshot, awaited) if one.client == "running"]
             for allocation in current[:_ADDRESSED_ALLOCATIONS]:
-                found.update(cluster.addresses(allocation.id))
+                found.update(cluster.addresses(step.ref, allocation.id))
     except ClusterError as error:
         return Refused(step.name, "error", error.problem, error.notes, error.hint)
     addresses = tuple(sorted(found, key=lambda address: (address.label, address.host, address.port)))
@@ -264,10 +299,10 @@ def remember(outcome: Outcome, step: Step, snapshots: Sequence[JobSnapshot], clu
     return replace(outcome, forgotten=forgotten)
 
 
-def read_checks(name: str, allocations: Sequence[str], cluster: Cluster) -> Outcome:
+def read_checks(name: str, ref: JobRef, allocations: Sequence[str], cluster: Cluster) -> Outcome:
     """Ask what the health checks of allocations say; nothing where they cannot be asked. Effects: reads Nomad."""
     try:
-        return Checked(name, {allocation: cluster.checks(allocation) for allocation in allocations})
+        return Checked(name, {allocation: cluster.checks(ref, allocation) for allocation in allocations})
     except ClusterError:
         return Checked(name, {})
 
@@ -296,7 +331,7 @@ def explain(
     exits: tuple[TaskExit, ...] = ()
     upheld = None
     try:
-        if awaited is not None and broken.kind != "timed-out":
+        if awaited is not None and broken.kind not in ("timed-out", "awaiting-promotion"):
             first, snapshot = snapshot, cluster.snapshot(broken.child or step.ref)
             long_s = float("inf")
             second = judge(snapshot, awaited, waited_s=long_s, unplaceable_s=long_s, placement_timeout_s=0.0, answers=answers)
@@ -466,7 +501,8 @@ def _refused(step: Step, error: ClusterError, *, touched: bool) -> Refused:
 
 
 def _register(step: Step, enforce_index: int, cluster: Cluster) -> Acted:
-    registered = cluster.register(step.job, enforce_index=enforce_index, provenance=step.provenance)
+    provenance = None if step.forgets else step.provenance
+    registered = cluster.register(step.job, enforce_index=enforce_index, provenance=provenance)
     unnoted = _note(step, Registration(registered.version, registered.modify_index, registered.shape), cluster)
     awaited = Awaited(registered.version, step.condition, changed=True, eval_id=registered.eval_id, shape=registered.shape)
     return Acted(step.name, awaited, (step.ref,), registered.warnings, unnoted=unnoted)
@@ -487,6 +523,8 @@ def _note(step: Step, registered: Registration | None, cluster: Cluster) -> Clus
     if step.provenance is None:
         return None
     provenance = replace(step.provenance, registered=registered)
+    if step.forgets:
+        return _attempt(lambda: cluster.forget(provenance.stack, step.ref))
     return _attempt(lambda: cluster.change_note(provenance.stack, step.ref, lambda items: noted(items, provenance)))
 
 
@@ -516,9 +554,9 @@ def _details(snapshot: JobSnapshot, awaited: Awaited, cluster: Cluster) -> tuple
     checks = {}
     try:
         for question in diagnose.questions(snapshot, awaited):
-            logs[question] = cluster.logs(question.allocation, question.task, stream=question.stream, lines=_LOG_LINES)
+            logs[question] = cluster.logs(snapshot.ref, question.allocation, question.task, stream=question.stream, lines=_LOG_LINES)
         for allocation in diagnose.check_questions(snapshot, awaited):
-            checks[allocation] = cluster.checks(allocation)
+            checks[allocation] = cluster.checks(snapshot.ref, allocation)
     except ClusterError as error:
         return (*diagnose.explain(snapshot, awaited, logs=logs, checks=checks), f"its logs cannot be read: {error.problem}; {error.hint}")
     return diagnose.explain(snapshot, awaited, logs=logs, checks=checks)

@@ -82,7 +82,7 @@ class _Part:
                     continue
                 seen.add(user)
                 todo.append(user)
-                if user not in self._skipped:
+                if user not in self._skipped and user not in self._graph.aside:
                     self.reasons[user] = f"post job of {name}" if user in self._posts[name] else f"needs {name} (--with-dependents)"
 
     def add_needs(self, *, follow: bool) -> None:
@@ -101,7 +101,8 @@ class _Part:
 
     def why_out(self) -> dict[str, str]:
         """Return why each of the other jobs is out."""
-        found = dict.fromkeys(self._intent.skip, "skipped")
+        found = {name: f"runs {self._graph.moment(name)}" for name in sorted(self._graph.aside.difference(self.reasons))}
+        found |= dict.fromkeys(self._intent.skip, "skipped")
         if self._intent.verb == "stop":
             found |= dict.fromkeys(sorted(self._graph.externals), "external: others run it")
         self._say_needed(found)

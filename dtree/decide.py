@@ -6,15 +6,17 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
 from typing import Final
 
+from dtree.canaries import stored_canaries
 from dtree.completion import children_due, done_before, job_digest, last_success
 from dtree.declaration import Condition, RunPolicy
 from dtree.errors import Fault
 from dtree.evidence import as_found, current_allocations, living
 from dtree.graph import DependencyGraph, order
-from dtree.health import awaits_promotion, has_failed, is_finished
+from dtree.health import has_failed, is_finished
 from dtree.links import as_asked, link, longest_wait_s
 from dtree.model import DryRun, JobRef, JobSnapshot, JobState, RenderedJob
-from dtree.plan import Action, Await, Change, Evaluate, Intent, Noop, Nothing, ObservedJob, Refuse, Register, Rerun, Step, Stop
+from dtree.plan import Action, Await, Before, Change, Evaluate, Intent, Noop, Nothing, ObservedJob, Refuse, Register, Rerun, Step, Stop
+from dtree.promotion import promoting, with_promotion
 from dtree.provenance import Source, provenance_of, read_note, registered_as, still_runs
 from dtree.renewal import renew
 
@@ -96,6 +98,30 @@ def make_stop(
     return tuple(steps)
 
 
+def make_promotion(
+    graph: DependencyGraph,
+    names: Collection[str],
+    jobs: Mapping[str, RenderedJob],
+    observed: Mapping[str, ObservedJob],
+    intent: Intent,
+) -> tuple[Step, ...]:
+    """Decide what promoting the canaries of `names` takes, which all have healthy ones.
+
+    Args:
+        graph: with edges among the names only.
+
+    Returns:
+        One step a job, each after those of the others that it needs.
+    """
+    steps = []
+    for name in order(graph, names):
+        state, canaries = observed[name].snapshot.job, stored_canaries(observed[name].snapshot)
+        if state is not None and canaries is not None:
+            step = _step(graph, name, jobs[name], intent, (Noop(state.version, state.shape), "promote", ""))
+            steps.append(promoting(step, canaries))
+    return link(graph, steps, intent)
+
+
 def run_again(job: RenderedJob, seen: ObservedJob) -> tuple[Action, str]:
     """Decide how to run an unchanged job again that has failed, or a batch job that has completed.
 
@@ -152,7 +178,11 @@ def _await_step(graph: DependencyGraph, name: str, job: RenderedJob, seen: Obser
 
 
 def _own_step(graph: DependencyGraph, name: str, job: RenderedJob, seen: ObservedJob, intent: Intent, source: Source) -> Step:
-    return _noting(_completing(_run_step(graph, name, job, seen, intent), graph, seen, intent), seen, source)
+    step = with_promotion(_run_step(graph, name, job, seen, intent), graph.entries[name], seen)
+    step = _noting(_completing(step, graph, seen, intent), seen, source)
+    state = seen.snapshot.job
+    before = Before(state, runs=state is not None and not state.stopped and is_alive(seen.snapshot), note=seen.note)
+    return replace(step, irreversible=graph.entries[name].irreversible, before=before)
 
 
 def _run_step(graph: DependencyGraph, name: str, job: RenderedJob, seen: ObservedJob, intent: Intent) -> Step:
@@ -267,8 +297,9 @@ def _decide_unchanged(job: RenderedJob, seen: ObservedJob, state: JobState, *, f
     if cause or force:
         why = cause or "unchanged and not failed, so --force only has Nomad evaluate it"
         return Evaluate(state.version, state.shape), "evaluate", why
-    if awaits_promotion(seen.snapshot):
-        return Noop(state.version, state.shape), "noop", "unchanged, but its canary waits for promotion"
+    canaries = stored_canaries(seen.snapshot)
+    if canaries is not None and canaries.await_promotion:
+        return Noop(state.version, state.shape), "noop", f"unchanged, but {canaries}"
     # Nomad calls a system job without a node running too.
     runs = any(one.client == "running" for one in seen.snapshot.allocations)
     return Noop(state.version, state.shape), "noop", "runs, unchanged" if runs else "unchanged"

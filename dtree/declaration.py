@@ -5,8 +5,8 @@ Apart from `dtree.model`, so that what ends at the files does not import what th
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass, field, replace
 from typing import Any, Final, Literal, Protocol
 
 from dtree.errors import Place
@@ -21,8 +21,10 @@ __all__ = [
     "HttpProbe",
     "Locator",
     "LogProbe",
+    "OnFailure",
     "OnUpdate",
     "Probe",
+    "Promotion",
     "RunPolicy",
     "ServiceProbe",
     "TcpProbe",
@@ -35,6 +37,9 @@ RunPolicy = Literal["on_change", "always", "once"]
 
 OnUpdate = Literal["none", "restart", "redeploy"]
 """What becomes of a dependent that runs when its dependency was changed: nothing, a restart in place, or new allocations."""
+
+OnFailure = Literal["stop", "continue", "rollback"]
+"""What a failure means: nothing that needs the job starts; all of it starts all the same; or what the run changed is returned."""
 
 _SHOWN_PATTERN: Final = 60
 
@@ -139,14 +144,14 @@ class Condition:
 
 @dataclass(frozen=True, slots=True)
 class Edge:
-    """One line of `pre` or `post`.
+    """One line of `pre`, `post`, `pre_stop` or `post_stop`.
 
     Attributes:
         job: name of the other job.
         path: keys and indexes that lead to it in the dependency file, for `Declaration.place`.
         wait_cond: only in `post`, the seed's place for the post job's own condition.
         condition: what must have been reached, in `post` by the owner; None: that job's own condition.
-        required: False: its failure or absence does not stop the dependent.
+        required: False: its failure or absence does not stop the dependent; of a hook, not the stop.
         external: not deployed here, only waited for.
         on_update: what becomes of the running dependent when the dependency was changed.
     """
@@ -179,6 +184,17 @@ class Dispatch:
 
 
 @dataclass(frozen=True, slots=True)
+class Promotion:
+    """What becomes of a job's healthy canaries.
+
+    Attributes:
+        after_s: promote them once they have been healthy for so long; None: a person does.
+    """
+
+    after_s: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Entry:
     """A job's entry in the dependency file, defaults applied; None where the file is silent.
 
@@ -188,22 +204,43 @@ class Entry:
         variables: its own `vars`, likewise.
         run: for a job that completes; None is `on_change`.
         dispatches: children that a run of it has, () for none.
+        promotion: what becomes of its healthy canaries; None: what the job file says, else a person promotes them.
+        on_failure: None: for a post job that of its owner, else `stop`.
+        irreversible: a rollback never undoes it.
     """
 
     name: str
     pre: tuple[Edge, ...] = ()
     post: tuple[Edge, ...] = ()
+    pre_stop: tuple[Edge, ...] = ()
+    post_stop: tuple[Edge, ...] = ()
     wait_cond: Condition | None = None
     timeout_s: float | None = None
     retries: int = 0
     file: str | None = None
     namespace: str | None = None
+    region: str | None = None
     template: bool = True
     version: str | None = None
     variables: Mapping[str, Any] = field(default_factory=dict)
     tags: tuple[str, ...] = ()
     run: RunPolicy | None = None
     dispatches: tuple[Dispatch, ...] = ()
+    promotion: Promotion | None = None
+    on_failure: OnFailure | None = None
+    irreversible: bool = False
+
+    @property
+    def edges(self) -> tuple[Edge, ...]:
+        """All of its edges, of whatever kind."""
+        return (*self.pre, *self.post, *self.pre_stop, *self.post_stop)
+
+    def without(self, jobs: Collection[str]) -> Entry:
+        """Return the entry without its edges to some jobs."""
+        pre, post, pre_stop, post_stop = (
+            tuple(edge for edge in edges if edge.job not in jobs) for edges in (self.pre, self.post, self.pre_stop, self.post_stop)
+        )
+        return replace(self, pre=pre, post=post, pre_stop=pre_stop, post_stop=post_stop)
 
 
 class Locator(Protocol):

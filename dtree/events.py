@@ -27,6 +27,8 @@ class PlannedStep:
     condition: str
     file: str = ""
     tolerated: bool = False
+    region: str = ""
+    optional: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,6 +96,15 @@ class StepReached:
 
 
 @dataclass(frozen=True, slots=True)
+class StepPromoted:
+    """This run promoted the step's canaries; its condition is waited for further. Nobody else's promotion is told of."""
+
+    time_s: float
+    job: str
+    version: int
+
+
+@dataclass(frozen=True, slots=True)
 class StepReady:
     """The step reached its condition; for a stop, all its allocations have ended."""
 
@@ -123,6 +134,7 @@ class StepFailed:
         details: what supports it: placement, task events, checks, last log lines; ready to print, one line each.
         hint: one action, or "".
         exits: how the tasks of its broken allocations ended.
+        attempts: why each attempt before the last failed, in order.
     """
 
     time_s: float
@@ -132,6 +144,7 @@ class StepFailed:
     details: tuple[str, ...]
     hint: str
     exits: tuple[TaskExit, ...] = ()
+    attempts: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -170,6 +183,97 @@ class RunWarned:
 
 
 @dataclass(frozen=True, slots=True)
+class RollbackStarted:
+    """A job failed whose failure has the run rolled back: nothing more is begun, what is in flight is awaited, then all is returned."""
+
+    time_s: float
+    because: str
+
+
+@dataclass(frozen=True, slots=True)
+class PlannedReturn:
+    """What a rollback does about one job that the run changed.
+
+    Attributes:
+        change: as of a planned step.
+        cause: to what it is returned, or why it is not.
+        by_hand: the command that does it by hand; "" where there is nothing to do.
+    """
+
+    job: str
+    id: str
+    namespace: str
+    region: str
+    change: str
+    cause: str
+    by_hand: str
+
+
+@dataclass(frozen=True, slots=True)
+class RollbackPlanned:
+    """What the run changed is returned from now on, in this order as far as one waits for the other."""
+
+    time_s: float
+    steps: tuple[PlannedReturn, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class StepReturning:
+    """The rollback begins with a job, or still waits for it; emitted when the reason changes."""
+
+    time_s: float
+    job: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class StepReturned:
+    """The job is as it was before the run, and is healthy or stopped; `version` is what runs of it now, None where nothing does."""
+
+    time_s: float
+    job: str
+    version: int | None
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class StepNotReturned:
+    """The job was to be returned, and is not; or it was and fell over."""
+
+    time_s: float
+    job: str
+    reason: str
+    details: tuple[str, ...]
+    hint: str
+
+
+@dataclass(frozen=True, slots=True)
+class StepStays:
+    """The job is left as the run made it: it is irreversible, or what it did cannot be undone."""
+
+    time_s: float
+    job: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class RollbackContinued:
+    """A signal came during the rollback, which goes on all the same."""
+
+    time_s: float
+    signal: str
+
+
+@dataclass(frozen=True, slots=True)
+class RollbackFinished:
+    """All that could be returned is; `complete` is False where something is not that should be."""
+
+    time_s: float
+    complete: bool
+    elapsed_s: float
+
+
+@dataclass(frozen=True, slots=True)
 class RunFinished:
     """The last event. `exit_code` is what the program ends with."""
 
@@ -184,6 +288,7 @@ Event = (
     | StepRegistered
     | StepWaiting
     | StepReached
+    | StepPromoted
     | StepReady
     | StepRetrying
     | StepFailed
@@ -191,5 +296,13 @@ Event = (
     | StepKept
     | RunInterrupted
     | RunWarned
+    | RollbackStarted
+    | RollbackPlanned
+    | StepReturning
+    | StepReturned
+    | StepNotReturned
+    | StepStays
+    | RollbackContinued
+    | RollbackFinished
     | RunFinished
 )

@@ -12,14 +12,17 @@ from functools import partial
 from typing import Final, TypeVar
 from uuid import uuid4
 
-from dtree import acting, diagnose, probing
+from dtree import acting, diagnose, probing, promotion, returning, rollback
 from dtree.acting import Acted, Checked, Doubted, Explained, JudgedAgain, Outcome, Refused
+from dtree.canaries import Canaries
 from dtree.conditions import Answer, Question
 from dtree.declaration import Probe
-from dtree.errors import ClusterError, Denied
+from dtree.errors import EXIT_INTERRUPTED, EXIT_ROLLBACK_INCOMPLETE, ClusterError, Denied
 from dtree.events import (
     Event,
     PlannedStep,
+    RollbackContinued,
+    RollbackStarted,
     RunFinished,
     RunInterrupted,
     RunStarted,
@@ -27,6 +30,7 @@ from dtree.events import (
     StepFailed,
     StepKept,
     StepLost,
+    StepPromoted,
     StepReached,
     StepReady,
     StepRegistered,
@@ -43,6 +47,7 @@ from dtree.ports import Clock, Cluster, Watch
 from dtree.probing import Probed
 from dtree.record import Recorder, RunRecord, exit_code
 from dtree.renewal import portions
+from dtree.returns import Returns
 from dtree.schedule import Schedule
 from dtree.verdicts import all_of, of_child
 
@@ -50,8 +55,11 @@ _LAST_ANSWERS_S: Final = 1.0
 
 Result = TypeVar("Result")
 
-Interrupts = Callable[[Callable[[str], None]], None]
-"""Subscribe to signals: the function handed over is called with a signal's name."""
+Hear = Callable[[str], int]
+"""Told the name of a signal; returns the exit code for the one who does not wait for what comes of it."""
+
+Interrupts = Callable[[Hear], None]
+"""Subscribe to signals."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,11 +69,13 @@ class Limits:
     Attributes:
         parallelism: steps in flight at a time, from the first request until they are ready.
         placement_timeout_s: how long a job may have no eligible node before that is a failure.
+        promotion_timeout_s: how long healthy canaries may wait for a person who promotes them.
         fail_fast: start nothing more once a step failed.
     """
 
     parallelism: int = 10
     placement_timeout_s: float = 15.0
+    promotion_timeout_s: float = 300.0
     fail_fast: bool = False
 
 
@@ -76,12 +86,20 @@ class _Changed:
 
 @dataclass(frozen=True, slots=True)
 class _Trouble:
+    region: str
     error: ClusterError | None
 
 
 @dataclass(frozen=True, slots=True)
 class _Interrupted:
     signal: str
+
+
+@dataclass(frozen=True, slots=True)
+class _Looked:
+    """What Nomad has of the jobs that are to be returned."""
+
+    seen: rollback.Seen
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,6 +118,9 @@ class _Flight:
         left: portions of what runs of it that are still to be renewed; None where that has not begun.
         is_renewing: the next of them is on its way; it is not judged meanwhile.
         children: jobs that are waited for in place of its own: those that were dispatched of it.
+        promotable_s: since when its canaries are healthy and wait to be promoted, while nothing else is waited for; None where they do not.
+        is_promoting: they are being promoted; it is not judged meanwhile.
+        promoted: ID of the deployment that was.
     """
 
     step: Step
@@ -122,13 +143,20 @@ class _Flight:
     answers: dict[Probe, Answer] = field(default_factory=dict)
     asking: set[Probe] = field(default_factory=set)
     asked_s: dict[Probe, float] = field(default_factory=dict)
+    promotable_s: float | None = None
+    is_promoting: bool = False
+    promoted: str = ""
     broken: Broken | None = None
     exits: tuple[TaskExit, ...] = ()
 
     @property
     def is_judged(self) -> bool:
         """Whether it is waited for, and nothing else is done about it."""
-        return bool(self.refs) and self.broken is None and not self.is_renewing
+        return bool(self.refs) and self.broken is None and not self.is_renewing and not self.is_promoting
+
+    def waited_s(self, now_s: float) -> float:
+        """Return how long it has been waited for, without the time in which canaries wait to be promoted."""
+        return (now_s if self.promotable_s is None else self.promotable_s) - self.since_s
 
 
 def carry_out(
@@ -138,7 +166,7 @@ def carry_out(
 
     Args:
         emit: handed every event, on the calling thread.
-        interrupts: see `Interrupts`; the first signal breaks the run off.
+        interrupts: see `Interrupts`; the first signal breaks the run off, unless it is being rolled back.
 
     Returns:
         The record of the run, with its exit code.
@@ -149,7 +177,22 @@ def carry_out(
 
 
 class _Run:
-    def __init__(self, plan: Plan, cluster: Cluster, clock: Clock, emit: Callable[[Event], None], limits: Limits) -> None:
+    """A run as it unfolds.
+
+    Args:
+        is_rollback: it returns what another one changed: no signal breaks it off.
+    """
+
+    def __init__(
+        self,
+        plan: Plan,
+        cluster: Cluster,
+        clock: Clock,
+        emit: Callable[[Event], None],
+        limits: Limits,
+        *,
+        is_rollback: bool = False,
+    ) -> None:
         self._plan = plan
         self._steps: Mapping[str, Step] = {step.name: step for step in plan.steps}
         self._cluster = cluster
@@ -167,17 +210,25 @@ class _Run:
         self._denied: Denied | None = None
         self._touched = False
         self._warned: set[tuple[str, str]] = set()
-        self._trouble: ClusterError | None = None
+        self._trouble: dict[str, ClusterError] = {}
+        self._ledger = rollback.Ledger()
+        self._is_rollback = is_rollback
+        self._returns = False
+        self._hear_next: Hear | None = None
 
     def run(self, interrupts: Interrupts) -> RunRecord:
         started_s = self._clock.now_s()
-        interrupts(lambda signal: self._inbox.put(_Interrupted(signal)))
+        interrupts(self._hear)
         self._emit(_opening(self._plan, self._cluster.address, self._clock.unix_s()))
         on_change = lambda snapshot: self._inbox.put(_Changed(snapshot))  # noqa: E731 - two names for two callbacks
-        on_trouble = lambda error: self._inbox.put(_Trouble(error))  # noqa: E731 - as above
+        on_trouble = lambda region, error: self._inbox.put(_Trouble(region, error))  # noqa: E731 - as above
         with self._cluster.watch(on_change, on_trouble) as watch:
             self._loop(watch)
-            self._judge_at_the_end(watch)
+            if not self._returns:
+                self._judge_at_the_end(watch)
+            seen = self._look_back(watch) if self._returns else None
+        if seen is not None:
+            self._roll_back(seen)
         code = exit_code(self._recorder.record(), touched=self._touched)
         self._emit(RunFinished(self._clock.unix_s(), code, self._clock.now_s() - started_s))
         return self._recorder.record()
@@ -214,15 +265,17 @@ class _Run:
     def _handle(self, item: object, watch: Watch) -> None:
         match item:
             case _Changed(snapshot=snapshot):
-                self._trouble = None
+                self._trouble.pop(snapshot.ref.region, None)
                 name = self._by_ref.get(snapshot.ref)
                 if name is not None and name in self._flights:
                     self._flights[name].snapshots[snapshot.ref] = snapshot
                     self._judge(self._flights[name], watch)
-            case Acted() | acting.Renewed() | Refused() | Checked() | Probed() | Doubted() | Explained():
+            case Acted() | acting.Renewed() | acting.Promoted() | Refused() | Checked() | Probed() | Doubted() | Explained():
                 self._take(item, watch)
-            case _Trouble(error=trouble):
-                self._meet_trouble(trouble, watch)
+            case _Trouble(region=region, error=trouble):
+                self._meet_trouble(region, trouble, watch)
+            case _Interrupted(signal=signal) if self._returns or self._is_rollback:
+                self._emit(RollbackContinued(self._clock.unix_s(), signal))
             case _Interrupted(signal=signal):
                 self._halted.set()
                 self._emit(RunInterrupted(self._clock.unix_s(), signal))
@@ -240,8 +293,9 @@ class _Run:
                 self._go_on(flight, item, watch)
             case Refused():
                 self._take_refusal(flight, item, watch)
-            case acting.Renewed():
-                self._await_renewed(flight, item, watch)
+            case acting.Renewed() | acting.Promoted():
+                self._take_change(flight, item)
+                self._judge(flight, watch)
             case Checked(checks=checks):
                 flight.checks = checks
                 self._judge(flight, watch)
@@ -260,6 +314,8 @@ class _Run:
 
     def _take_refusal(self, flight: _Flight, refused: Refused, watch: Watch) -> None:
         self._touched = self._touched or refused.touched
+        if refused.touched:
+            self._ledger.note(flight.step, None)
         if not refused.fallen:
             self._fail(flight, refused.kind, refused.reason, refused.details, refused.hint, watch)
             return
@@ -270,6 +326,8 @@ class _Run:
 
     def _go_on(self, flight: _Flight, acted: Acted, watch: Watch) -> None:
         self._warn_unnoted(acted)
+        if flight.awaited is None and acted.awaited is not None and _changes(acted):
+            self._ledger.note(flight.step, acted.awaited)
         if acted.ready is not None:
             if flight.awaited is None and acted.awaited is not None:
                 flight.awaited = acted.awaited
@@ -333,15 +391,29 @@ class _Run:
             self._work(lambda: acting.renew(flight.step, awaited, left, self._cluster))
         return bool(left)
 
-    def _await_renewed(self, flight: _Flight, renewed: acting.Renewed, watch: Watch) -> None:
-        flight.awaited, flight.left, flight.is_renewing = renewed.awaited, renewed.left, False
-        flight.checks, flight.checks_due_s = {}, 0.0
-        flight.since_s = self._clock.now_s()
-        self._judge(flight, watch)
+    def _take_change(self, flight: _Flight, done: acting.Renewed | acting.Promoted) -> None:
+        """Go on from what was changed of a step after its job was registered."""
+        if isinstance(done, acting.Renewed):
+            flight.awaited, flight.left, flight.is_renewing = done.awaited, done.left, False
+            flight.checks, flight.checks_due_s = {}, 0.0
+            flight.since_s = self._clock.now_s()
+            return
+        flight.is_promoting = False
+        flight.snapshots[flight.step.ref] = done.snapshot
+        self._forget_canaries(flight, self._clock.now_s())
+        flight.next_look_s = _deadline_s(flight)
+        if done.is_ours:
+            self._ledger.note(flight.step, flight.awaited and replace(flight.awaited, changed=False))
+            flight.promoted = done.canaries.deployment
+            self._emit(StepPromoted(self._clock.unix_s(), flight.step.name, done.canaries.version))
 
     def _wait_on(self, flight: _Flight, waiting: Sequence[tuple[Milestone, Waiting]], now_s: float) -> None:
         """Say why, and until when: the last of them is the step's own condition, or the one that it waits for longest."""
         last = waiting[-1][1]
+        if last.canaries is not None:
+            self._await_promotion(flight, last.canaries, waiting[-1][0], now_s)
+            return
+        self._forget_canaries(flight, now_s)
         since_s = now_s if flight.unplaceable_s is None else flight.unplaceable_s
         flight.unplaceable_s = since_s if any(verdict.unplaceable for _, verdict in waiting) else None
         again_s = [now_s + max(verdict.again_in_s, 0.01) for _, verdict in waiting if verdict.again_in_s is not None]
@@ -350,11 +422,39 @@ class _Run:
         self._ask_checks(flight, now_s)
         self._ask_others(flight, dict.fromkeys(question for _, verdict in waiting for question in verdict.asks), now_s)
         for milestone, verdict in waiting:
-            if now_s >= flight.since_s + milestone.timeout_s:
+            if flight.waited_s(now_s) >= milestone.timeout_s:
                 goal = milestone.condition if flight.awaited is not None else "ended"
-                why = f"not {goal} within {milestone.timeout_s:g} s: {self._as_of(verdict.reason)}"
+                why = f"not {goal} within {milestone.timeout_s:g} s: {self._as_of(flight, verdict.reason)}"
                 self._break(flight, _too_late(flight.step, why), milestone)
                 return
+
+    def _await_promotion(self, flight: _Flight, canaries: Canaries, milestone: Milestone, now_s: float) -> None:
+        """Promote healthy canaries once they are due, or wait so long for a person who does."""
+        if canaries.deployment == flight.promoted:  # reported before that was seen
+            flight.next_look_s = now_s + CHECK_AGAIN_S
+            return
+        if flight.promotable_s is None:
+            flight.promotable_s = now_s
+            # Its deployment is under way, also where this run found it so: what becomes of that is no history.
+            flight.awaited = flight.awaited and replace(flight.awaited, changed=True)
+        after_s = None if self._returns else flight.step.promotion.after_s
+        patience_s = 0.0 if self._returns else self._limits.promotion_timeout_s if after_s is None else after_s
+        flight.next_look_s = flight.promotable_s + patience_s
+        if now_s < flight.next_look_s:
+            self._say_why(flight, promotion.telling(flight.step, canaries))
+        elif after_s is None:
+            why, hint = promotion.too_late(flight.step, canaries, waited_s=patience_s)
+            self._break(flight, Broken("awaiting-promotion", self._as_of(flight, why), hint=hint), milestone)
+        else:
+            flight.is_promoting = True
+            self._work(partial(acting.promote, flight.step, canaries, self._cluster))
+
+    @staticmethod
+    def _forget_canaries(flight: _Flight, now_s: float) -> None:
+        """Go on counting the time from where it stood: canaries are promoted, or not healthy any more."""
+        if flight.promotable_s is not None:
+            flight.since_s += now_s - flight.promotable_s
+            flight.promotable_s = None
 
     def _reach(self, flight: _Flight, milestone: Milestone, reason: str) -> None:
         """Free those who wait for no more than this, while the step goes on."""
@@ -375,7 +475,7 @@ class _Run:
         return judge(
             flight.snapshots[ref],
             replace(awaited, condition=milestone.condition),
-            waited_s=now_s - flight.since_s,
+            waited_s=flight.waited_s(now_s),
             unplaceable_s=unplaceable_s,
             placement_timeout_s=self._limits.placement_timeout_s,
             checks=flight.checks,
@@ -389,7 +489,7 @@ class _Run:
         asked = diagnose.check_questions(flight.snapshots[flight.step.ref], flight.awaited)
         if asked:
             flight.checks_due_s = now_s + CHECK_AGAIN_S
-            self._work(lambda: acting.read_checks(flight.step.name, asked, self._cluster))
+            self._work(lambda: acting.read_checks(flight.step.name, flight.step.ref, asked, self._cluster))
 
     def _ask_others(self, flight: _Flight, asks: Iterable[Question], now_s: float) -> None:
         """Ask what Nomad's lists do not tell, each question again once it is answered and due: soon at first, then more rarely."""
@@ -424,7 +524,7 @@ class _Run:
                     self._judge(flight, watch)
                 else:
                     first = min(flight.ahead, key=lambda milestone: milestone.timeout_s)
-                    why = f"Nomad could not be asked for {first.timeout_s:g} s: {self._as_of(flight.reason) or 'no answer'}"
+                    why = f"Nomad could not be asked for {first.timeout_s:g} s: {self._as_of(flight, flight.reason) or 'no answer'}"
                     self._break(flight, Broken("timed-out", why), first)
 
     def _until_next_look_s(self) -> float | None:
@@ -485,25 +585,30 @@ class _Run:
         self._begin(_Flight(again, attempt + 1))
 
     def _may_retry(self, step: Step) -> bool:
-        """Not without the watch, and not on top of something that fell over meanwhile."""
+        """Not without the watch, not on top of something that fell over meanwhile, and not where all is about to be returned."""
         required = [need for need in step.needs if need not in step.optional]
-        return self._denied is None and all(self._recorder.steps[need].state != "failed" for need in required)
+        return self._denied is None and not self._returns and all(self._recorder.steps[need].state != "failed" for need in required)
 
     def _fail(self, flight: _Flight, kind: FailureKind, reason: str, details: tuple[str, ...], hint: str, watch: Watch) -> None:
         # The failure is recorded before anything else may start.
         name = flight.step.name
         self._end(flight, watch)
-        self._emit(StepFailed(self._clock.unix_s(), name, kind, reason, details, hint, flight.exits))
+        attempts = self._recorder.steps[name].attempts
+        self._emit(StepFailed(self._clock.unix_s(), name, kind, reason, details, hint, flight.exits, attempts))
+        self._consider_rollback(name, kind)
         self._lose(name, under=name)
 
     def _fall(self, name: str, reason: str, details: tuple[str, ...]) -> None:
         """A step that was ready is so no longer."""
         if self._ready.pop(name, None) is not None:
-            self._emit(StepFailed(self._clock.unix_s(), name, "failed", f"was ready and fell over: {reason}", details, ""))
+            attempts = self._recorder.steps[name].attempts
+            failure = f"was ready and fell over: {reason}"
+            self._emit(StepFailed(self._clock.unix_s(), name, "failed", failure, details, "", attempts=attempts))
+            self._consider_rollback(name, "failed")
             self._lose(name, under=name)
 
     def _lose(self, name: str, *, under: str) -> None:
-        ends = self._limits.fail_fast and not self._steps[name].is_tolerated
+        ends = (self._limits.fail_fast or self._returns) and not self._steps[name].is_tolerated
         lost = self._schedule.break_off() if ends else self._schedule.broke(name)
         for other in lost:
             self._emit(StepLost(self._clock.unix_s(), other, under))
@@ -536,12 +641,49 @@ class _Run:
         for name in sorted(name for name, stands in self._ready.items() if any(one.lasts for one in stands)):
             self._emit(StepFailed(self._clock.unix_s(), name, "error", reason, look.error.notes, look.error.hint))
 
+    # -- rollback -----------------------------------------------------------------------------------------------------
+
+    def _consider_rollback(self, name: str, kind: FailureKind) -> None:
+        """Begin nothing more; what is in flight is awaited, so that no migration is cut off half-way and it is known what there is."""
+        if self._plan.verb != "run" or self._returns or kind == "awaiting-promotion" or self._steps[name].on_failure != "rollback":
+            return
+        self._returns = True
+        self._emit(RollbackStarted(self._clock.unix_s(), name))
+        for flight in self._flights.values():
+            if flight.promotable_s is not None:  # nobody is to promote them any more
+                flight.next_look_s = self._clock.now_s()
+
+    def _look_back(self, watch: Watch) -> rollback.Seen:
+        changes = self._ledger.changes
+        self._clock.start(lambda: self._inbox.put(_outcome(lambda: _Looked(returning.look(changes, self._cluster)))))
+        while not isinstance(item := self._inbox.get(None), _Looked):
+            self._handle(item, watch)
+        return item.seen
+
+    def _roll_back(self, seen: rollback.Seen) -> None:
+        """Return what this run changed, by another run."""
+        plan = rollback.make(self._plan, self._ledger.changes, seen)
+        limits = replace(self._limits, fail_fast=False)
+        _Run(plan, self._cluster, self._clock, Returns(plan, self._emit), limits, is_rollback=True).run(self._hand_over)
+
+    def _hand_over(self, hear: Hear) -> None:
+        self._hear_next = hear
+
+    def _hear(self, signal: str) -> int:
+        """Leave a note; called from a signal handler."""
+        if self._hear_next is not None:
+            return self._hear_next(signal)
+        self._inbox.put(_Interrupted(signal))
+        return EXIT_ROLLBACK_INCOMPLETE if self._returns or self._is_rollback else EXIT_INTERRUPTED
+
     # -- trouble ------------------------------------------------------------------------------------------------------
 
-    def _meet_trouble(self, error: ClusterError | None, watch: Watch) -> None:
-        self._trouble = error
+    def _meet_trouble(self, region: str, error: ClusterError | None, watch: Watch) -> None:
+        self._trouble.pop(region, None)
+        if error is not None:
+            self._trouble[region] = error
         for flight in list(self._flights.values()):
-            if not flight.is_judged:
+            if not flight.is_judged or flight.step.ref.region != region:
                 continue
             if isinstance(error, Denied):
                 self._fail(flight, "error", error.problem, error.notes, error.hint, watch)
@@ -574,7 +716,7 @@ class _Run:
 
     def _say_why(self, flight: _Flight, reason: str) -> None:
         flight.reason = reason
-        told = self._as_of(reason)
+        told = self._as_of(flight, reason)
         if told != flight.told:
             flight.told = told
             self._emit(StepWaiting(self._clock.unix_s(), flight.step.name, told))
@@ -593,11 +735,13 @@ class _Run:
             self._warned.add((problem, error.hint))
             self._emit(RunWarned(self._clock.unix_s(), problem, error.hint))
 
-    def _as_of(self, reason: str) -> str:
-        """Say that a reason is not today's: there is no contact with Nomad."""
-        if self._trouble is None:
+    def _as_of(self, flight: _Flight, reason: str) -> str:
+        """Say that a reason is not today's: there is no contact with Nomad, or with the job's region."""
+        region = flight.step.ref.region
+        if region not in self._trouble:
             return reason
-        return f"no contact with Nomad: {self._trouble.problem}" + (f"; last seen: {reason}" if reason else "")
+        whom = f"region '{region}'" if region else "Nomad"
+        return f"no contact with {whom}: {self._trouble[region].problem}" + (f"; last seen: {reason}" if reason else "")
 
     def _unfollow(self, flight: _Flight, watch: Watch) -> None:
         for ref in flight.refs:
@@ -656,10 +800,15 @@ def _stopped_all(flight: _Flight) -> Verdict:
     return min(open_, key=lambda verdict: isinstance(verdict, Waiting), default=Ready("all allocations have ended"))
 
 
+def _changes(acted: Acted) -> bool:
+    """Whether something was changed in Nomad beside what is noted there."""
+    return acted.awaited is None or acted.awaited.changed or acted.dispatched > 0 or acted.left is not None
+
+
 def _accepted(acted: Acted, time_s: float) -> StepRegistered:
     if acted.awaited is None:
         return StepRegistered(time_s, acted.job, version=None, changed=True, warnings=acted.warnings)
-    changed = acted.awaited.changed or acted.dispatched > 0 or acted.left is not None
+    changed = _changes(acted)
     children = tuple(ref.id for ref in acted.children)
     version = acted.awaited.version if acted.awaited.version != UNSEEN else None
     return StepRegistered(time_s, acted.job, version, changed, acted.warnings, children)
@@ -677,6 +826,8 @@ def _opening(plan: Plan, address: str, time_s: float) -> RunStarted:
             condition=str(step.condition),
             file=step.job.file,
             tolerated=step.is_tolerated,
+            region=step.ref.region,
+            optional=step.optional,
         )
         for step in plan.steps
     )

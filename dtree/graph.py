@@ -9,11 +9,13 @@ from __future__ import annotations
 import heapq
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field, replace
+from functools import partial
 from itertools import pairwise
 from typing import Final, Literal
 
 from dtree.declaration import Condition, Declaration, Edge, Entry, OnUpdate
 from dtree.errors import DeclarationError, Fault, GoalError, did_you_mean
+from dtree.hooks import Hook, cycle_fault, find_hooks, set_aside, stop_order
 
 EdgeKind = Literal["pre", "post"]
 
@@ -55,6 +57,8 @@ class DependencyGraph:
         terms: job -> need -> what is asked of it, where that is more or less than its own condition.
         externals: jobs that are waited for and never touched.
         absent: jobs without a file that all who name them can do without; they are in no other field.
+        hooks: jobs that run around the stop of others, sorted; the other fields know nothing of that.
+        aside: hooks and their post jobs that are nothing else: no run has them unless they are asked for.
     """
 
     file: str
@@ -66,6 +70,8 @@ class DependencyGraph:
     terms: Mapping[str, Mapping[str, Terms]] = field(default_factory=dict, repr=False)
     externals: frozenset[str] = frozenset()
     absent: tuple[str, ...] = ()
+    hooks: Mapping[str, Hook] = field(default_factory=dict)
+    aside: frozenset[str] = frozenset()
 
     def terms_of(self, name: str, need: str) -> Terms:
         """What a job asks of one of its needs."""
@@ -74,6 +80,17 @@ class DependencyGraph:
     def posts(self, name: str) -> tuple[str, ...]:
         """Post jobs of a job, sorted."""
         return tuple(other for other, kind in self.declared[name] if kind == "post")
+
+    def barrier(self, name: str) -> Mapping[str, bool]:
+        """A job with its post jobs, with theirs, and so on; each with whether it is required all the way."""
+        return _barrier(name, self.entries)
+
+    def moment(self, name: str) -> str:
+        """When a job runs that is a hook, or a post job of nothing else: `before db is stopped`; "" for all others."""
+        if name in self.hooks:
+            return str(self.hooks[name])
+        owners = sorted(owner for owner in self.aside if name in self.posts(owner)) if name in self.aside else []
+        return f"with {', '.join(owners)}" if owners else ""
 
 
 def build(declaration: Declaration, job_names: Collection[str]) -> DependencyGraph:
@@ -93,15 +110,23 @@ def build(declaration: Declaration, job_names: Collection[str]) -> DependencyGra
             owners.setdefault(edge.job, []).append((entry.name, edge))
             if edge.wait_cond is not None:
                 conditions[edge.job] = edge.wait_cond
+    hooks = find_hooks(entries)
+    # They have done so in an earlier stop, as a rule.
+    entries |= {name: replace(entries[name], run="always") for name in hooks if entries[name].run is None}
     terms = _terms(entries, owners)
     needs = {name: tuple(sorted(asked)) for name, asked in terms.items()}
-    faults += _cycles(declaration, entries, needs)
+    faults += [_cycle_fault(declaration, entries, path) for path in _cycles(needs)]
     if faults:
         raise DeclarationError(sorted(faults, key=by_place))
     dependents: dict[str, list[str]] = {name: [] for name in entries}
     for name in sorted(needs):
         for other in needs[name]:
             dependents[other].append(name)
+    barrier = partial(_barrier, entries=entries)
+    aside = set_aside(entries, hooks, barrier)
+    turns = _cycles(stop_order(entries, hooks, aside, needs, dependents, barrier))
+    if turns:
+        raise DeclarationError(sorted((cycle_fault(declaration, hooks, path) for path in turns), key=by_place))
     declared = {
         name: tuple(sorted([(edge.job, _PRE) for edge in entry.pre] + [(edge.job, _POST) for edge in entry.post]))
         for name, entry in entries.items()
@@ -116,6 +141,8 @@ def build(declaration: Declaration, job_names: Collection[str]) -> DependencyGra
         terms=_unlike_plain(terms),
         externals=frozenset(edge.job for entry in entries.values() for edge in (*entry.pre, *entry.post) if edge.external),
         absent=absent,
+        hooks=hooks,
+        aside=aside,
     )
 
 
@@ -222,7 +249,7 @@ def _all_entries(declaration: Declaration, job_names: Collection[str]) -> tuple[
     entries = {name: entry for name, entry in declaration.entries.items() if name not in absent}
     faults: list[Fault] = []
     for entry in tuple(entries.values()):
-        for edge in (*entry.pre, *entry.post):
+        for edge in entry.edges:
             if edge.job in entries or edge.job in absent:
                 continue
             if edge.job in job_names or edge.external:
@@ -238,7 +265,7 @@ def _all_entries(declaration: Declaration, job_names: Collection[str]) -> tuple[
             )
             entries[edge.job] = Entry(edge.job)
     if absent:
-        entries = {name: _without(entry, absent) for name, entry in entries.items()}
+        entries = {name: entry.without(absent) for name, entry in entries.items()}
     return {name: entries[name] for name in sorted(entries)}, faults, tuple(sorted(absent))
 
 
@@ -251,15 +278,10 @@ def _absent(declaration: Declaration, job_names: Collection[str]) -> frozenset[s
     optional: set[str] = set()
     others: set[str] = set()
     for entry in declaration.entries.values():
-        for edge in (*entry.pre, *entry.post):
+        for edge in entry.edges:
             (others if edge.required or edge.external else optional).add(edge.job)
     files = {name for name, entry in declaration.entries.items() if entry.file is not None}
     return frozenset(optional - others - files - frozenset(job_names))
-
-
-def _without(entry: Entry, absent: Collection[str]) -> Entry:
-    pre, post = (tuple(edge for edge in edges if edge.job not in absent) for edges in (entry.pre, entry.post))
-    return replace(entry, pre=pre, post=post)
 
 
 def _terms(entries: Mapping[str, Entry], owners: Mapping[str, list[tuple[str, Edge]]]) -> dict[str, dict[str, Terms]]:
@@ -303,19 +325,19 @@ def _posts_below(name: str, entries: Mapping[str, Entry], *, required: bool) -> 
     return found
 
 
-def _cycles(declaration: Declaration, entries: Mapping[str, Entry], needs: Mapping[str, tuple[str, ...]]) -> list[Fault]:
+def _cycles(needs: Mapping[str, tuple[str, ...]]) -> list[list[str]]:
     """Find a shortest cycle through the smallest name of each knot of jobs that wait for each other."""
     left = _knotted(needs)
-    faults: list[Fault] = []
+    found: list[list[str]] = []
     while left:
         start = min(left)
         path = _way_back(start, needs, left)
         if path is None:
             left.discard(start)
             continue
-        faults.append(_cycle_fault(declaration, entries, path))
+        found.append(path)
         left -= _reachable(start, needs, left) & _reaching(start, needs, left)
-    return faults
+    return found
 
 
 def _knotted(needs: Mapping[str, tuple[str, ...]]) -> set[str]:

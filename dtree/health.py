@@ -14,11 +14,11 @@ from dataclasses import replace
 from typing import Final
 
 from dtree import diagnose, evidence, probes, progress
+from dtree.canaries import unpromoted
 from dtree.conditions import Answer
 from dtree.declaration import Condition, Probe
 from dtree.evidence import SETTLE_S, Awaited
-from dtree.model import CheckResult, FailureKind, JobSnapshot, Placement
-from dtree.names import DEFAULT_NAMESPACE
+from dtree.model import CheckResult, JobSnapshot, Placement
 from dtree.tally import Case
 from dtree.verdicts import Broken, Ready, Verdict, Waiting, all_of, any_of, within
 
@@ -28,7 +28,6 @@ __all__ = [
     "Ready",
     "Verdict",
     "Waiting",
-    "awaits_promotion",
     "has_failed",
     "impossible",
     "is_confirmed",
@@ -93,7 +92,9 @@ def judge(
     evaluations = evidence.evaluations_of(snapshot, awaited, waited_s=waited_s)
     case = Case(snapshot, snapshot.job, awaited, evaluations, waited_s, unplaceable_s, placement_timeout_s, checks or {}, answers or {})
     verdict = next((found for question in _QUESTIONS if (found := question(case)) is not None), None) or _progress(case)
-    return _asking(case, verdict, condition.probe) if condition.probe is not None and isinstance(verdict, Waiting) else verdict
+    if condition.probe is None or not isinstance(verdict, Waiting) or verdict.canaries is not None:
+        return verdict
+    return _asking(case, verdict, condition.probe)
 
 
 def is_confirmed(first: Broken, again: Verdict) -> bool:
@@ -110,12 +111,11 @@ def has_failed(snapshot: JobSnapshot) -> bool:
 
     A job that nobody has a node for has not failed: Nomad places it when there is one. Nor has one that was stopped or replaced.
     """
-    return _breaks_as_stored(snapshot, "failed")
-
-
-def awaits_promotion(snapshot: JobSnapshot) -> bool:
-    """Whether the stored version waits for somebody to promote its canaries."""
-    return _breaks_as_stored(snapshot, "awaiting-promotion")
+    job = snapshot.job
+    if job is None or job.stopped:
+        return False
+    verdict = _as_stored(snapshot, evidence.as_found(job, Condition("ready")))
+    return isinstance(verdict, Broken) and verdict.kind == "failed"
 
 
 def is_finished(snapshot: JobSnapshot) -> bool:
@@ -246,9 +246,16 @@ def _was_not_evaluated(case: Case) -> Verdict | None:
 
 
 def _failed_for_good(case: Case) -> Verdict | None:
-    """A failed allocation that nothing will replace: no reschedule is due, no evaluation pending, no deployment deciding about it."""
+    """A failed allocation that nothing will replace: no reschedule is due, no evaluation pending, no deployment deciding about it.
+
+    Of a canary that was healthy once a deployment has decided.
+
+    Source: seen with Nomad 1.11.3: such a canary fails, and its deployment stays `running` past every deadline.
+    """
     dead = [alloc for tally in case.lacking for alloc in tally.allocations if alloc.client == "failed" and not alloc.followup_eval]
-    if not dead or case.is_evaluating or case.is_deploying:
+    if case.is_deploying:
+        dead = [alloc for alloc in dead if alloc.canary and alloc.healthy]
+    if not dead or case.is_evaluating:
         return None
     dead.sort(key=lambda alloc: (alloc.create_index, alloc.id))
     reason = f"{_many(len(dead), 'allocation')} failed and will not be run again; {diagnose.failure(dead[-1])}"
@@ -258,7 +265,8 @@ def _failed_for_good(case: Case) -> Verdict | None:
 def _reached(case: Case) -> Verdict | None:
     probe = case.awaited.condition.probe
     if probe is not None:
-        return _answered(case, probe)
+        # What a canary answers or writes does not count before it is promoted.
+        return None if unpromoted(case.deployment, case.allocations) is not None else _answered(case, probe)
     if not case.is_met:
         return None
     left = _seconds_left(case) or _health_left(case)
@@ -280,24 +288,9 @@ def _answered(case: Case, probe: Probe) -> Verdict | None:
 
 
 def _awaits_promotion(case: Case) -> Verdict | None:
-    """Healthy canaries that only a person can promote: every group of the deployment that has canaries must be that far."""
-    deployment = case.deployment
-    if deployment is None or deployment.status != "running":
-        return None
-    groups = {name: item for name, item in deployment.groups.items() if item.desired_canaries > 0 and not item.promoted}
-    canaries = [alloc for alloc in case.allocations if alloc.canary and alloc.healthy is True and alloc.client == "running"]
-    held = {name: sum(alloc.group == name for alloc in canaries) for name in groups}
-    # Source: Nomad promotes by itself only if all groups say auto_promote.
-    if all(item.auto_promote for item in groups.values()) or any(held[name] < item.desired_canaries for name, item in groups.items()):
-        return None
-    namespace = "" if case.snapshot.ref.namespace == DEFAULT_NAMESPACE else f"-namespace={case.snapshot.ref.namespace} "
-    return Broken(
-        "awaiting-promotion",
-        f"{_many(len(canaries), 'healthy canary', 'healthy canaries')} of version {deployment.version} "
-        f"{'waits' if len(canaries) == 1 else 'wait'} for somebody to promote {'it' if len(canaries) == 1 else 'them'}",
-        tuple(alloc.id for alloc in canaries),
-        hint=f"promote with `nomad deployment promote {namespace}{deployment.id}`, then run again",
-    )
+    """Healthy canaries that Nomad does not promote by itself: every group of the deployment that has canaries must be that far."""
+    canaries = unpromoted(case.deployment, case.allocations)
+    return Waiting(str(canaries), canaries=canaries) if canaries is not None and canaries.await_promotion else None
 
 
 def _has_no_place(case: Case) -> Verdict | None:
@@ -394,14 +387,6 @@ def _seconds_left(case: Case) -> Waiting | None:
     if seconds is None or not case.awaited.changed or case.waited_s >= seconds:
         return None
     return Waiting(f"runs; {seconds:g} s after its start are waited for", again_in_s=_rest(seconds, case.waited_s))
-
-
-def _breaks_as_stored(snapshot: JobSnapshot, kind: FailureKind) -> bool:
-    job = snapshot.job
-    if job is None or job.stopped:
-        return False
-    verdict = _as_stored(snapshot, evidence.as_found(job, Condition("ready")))
-    return isinstance(verdict, Broken) and verdict.kind == kind
 
 
 def _as_stored(snapshot: JobSnapshot, awaited: Awaited) -> Verdict:

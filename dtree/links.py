@@ -7,12 +7,14 @@ from dataclasses import replace
 from typing import Final
 
 from dtree.conditions import fit, longest_s, without_seconds
-from dtree.declaration import Condition, Entry
+from dtree.declaration import Condition, Entry, OnFailure
 from dtree.graph import DependencyGraph
 from dtree.model import RenderedJob, Spec
-from dtree.plan import Intent, Milestone, Step
+from dtree.plan import Intent, Milestone, Step, Stop
 
 _DEFAULT_TIMEOUT_S: Final = 300.0
+_DEFAULT_POLICY: Final[OnFailure] = "stop"
+_BY_WEIGHT: Final[tuple[OnFailure, ...]] = ("continue", "stop", "rollback")
 
 
 def link(graph: DependencyGraph, steps: Sequence[Step], intent: Intent) -> tuple[Step, ...]:
@@ -23,14 +25,18 @@ def link(graph: DependencyGraph, steps: Sequence[Step], intent: Intent) -> tuple
     for told in edges.values():
         for need, conditions in told.items():
             asked.setdefault(need, {}).update(dict.fromkeys(conditions))
-    required = _required(graph, by_name, intent.goals)
+    policies = _policies(graph, steps)
+    spared = {name for name, policy in policies.items() if policy == "continue"}
+    required = _required(graph, by_name, intent.goals, spared)
+    tolerated = {name for name in by_name if name in spared or name not in required}
     return tuple(
         replace(
             step,
             edges=edges[step.name],
             milestones=(*step.milestones, *_milestones(graph, step, asked.get(step.name, ()))),
-            optional=tuple(need for need in step.needs if not graph.terms_of(step.name, need).required),
-            is_tolerated=step.name not in required,
+            optional=tuple(need for need in step.needs if need in spared or not graph.terms_of(step.name, need).required),
+            is_tolerated=step.name in tolerated,
+            on_failure="stop" if step.name in tolerated and policies[step.name] == "rollback" else policies[step.name],
         )
         for step in steps
     )
@@ -47,7 +53,14 @@ def longest_wait_s(condition: Condition, entry: Entry, job: RenderedJob) -> floa
     A part of it that says more makes the whole wait as long.
     """
     own_s = condition.timeout_s or entry.timeout_s
-    return own_s or max(_patience_s(job.spec) + (condition.seconds or 0.0), longest_s(condition) or 0.0)
+    return own_s or max(patience_s(job.spec) + (condition.seconds or 0.0), longest_s(condition) or 0.0)
+
+
+def patience_s(spec: Spec) -> float:
+    """Return five minutes, or longer where the job's own progress deadline says so."""
+    blocks = [spec.get("Update")] + [group.get("Update") for group in spec.get("TaskGroups") or ()]
+    deadlines = [(block.get("ProgressDeadline") or 0) / 1e9 for block in blocks if block]
+    return max([_DEFAULT_TIMEOUT_S, *deadlines])
 
 
 def _milestones(graph: DependencyGraph, step: Step, asked: Collection[Condition]) -> Iterator[Milestone]:
@@ -68,8 +81,33 @@ def _edges(graph: DependencyGraph, step: Step, steps: Mapping[str, Step], intent
     return found
 
 
-def _required(graph: DependencyGraph, names: Collection[str], goals: Collection[str]) -> set[str]:
-    """Return what was asked for, or is in the plan for no other's sake, and all that this requires."""
+def _policies(graph: DependencyGraph, steps: Sequence[Step]) -> dict[str, OnFailure]:
+    """Return what the failure of each step means.
+
+    A post job that says nothing takes what its owner says, for its failure is one of the owner; of several that which takes it most
+    seriously. A stop that fails leaves alone what comes after it, whatever the entry says: that is meant of the job.
+    """
+    owners: dict[str, list[str]] = {}
+    for step in steps:
+        for edge in graph.entries[step.name].post:
+            owners.setdefault(edge.job, []).append(step.name)
+    found: dict[str, OnFailure] = {}
+
+    def policy(name: str) -> OnFailure:
+        if name not in found:
+            inherited = max(map(policy, owners.get(name, ())), key=_BY_WEIGHT.index, default=_DEFAULT_POLICY)
+            found[name] = graph.entries[name].on_failure or inherited
+        return found[name]
+
+    return {step.name: "stop" if isinstance(step.action, Stop) else policy(step.name) for step in steps}
+
+
+def _required(graph: DependencyGraph, names: Collection[str], goals: Collection[str], spared: Collection[str]) -> set[str]:
+    """Return what was asked for, or is in the plan for no other's sake, and all that this requires.
+
+    Args:
+        spared: jobs without which all others go on; they are required where they were asked for.
+    """
     brought = {other for name in names for other in (*graph.needs[name], *graph.posts(name))}
     required: set[str] = set()
     todo = [name for name in names if name in goals or name not in brought]
@@ -77,13 +115,6 @@ def _required(graph: DependencyGraph, names: Collection[str], goals: Collection[
         name = todo.pop()
         if name not in required and name in names:
             required.add(name)
-            todo.extend(need for need in graph.needs[name] if graph.terms_of(name, need).required)
-            todo.extend(edge.job for edge in graph.entries[name].post if edge.required)
+            todo.extend(need for need in graph.needs[name] if graph.terms_of(name, need).required and need not in spared)
+            todo.extend(edge.job for edge in graph.entries[name].post if edge.required and edge.job not in spared)
     return required
-
-
-def _patience_s(spec: Spec) -> float:
-    """Five minutes, or longer where the job's own progress deadline says so."""
-    blocks = [spec.get("Update")] + [group.get("Update") for group in spec.get("TaskGroups") or ()]
-    deadlines = [(block.get("ProgressDeadline") or 0) / 1e9 for block in blocks if block]
-    return max([_DEFAULT_TIMEOUT_S, *deadlines])

@@ -41,14 +41,20 @@ between plan and register, or Nomad could not be asked."""
 
 @dataclass(frozen=True, slots=True, order=True)
 class JobRef:
-    """Nomad's own identity of a job. `region` is "" for the region of the agent that is asked."""
+    """Nomad's own identity of a job.
+
+    Attributes:
+        region: "" for the one where calls go that name none: so each region has one name, and a job one identity.
+    """
 
     namespace: str
     id: str
     region: str = ""
 
     def __str__(self) -> str:
-        return self.id if self.namespace == DEFAULT_NAMESPACE else f"{self.id} (namespace {self.namespace})"
+        namespace = "" if self.namespace == DEFAULT_NAMESPACE else f"namespace {self.namespace}"
+        place = ", ".join(filter(None, (namespace, self.region and f"region {self.region}")))
+        return f"{self.id} ({place})" if place else self.id
 
 
 @dataclass(frozen=True, slots=True)

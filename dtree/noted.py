@@ -12,8 +12,8 @@ from dtree.access.at_once import do_all
 from dtree.errors import ClusterError, DeclarationError, Unavailable, Unreachable
 from dtree.inputs import Inputs
 from dtree.job_text import decode_job
+from dtree.location import Locations, settle_regions
 from dtree.model import JobRef, JobState, RenderedJob
-from dtree.names import DEFAULT_NAMESPACE
 from dtree.plan import ObservedJob
 from dtree.ports import Cluster
 from dtree.provenance import Items, Provenance, read_comments, read_note, registered_as
@@ -114,6 +114,7 @@ def find_jobs(sources: Sources, texts: Mapping[str, Text], cluster: Cluster, *, 
     Effects: reads Nomad.
     """
     refs: dict[str, JobRef] = {}
+    locations = Locations(sources.graph.entries, sources.declaration.locator, namespace)
     for name, text in texts.items():
         entry = sources.graph.entries[name]
         values = {"env": inputs.environment} if inputs.environment else {}
@@ -122,8 +123,11 @@ def find_jobs(sources: Sources, texts: Mapping[str, Text], cluster: Cluster, *, 
             source = decode_job(name, text)
         except DeclarationError:
             continue
-        ref = ref_said_by(source, values if entry.template else {}, namespace=entry.namespace or namespace or DEFAULT_NAMESPACE)
+        said = locations.ref(name, "")
+        ref = ref_said_by(source, values if entry.template else {}, namespace=said.namespace, region=said.region)
         refs |= {name: ref} if ref is not None else {}
+    unseen = {name: _stand_in(name, ref, texts[name].path, None) for name, ref in refs.items()}
+    refs = {name: job.ref for name, job in settle_regions(unseen, locations, cluster)[0].items()} if unseen else {}
     asked = sorted(set(refs.values()))
     states = dict(zip(asked, do_all(cluster.job, asked, at_once=_AT_ONCE), strict=True))
     origins = find_origins(states, cluster, stack=sources.declaration.stack)
@@ -134,7 +138,7 @@ def find_jobs(sources: Sources, texts: Mapping[str, Text], cluster: Cluster, *, 
     }
 
 
-def ref_said_by(source: str, values: Mapping[str, str], *, namespace: str) -> JobRef | None:
+def ref_said_by(source: str, values: Mapping[str, str], *, namespace: str, region: str = "") -> JobRef | None:
     """Return the identity of a job as its file in HCL says it before it is rendered. Pure.
 
     >>> ref_said_by('job "[[ env ]]-api" { type = "[[ kind ]]" }', {"env": "test"}, namespace="default")
@@ -142,7 +146,7 @@ def ref_said_by(source: str, values: Mapping[str, str], *, namespace: str) -> Jo
 
     Args:
         values: of the template's variables.
-        namespace: for a file that says none.
+        namespace, region: for a file that says none.
 
     Returns:
         None where it may depend on anything else.
@@ -153,7 +157,7 @@ def ref_said_by(source: str, values: Mapping[str, str], *, namespace: str) -> Jo
     if len(jobs) != 1 or _DEPENDS.search(text, 0, group.start() if group else len(text)):
         return None
     written = {key: {value for name, value in _PLACE.findall(text) if name == key} for key in ("namespace", "id", "region")}
-    otherwise = {"namespace": f'"{namespace}"', "id": f'"{jobs[0]}"', "region": '""'}
+    otherwise = {"namespace": f'"{namespace}"', "id": f'"{jobs[0]}"', "region": f'"{region}"'}
     found = [_TEXT.fullmatch(" or ".join(sorted(written[key])) or otherwise[key]) for key in written]
     names = [one[1] for one in found if one is not None]
     return JobRef(*names) if len(names) == len(found) and all(names[:2]) else None

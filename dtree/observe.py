@@ -12,12 +12,11 @@ from dtree.access.at_once import do_all
 from dtree.access.refusals import diagnostics
 from dtree.completion import children_noted, job_digest, scales
 from dtree.decide import is_alive
-from dtree.declaration import Entry
 from dtree.errors import DeclarationError, Fault, Invalid, Place, refuse
 from dtree.health import has_failed, is_finished
 from dtree.job_text import JobText
+from dtree.location import Locations, absent_namespaces, settle_regions
 from dtree.model import JobRef, JobSnapshot, JobState, RenderedJob, Spec
-from dtree.names import DEFAULT_NAMESPACE
 from dtree.plan import ObservedJob
 from dtree.ports import Cluster
 
@@ -37,47 +36,58 @@ Result = TypeVar("Result")
 
 
 def parse_jobs(
-    texts: Mapping[str, JobText], entries: Mapping[str, Entry], cluster: Cluster, *, namespace: str
+    texts: Mapping[str, JobText], locations: Locations, cluster: Cluster
 ) -> tuple[dict[str, RenderedJob], dict[str, tuple[Fault, ...]]]:
     """Have Nomad parse all job files.
 
     Args:
         texts: by job name.
-        entries: for the namespace that an entry gives.
-        namespace: for jobs where neither file nor entry says.
 
     Returns:
-        (the jobs, what is wrong with those that Nomad refuses or that share one ID), both by name, sorted.
+        (the jobs, what is wrong with those that Nomad refuses, that have no region or that share one ID), both by name, sorted.
+
+    Raises:
+        Invalid: there is no way to the region of the connection.
 
     Effects: reads Nomad.
     """
-    jobs, faults = _all_of(
-        sorted(texts), lambda name: _parse(name, texts[name], entries[name].namespace or namespace or DEFAULT_NAMESPACE, cluster)
-    )
+    jobs, faults = _all_of(sorted(texts), lambda name: _parse(name, texts[name], locations, cluster))
+    jobs, lost = settle_regions(jobs, locations, cluster)
     same = _same_ids(jobs.values())
-    return {name: job for name, job in jobs.items() if name not in same}, dict(sorted({**faults, **same}.items()))
+    return {name: job for name, job in jobs.items() if name not in same}, dict(sorted({**faults, **lost, **same}.items()))
 
 
-def observe_jobs(jobs: Mapping[str, RenderedJob], cluster: Cluster) -> tuple[dict[str, RenderedJob], dict[str, ObservedJob]]:
+def observe_jobs(
+    jobs: Mapping[str, RenderedJob], locations: Locations, cluster: Cluster
+) -> tuple[dict[str, RenderedJob], dict[str, ObservedJob]]:
     """Ask Nomad what registering each job would do, and read what it has of those that exist.
 
     Returns:
         (the jobs, with the counts that an autoscaler owns as they are now; what was seen), both by name.
 
     Raises:
-        DeclarationError: every job that Nomad refuses.
+        DeclarationError: every job that Nomad refuses, or whose namespace does not exist.
 
     Effects: reads Nomad.
     """
     found, faults = _all_of(sorted(jobs), lambda name: _observe(jobs[name], cluster))
-    refuse(faults)
+    homeless = absent_namespaces({name: jobs[name] for name in faults}, locations, cluster)
+    refuse({**faults, **{name: (fault,) for name, fault in homeless.items()}})
     return {name: pair[0] for name, pair in found.items()}, {name: pair[1] for name, pair in found.items()}
 
 
-def find_externals(names: Iterable[str], entries: Mapping[str, Entry], cluster: Cluster, *, namespace: str) -> dict[str, RenderedJob]:
-    """Return jobs of others', by name, which is Nomad's ID of them; their type is known where they are there. Effects: reads Nomad."""
-    refs = {name: JobRef(entries[name].namespace or namespace or DEFAULT_NAMESPACE, name) for name in names}
-    return {name: RenderedJob(name, ref, "", "", "json", _outline(name, cluster.job(ref))) for name, ref in sorted(refs.items())}
+def find_externals(names: Iterable[str], locations: Locations, cluster: Cluster) -> dict[str, RenderedJob]:
+    """Return jobs of others', by name, which is Nomad's ID of them; their type is known where they are there.
+
+    Raises:
+        DeclarationError: there is no way to the region of some.
+
+    Effects: reads Nomad.
+    """
+    unseen = {name: RenderedJob(name, locations.ref(name, name), "", "", "json", {}) for name in sorted(names)}
+    jobs, lost = settle_regions(unseen, locations, cluster) if unseen else ({}, {})
+    refuse(lost)
+    return {name: replace(job, spec=_outline(name, cluster.job(job.ref))) for name, job in jobs.items()}
 
 
 def look_again(job: RenderedJob, cluster: Cluster) -> ObservedJob:
@@ -110,43 +120,25 @@ def read_dispatched(jobs: Mapping[str, RenderedJob], observed: Mapping[str, Obse
     }
 
 
-def missing_namespaces(jobs: Mapping[str, RenderedJob], observed: Mapping[str, ObservedJob], cluster: Cluster) -> dict[str, Fault]:
-    """Return, by name, what is wrong with jobs whose namespace does not exist: Nomad's lists are just empty there. Effects: reads Nomad."""
-    unseen = {name: job for name, job in jobs.items() if observed[name].snapshot.job is None}
-    asked = sorted({job.ref.namespace for job in unseen.values()} - {DEFAULT_NAMESPACE})
-    gone = [namespace for namespace in asked if not cluster.has_namespace(namespace)]
-    return {
-        name: Fault(
-            "no-namespace",
-            f"there is no namespace '{job.ref.namespace}' in this Nomad, where job '{name}' would be",
-            Place(job.file),
-            "check --namespace and NOMAD_NAMESPACE; `nomad namespace list` shows those there are",
-        )
-        for name, job in unseen.items()
-        if job.ref.namespace in gone
-    }
-
-
 def refusals(job: RenderedJob, error: Invalid) -> list[Fault]:
     """Return each of the reasons why Nomad refuses a job as a fault of its file."""
     reasons = error.problem.split(";\n")
     return [Fault("job-invalid", f"Nomad refuses job '{job.name}': {one}", Place(job.file), _hint(one, error.hint)) for one in reasons]
 
 
-def _parse(name: str, text: JobText, namespace: str, cluster: Cluster) -> RenderedJob:
+def _parse(name: str, text: JobText, locations: Locations, cluster: Cluster) -> RenderedJob:
     source = text.source
     spec = _api_json(source)
     is_json = spec is not None
     if spec is None:
         try:
-            spec = cluster.parse(source, file=text.file, namespace=namespace, variables=text.variables)
+            spec = cluster.parse(source, file=text.file, namespace=locations.namespace_of(name), variables=text.variables)
         except Invalid as error:
             raise DeclarationError(_parse_faults(name, text, error)) from error
     _check_names(name, text.file, spec)
-    ref = JobRef(spec.get("Namespace") or namespace, spec["ID"], spec.get("Region") or "")
     return RenderedJob(
         name=name,
-        ref=ref,
+        ref=locations.ref(name, spec["ID"], namespace=spec.get("Namespace") or "", region=spec.get("Region") or ""),
         file=text.file,
         text=text.shown or source,
         format="json" if is_json else "hcl2",
@@ -247,7 +239,8 @@ def _same_ids(jobs: Iterable[RenderedJob]) -> dict[str, tuple[Fault, ...]]:
     for ref, same in sorted(by_ref.items()):
         if len(same) > 1:
             problem = f"{' and '.join(repr(job.name) for job in same)} are one job to Nomad: '{ref}'"
-            fault = Fault("same-job-id", problem, Place(same[1].file), "give each job file an ID of its own")
+            hint = "give each job file an ID of its own, or leave `namespace` out of the files and give each entry another one"
+            fault = Fault("same-job-id", problem, Place(same[1].file), hint)
             faults.update((job.name, (fault,)) for job in same)
     return faults
 

@@ -6,7 +6,6 @@ from collections.abc import Mapping, Sequence
 from typing import Final
 
 from dtree import diagnose
-from dtree.choice import Choice
 from dtree.completion import last_success
 from dtree.declaration import Condition
 from dtree.errors import DeclarationError, Fault
@@ -14,9 +13,10 @@ from dtree.evidence import as_found
 from dtree.graph import written_edge
 from dtree.health import Ready, Waiting, judge
 from dtree.links import as_asked
+from dtree.location import Locations, missing_namespaces
 from dtree.model import RenderedJob
 from dtree.noted import read_notes
-from dtree.observe import missing_namespaces, read_stored
+from dtree.observe import read_stored
 from dtree.plan import Intent, ObservedJob
 from dtree.ports import Cluster
 from dtree.probing import answers_to
@@ -26,13 +26,22 @@ _SHOWN: Final = 3
 
 
 def refuse_unready(
-    sources: Sources, intent: Intent, choice: Choice, jobs: Mapping[str, RenderedJob], unread: Mapping[str, Fault], cluster: Cluster
+    sources: Sources,
+    intent: Intent,
+    outside: Mapping[str, Sequence[str]],
+    jobs: Mapping[str, RenderedJob],
+    unread: Mapping[str, Fault],
+    cluster: Cluster,
+    *,
+    of_stop: bool = False,
 ) -> None:
     """Refuse a run whose jobs need some that it leaves out and that are not ready, at the version that Nomad has.
 
     Args:
+        outside: what is left out -> the jobs that need it.
         jobs: of those outside, by name; but for those that are
         unread: whose ID is not known, with the fault of their job file.
+        of_stop: it is the hooks of a stop that need them.
 
     Raises:
         DeclarationError: every one that is not ready, each with why.
@@ -40,16 +49,16 @@ def refuse_unready(
     Effects: reads Nomad; asks what the conditions ask.
     """
     observed = read_stored(jobs, cluster, children=False)
-    homeless = missing_namespaces(jobs, observed, cluster)
+    homeless = missing_namespaces(jobs, observed, Locations(sources.graph.entries, sources.declaration.locator), cluster)
     observed = _with_notes(sources, observed, cluster)
     faults = []
-    for name, users in choice.outside.items():
+    for name, users in outside.items():
         wrong = unread.get(name) or homeless.get(name)
         if wrong is not None:
             lacking = {f"cannot be looked at: {wrong.sentence}": list(users)}
         else:
             lacking = _lacking(sources, users, jobs[name], observed[name], intent, cluster)
-        faults += [_fault(sources, name, found, why) for why, found in lacking.items()]
+        faults += [_fault(sources, name, found, why, of_stop=of_stop) for why, found in lacking.items()]
     if faults:
         raise DeclarationError(faults)
 
@@ -93,7 +102,7 @@ def _why_unready(sources: Sources, job: RenderedJob, seen: ObservedJob, conditio
     if of_children and condition.name in ("ready", "completed"):
         return "" if last_success(seen.note) else "is not ready: nothing that was dispatched of it has completed"
     awaited = as_found(state, condition)
-    checks = {allocation: cluster.checks(allocation) for allocation in diagnose.check_questions(snapshot, awaited)}
+    checks = {allocation: cluster.checks(job.ref, allocation) for allocation in diagnose.check_questions(snapshot, awaited)}
     verdict = judge(snapshot, awaited, waited_s=0.0, unplaceable_s=0.0, placement_timeout_s=0.0, checks=checks)
     if isinstance(verdict, Waiting) and verdict.asks:
         answers = answers_to(verdict.asks, snapshot.ref, cluster)
@@ -101,14 +110,16 @@ def _why_unready(sources: Sources, job: RenderedJob, seen: ObservedJob, conditio
     return "" if isinstance(verdict, Ready) else f"is not ready: {verdict.reason}"
 
 
-def _fault(sources: Sources, name: str, users: Sequence[str], why: str) -> Fault:
+def _fault(sources: Sources, name: str, users: Sequence[str], why: str, *, of_stop: bool) -> Fault:
     shown = ", ".join(f"'{user}'" for user in users[:_SHOWN])
     more = f" and {len(users) - _SHOWN} more" if len(users) > _SHOWN else ""
     edge = written_edge(sources.graph.entries, users[0], name)
     ours = f"bring it up first: `nomad-dtree run {name}`"
+    without = f"; or stop without the hook: `--skip {users[0]}`" if of_stop else ""
+    left = "is not started by a stop" if of_stop else "is left out of this run"
     return Fault(
         "dependency-not-ready",
-        f"'{name}' is left out of this run, {shown}{more} need{'s' if len(users) == 1 else ''} it, and it {why}",
+        f"'{name}' {left}, {shown}{more} need{'s' if len(users) == 1 else ''} it, and it {why}",
         sources.declaration.locator.place(edge.path),
-        "whoever runs it has to bring it up first" if name in sources.graph.externals else ours,
+        ("whoever runs it has to bring it up first" if name in sources.graph.externals else ours) + without,
     )

@@ -19,6 +19,7 @@ from dataclasses import replace
 from typing import Final
 
 from dtree import decide, diagnose, executor, graph
+from dtree.canaries import Canaries
 from dtree.choice import choose
 from dtree.conditions import leaves, misfit
 from dtree.critical_path import rollout_s
@@ -28,23 +29,29 @@ from dtree.errors import ClusterError, DeclarationError, Fault, Invalid, StoreEr
 from dtree.events import Event
 from dtree.evidence import Awaited, as_found, current_allocations, living
 from dtree.executor import Interrupts, Limits
+from dtree.graph import DependencyGraph
 from dtree.health import Broken, Ready, Waiting, impossible, judge
 from dtree.inputs import Inputs
 from dtree.job_text import JobText
+from dtree.location import Locations, absent_namespaces, missing_namespaces
 from dtree.memory import begin_once, refuse_forgetful, refuse_pointless, stamp, warn_forgetful
 from dtree.model import CheckResult, JobSnapshot, RenderedJob
 from dtree.noted import Noted, find_jobs, find_origins, read_notes
-from dtree.observe import find_externals, missing_namespaces, observe_jobs, parse_jobs, read_dispatched, read_stored, refusals
+from dtree.observe import find_externals, observe_jobs, parse_jobs, read_dispatched, read_stored, refusals
 from dtree.outside import refuse_unready
 from dtree.plan import Intent, ObservedJob, Plan, Step
 from dtree.ports import Clock, Cluster
+from dtree.promotion import nothing_to_promote, refuse_clashes, unpromotable
 from dtree.provenance import DIRTY, Source, still_runs
 from dtree.record import Health, RunRecord, StatusRow
 from dtree.rendering import Checked, render_jobs
 from dtree.renewal import candidates
+from dtree.returning import keep_earlier
+from dtree.rollback import forewarn
 from dtree.sources import Sources, goals, job_texts, read
 from dtree.versions import Versions
 from dtree.versions_lock import pin_images
+from dtree.weaving import find_due, needed_outside, refuse_same, refuse_stopped, to_run, weave
 
 __all__ = ["Interrupts", "Limits", "Sources", "carry_out", "goals", "parse", "prepare", "read", "status", "validate", "which"]
 
@@ -63,24 +70,22 @@ def prepare(sources: Sources, cluster: Cluster, intent: Intent, *, namespace: st
 
     Effects: reads the store and Nomad.
     """
+    if intent.verb == "promote":
+        return _promotion(sources, cluster, intent, namespace, Versions(sources, inputs))
     choice = choose(sources.graph, intent)
     forgetful: tuple[str, ...] = ()
     names = choice.reasons
     versions = Versions(sources, inputs)
     if intent.verb == "run":
-        jobs, observed = observe_jobs(_parsed(names, cluster, namespace, versions), cluster)
+        jobs, observed = observe_jobs(_parsed(names, cluster, namespace, versions), _locations(sources, namespace), cluster)
         external = _externals(sources, names, cluster, namespace)
         there = read_stored(external, cluster, children=False)
-        if faults := missing_namespaces(external, there, cluster):
+        if faults := missing_namespaces(external, there, _locations(sources, namespace), cluster):
             raise DeclarationError(list(faults.values()))
         if choice.outside:
             outside, unread, _ = _parsed_or_not(choice.outside, cluster, namespace, versions)
-            refuse_unready(sources, intent, choice, outside, unread, cluster)
-        noted = {name: seen for name, seen in observed.items() if seen.snapshot.job is not None or jobs[name].completes}
-        observed |= read_notes(noted, cluster, stack=sources.declaration.stack)
-        refuse_forgetful(jobs, observed, sources.graph.entries)
-        forgetful = warn_forgetful(jobs, observed)
-        observed |= read_dispatched(jobs, observed, cluster)
+            refuse_unready(sources, intent, choice.outside, outside, unread, cluster)
+        observed, forgetful = _remembered(sources, jobs, observed, cluster)
         others, found = _to_renew(set(names) | set(intent.skip), names, cluster, namespace, versions)
         observed |= there | read_stored(others, cluster, children=False)
         restricted = graph.restrict(sources.graph, {*names, *others})
@@ -88,16 +93,18 @@ def prepare(sources: Sources, cluster: Cluster, intent: Intent, *, namespace: st
         steps = decide.make_run(restricted, names, everything, observed, intent, source=_source(sources), outside=others)
         steps = _with_remarks([replace(step, rollout_s=rollout_s(step.job, observed[step.name])) for step in steps], found)
         _check_conditions(sources, steps)
-        refuse_pointless(jobs, sources.declaration)
+        _refuse_at_odds(sources, jobs)
     else:
         users = {user for name in names for user in sources.graph.dependents[name]} - sources.graph.externals
         jobs, unread, found = _parsed_or_not({*names, *users}, cluster, namespace, versions)
         observed = read_stored(jobs, cluster, children=True)
-        if faults := missing_namespaces(jobs, observed, cluster):
+        if faults := missing_namespaces(jobs, observed, _locations(sources, namespace), cluster):
             raise DeclarationError(list(faults.values()))
         if intent.purge:
             observed = read_notes(observed, cluster, stack=sources.declaration.stack)
         steps = _with_remarks(decide.make_stop(sources.graph, names, jobs, observed, intent, unread=unread), found)
+        steps, reasons, hooks, forgetful = _with_hooks(steps, observed, intent, cluster, namespace, versions)
+        names, observed = {**names, **reasons}, {**observed, **hooks}
     return Plan(
         verb=intent.verb,
         stack=sources.declaration.stack,
@@ -112,7 +119,8 @@ def prepare(sources: Sources, cluster: Cluster, intent: Intent, *, namespace: st
             if (run := seen.dry_run) and run.warnings
         )
         + forgetful
-        + tuple(_goes_without(sources, names) if intent.verb == "run" else ()),
+        + (forewarn(steps) if intent.verb == "run" else ())
+        + tuple(_goes_without(sources, names, intent.verb)),
     )
 
 
@@ -122,10 +130,12 @@ def carry_out(
     """Carry out a plan; as `executor.carry_out`.
 
     Raises:
-        ClusterError: a job is to be run once, and that cannot be noted. Nothing was registered.
+        ClusterError: a job is to be run once, and that cannot be noted; or what a rollback would return to cannot be read. Nothing was
+            registered.
 
     Effects: changes Nomad.
     """
+    plan = keep_earlier(plan, cluster)
     begin_once(plan, cluster, at=stamp(clock.unix_s()))
     return executor.carry_out(plan, cluster, clock, emit, limits=limits, interrupts=interrupts)
 
@@ -143,7 +153,7 @@ def validate(checked: Checked, cluster: Cluster, *, namespace: str) -> tuple[dic
     """
     jobs, refused = _parse(checked.jobs, cluster, namespace, checked.versions, _payloads(checked.sources, checked.jobs))
     refuse(refused)
-    faults: list[Fault] = []
+    faults = list(absent_namespaces(jobs, _locations(checked.sources, namespace), cluster).values())
     warnings: list[str] = []
     for name, job in jobs.items():
         try:
@@ -155,6 +165,7 @@ def validate(checked: Checked, cluster: Cluster, *, namespace: str) -> tuple[dic
             warnings.append(checked.versions.inputs.secrets.hide(f"{name}: {warning}"))
     if faults:
         raise DeclarationError(faults)
+    refuse_clashes(jobs, checked.sources.declaration)
     return jobs, tuple(warnings)
 
 
@@ -204,12 +215,34 @@ def which(sources: Sources, cluster: Cluster, name: str, *, namespace: str, inpu
     return row
 
 
+def _promotion(sources: Sources, cluster: Cluster, intent: Intent, namespace: str, versions: Versions) -> Plan:
+    """Decide what promoting canaries takes: of the jobs that are named, or of those of the file that have some."""
+    own = [name for name in intent.goals if not (intent.everything and name in sources.graph.externals)]
+    if theirs := sorted(set(own) & sources.graph.externals):
+        raise DeclarationError([nothing_to_promote(f"'{name}' is external", "whoever runs it has to promote it") for name in theirs])
+    jobs, unread, _ = _parsed_or_not(own, cluster, namespace, versions)
+    refuse({name: (fault,) for name, fault in unread.items()})
+    observed = read_stored(jobs, cluster, children=False)
+    if homeless := missing_namespaces(jobs, observed, _locations(sources, namespace), cluster):
+        raise DeclarationError(list(homeless.values()))
+    found = {name: unpromotable(name, seen.snapshot) for name, seen in observed.items()}
+    names = [name for name, fault in found.items() if fault is None]
+    faults = [fault for fault in found.values() if fault is not None and not (intent.everything and fault.code == "nothing-to-promote")]
+    if not names and not faults:
+        faults = [nothing_to_promote("none of the jobs awaits promotion", "`nomad-dtree status` shows how they do")]
+    if faults:
+        raise DeclarationError(faults)
+    steps = decide.make_promotion(graph.restrict(sources.graph, names), names, jobs, observed, intent)
+    revision = str(sources.snapshot.revision)
+    return Plan(intent.verb, sources.declaration.stack, sources.store, revision, intent.goals, steps)
+
+
 def _status(cluster: Cluster, chosen: Collection[str], namespace: str, versions: Versions) -> tuple[StatusRow, ...]:
     sources = versions.sources
     jobs, unread, found = _parsed_or_not(chosen, cluster, namespace, versions)
     observed, stack = read_stored(jobs, cluster, children=False), sources.declaration.stack
     origins = find_origins({seen.snapshot.ref: seen.snapshot.job for seen in observed.values()}, cluster, stack=stack)
-    homeless = missing_namespaces(jobs, observed, cluster)
+    homeless = missing_namespaces(jobs, observed, _locations(sources, namespace), cluster)
     ordered = reversed(graph.order(sources.graph, chosen))
 
     def row(name: str) -> StatusRow:
@@ -221,9 +254,58 @@ def _status(cluster: Cluster, chosen: Collection[str], namespace: str, versions:
         stranger = noted.provenance.stack if noted.provenance and noted.provenance.stack != stack else ""
         denied = noted.denied.faults[0] if noted.denied else None
         shown = replace(shown, other_stack=stranger, note_fault=denied, file_fault=found.get(name))
+        shown = _as_hook(shown, sources.graph)
         return replace(shown, reason=homeless[name].problem) if name in homeless else shown
 
     return tuple(map(row, ordered))
+
+
+def _with_hooks(
+    steps: tuple[Step, ...], observed: Mapping[str, ObservedJob], intent: Intent, cluster: Cluster, namespace: str, versions: Versions
+) -> tuple[tuple[Step, ...], Mapping[str, str], Mapping[str, ObservedJob], tuple[str, ...]]:
+    """Add the hooks of what is stopped, decided upon as a run of them would be.
+
+    Returns:
+        (all steps; of the hooks: why each is part of the plan, what was seen of it, and warnings).
+
+    Raises:
+        DeclarationError: a hook's file is no good, or what it needs is not ready: nothing is started for it.
+    """
+    sources = versions.sources
+    due = find_due(sources.graph, steps, observed, intent.skip)
+    names = to_run(sources.graph, due, intent.skip)
+    if not names:
+        return steps, {}, {}, ()
+    refuse_stopped(sources.graph, sources.declaration, steps, due, observed)
+    locations = _locations(sources, namespace)
+    jobs, seen = observe_jobs(_parsed(names, cluster, namespace, versions), locations, cluster)
+    asked = replace(intent, verb="run", goals=tuple(sorted(names)), force=False)
+    if outside := needed_outside(sources.graph, names):
+        known, unread, _ = _parsed_or_not(outside, cluster, namespace, versions)
+        refuse_unready(sources, asked, outside, known, unread, cluster, of_stop=True)
+    seen, forgetful = _remembered(sources, jobs, seen, cluster)
+    runs = decide.make_run(graph.restrict(sources.graph, names), names, jobs, seen, asked, source=_source(sources))
+    refuse_same(steps, runs)
+    woven, reasons = weave(sources.graph, steps, runs, due, intent)
+    _check_conditions(sources, woven)
+    _refuse_at_odds(sources, jobs)
+    return woven, reasons, seen, forgetful
+
+
+def _remembered(
+    sources: Sources, jobs: Mapping[str, RenderedJob], observed: Mapping[str, ObservedJob], cluster: Cluster
+) -> tuple[dict[str, ObservedJob], tuple[str, ...]]:
+    """Add what is noted of jobs that are to be run; returns warnings of what cannot be read, too."""
+    noted = {name: seen for name, seen in observed.items() if seen.snapshot.job is not None or jobs[name].completes}
+    known = {**observed, **read_notes(noted, cluster, stack=sources.declaration.stack)}
+    refuse_forgetful(jobs, known, sources.graph.entries)
+    return {**known, **read_dispatched(jobs, known, cluster)}, warn_forgetful(jobs, known)
+
+
+def _refuse_at_odds(sources: Sources, jobs: Mapping[str, RenderedJob]) -> None:
+    """Refuse what an entry says and its job file does not bear out."""
+    refuse_pointless(jobs, sources.declaration)
+    refuse_clashes(jobs, sources.declaration)
 
 
 def _with_remarks(steps: Sequence[Step], found: Mapping[str, Fault]) -> tuple[Step, ...]:
@@ -258,7 +340,7 @@ def _parent_word(job: RenderedJob, goal: str) -> str:
 
 def _says_edge(sources: Sources, name: str, asked: Condition) -> tuple[str | int, ...]:
     """Return the path of the first edge that asks a condition of this kind of a job."""
-    edges = (edge for entry in sources.declaration.entries.values() for edge in (*entry.pre, *entry.post))
+    edges = (edge for entry in sources.declaration.entries.values() for edge in entry.edges)
     found = (edge for edge in edges if edge.condition is not None and edge.condition.name == asked.name and name in (edge.job, *edge.path))
     return next(((*edge.path, "condition") for edge in found), ("dependencies", name))
 
@@ -271,16 +353,16 @@ def _says_condition(sources: Sources, name: str) -> tuple[str | int, ...]:
 
 
 def _status_row(needs: tuple[str, ...], job: RenderedJob, seen: ObservedJob, noted: Noted, cluster: Cluster) -> StatusRow:
-    row = StatusRow(job.name, job.ref.id, job.ref.namespace, job.type, needs, "", "Missing", None, 0, 0)
+    row = StatusRow(job.name, job.ref.id, job.ref.namespace, job.type, needs, "", "Missing", None, 0, 0, region=job.ref.region)
     snapshot, state, provenance = seen.snapshot, seen.snapshot.job, noted.provenance
     if state is None:
         return replace(row, provenance=provenance)
     awaited = as_found(state, Condition())
     standing = living(snapshot) if state.stopped else current_allocations(snapshot, awaited)
     current = [one for one in standing if one.client == "running"]
-    checks = {allocation: cluster.checks(allocation) for allocation in diagnose.check_questions(snapshot, awaited)}
+    checks = {allocation: cluster.checks(job.ref, allocation) for allocation in diagnose.check_questions(snapshot, awaited)}
     health, reason = _health_of(snapshot, awaited, checks)
-    found = {address for one in current for address in cluster.addresses(one.id)}
+    found = {address for one in current for address in cluster.addresses(job.ref, one.id)}
     return replace(
         row,
         state=state.status,
@@ -317,12 +399,18 @@ def _health_of(snapshot: JobSnapshot, awaited: Awaited, checks: Mapping[str, Seq
     match verdict:
         case Ready():
             return "Healthy", ""
+        case Waiting(canaries=Canaries(), reason=reason):
+            return "Suspended", reason
         case Waiting(reason=reason):
             return "Progressing", reason
-        case Broken(kind="awaiting-promotion", reason=reason):
-            return "Suspended", reason
         case Broken(reason=reason):
             return "Degraded", reason
+
+
+def _as_hook(row: StatusRow, whole: DependencyGraph) -> StatusRow:
+    """Say when a hook runs; until then Nomad need not have it."""
+    is_due = row.health == "Missing" and row.job in whole.aside
+    return replace(row, hook=whole.moment(row.job), health="Suspended" if is_due else row.health)
 
 
 def _unread_row(name: str, needs: tuple[str, ...], fault: Fault) -> StatusRow:
@@ -350,18 +438,23 @@ def _to_renew(
     return jobs, found
 
 
-def _goes_without(sources: Sources, names: Collection[str]) -> Iterator[str]:
+def _goes_without(sources: Sources, names: Collection[str], verb: str) -> Iterator[str]:
     """Yield a warning for each optional job that has no file: it may be meant so, or be a slip in its name."""
     entries = sources.declaration.entries
     for name in sorted(set(names) & set(entries)):
-        for edge in (*entries[name].pre, *entries[name].post):
+        entry = entries[name]
+        for edge in (*entry.pre_stop, *entry.post_stop) if verb == "stop" else (*entry.pre, *entry.post):
             if edge.job in sources.graph.absent:
                 yield f"{name}: goes without '{edge.job}', which is optional and has no job file"
 
 
 def _externals(sources: Sources, names: Collection[str], cluster: Cluster, namespace: str) -> dict[str, RenderedJob]:
     wanted = [name for name in names if name in sources.graph.externals]
-    return find_externals(wanted, sources.graph.entries, cluster, namespace=namespace)
+    return find_externals(wanted, _locations(sources, namespace), cluster)
+
+
+def _locations(sources: Sources, namespace: str) -> Locations:
+    return Locations(sources.graph.entries, sources.declaration.locator, namespace)
 
 
 def _parsed_or_not(
@@ -407,7 +500,7 @@ def _parse(
 ) -> tuple[dict[str, RenderedJob], dict[str, tuple[Fault, ...]]]:
     """Have Nomad parse job files; with payloads as they are to be run, without them as far as their ID goes."""
     sources = versions.sources
-    jobs, refused = parse_jobs(texts, sources.graph.entries, cluster, namespace=namespace)
+    jobs, refused = parse_jobs(texts, _locations(sources, namespace), cluster)
     if payloads is None:
         return jobs, refused
     jobs, wrong = with_dispatches(jobs, payloads, sources.declaration.locator)

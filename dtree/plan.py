@@ -10,9 +10,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Final, Literal
 
-from dtree.declaration import Condition, Dispatch, OnUpdate
+from dtree.declaration import Condition, Dispatch, OnFailure, OnUpdate, Promotion
 from dtree.errors import ClusterError
-from dtree.model import DryRun, JobRef, JobSnapshot, RenderedJob
+from dtree.model import DryRun, JobRef, JobSnapshot, JobState, RenderedJob, Spec
 from dtree.provenance import Items, Provenance
 
 Change = Literal[
@@ -30,11 +30,17 @@ Change = Literal[
     "external",
     "restart",
     "redeploy",
+    "promote",
+    "return",
 ]
 """noop: runs unchanged · create: new, or stopped until now · update: in place · replace: new allocations · rerun: unchanged but failed,
 run again · dispatch: unchanged, with new children · evaluate: unchanged, looked at again by Nomad · stop, purge · keep: not stopped,
 others need it · absent: nothing to stop · external: somebody else's, only waited for
-· restart, redeploy: unchanged, but what it needs is changed: its tasks are restarted in place, or its allocations replaced"""
+· restart, redeploy: unchanged, but what it needs is changed: its tasks are restarted in place, or its allocations replaced
+· promote: unchanged, and its canaries are promoted · return: registered again as it was before the run that is rolled back"""
+
+Verb = Literal["run", "stop", "promote"]
+"""What a plan is made for."""
 
 UNCHANGED: Final[tuple[Change, ...]] = ("noop", "keep", "absent", "external")
 """Those that ask nothing of Nomad."""
@@ -136,6 +142,25 @@ class Milestone:
 
 
 @dataclass(frozen=True, slots=True)
+class Before:
+    """What Nomad had of a job when the plan was made: what a rollback returns it to.
+
+    Attributes:
+        state: None where it had no such job.
+        runs: something of it ran, or was to.
+        note: what was noted of it.
+        spec: the stored job itself; None where there was none, and where nobody read it: only before a run that may be rolled back.
+        source: what it was registered with, text and variables; both "" where Nomad kept none.
+    """
+
+    state: JobState | None = None
+    runs: bool = False
+    note: Items = field(default_factory=dict)
+    spec: Spec | None = field(default=None, repr=False)
+    source: tuple[str, str] = field(default=("", ""), repr=False)
+
+
+@dataclass(frozen=True, slots=True)
 class Step:
     """One job's part of a plan.
 
@@ -161,6 +186,12 @@ class Step:
         optional: needs that it can do without, sorted.
         is_tolerated: nothing that was asked for requires it, so its failure is none of the run.
         renewal: what becomes of its running allocations, a few at a time, because something it needs is changed.
+        promotion: what becomes of its healthy canaries, where Nomad does not promote them by itself.
+        deployment: Nomad's ID of the only one that may be promoted; "" for whichever the awaited version has.
+        on_failure: what its failure means; for a failure that is tolerated `rollback` is `stop`.
+        irreversible: a rollback leaves it as the run made it.
+        before: what a rollback returns it to.
+        forgets: what is noted of the job is not of what is registered, and goes.
     """
 
     job: RenderedJob
@@ -183,6 +214,12 @@ class Step:
     optional: tuple[str, ...] = ()
     is_tolerated: bool = False
     renewal: OnUpdate = "none"
+    promotion: Promotion = field(default_factory=Promotion)
+    deployment: str = ""
+    on_failure: OnFailure = "stop"
+    irreversible: bool = False
+    before: Before = field(default_factory=Before, repr=False)
+    forgets: bool = False
 
     @property
     def name(self) -> str:
@@ -213,9 +250,10 @@ class Intent:
         only: run nothing that the goals need.
         with_dependents: all that needs the goals, directly or not, is a goal as well.
         skip: jobs that are left out.
+        everything: promote: leave those of the goals alone that have nothing to promote.
     """
 
-    verb: Literal["run", "stop"]
+    verb: Verb
     goals: tuple[str, ...]
     wait_ready: bool = False
     force: bool = False
@@ -225,6 +263,7 @@ class Intent:
     only: bool = False
     with_dependents: bool = False
     skip: tuple[str, ...] = ()
+    everything: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -269,7 +308,7 @@ class Plan:
         out: the jobs of the file that are not part of it, sorted, each with the reason.
     """
 
-    verb: Literal["run", "stop"]
+    verb: Verb
     stack: str
     store: str
     revision: str

@@ -15,7 +15,7 @@ from dtree.model import Address, CheckResult, DryRun, JobRef, JobSnapshot, JobSt
 from dtree.provenance import Items, Provenance
 
 OnChange = Callable[[JobSnapshot], None]
-OnTrouble = Callable[[ClusterError | None], None]
+OnTrouble = Callable[[str, ClusterError | None], None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,6 +74,9 @@ class Cluster(Protocol):
     def job(self, ref: JobRef) -> JobState | None:
         """Read the stored job; None where there is none."""
 
+    def stored(self, ref: JobRef) -> Spec | None:
+        """Read the stored job as it could be registered again; None where there is none."""
+
     def snapshot(self, ref: JobRef) -> JobSnapshot:
         """Read the job, its allocations, deployments and evaluations afresh."""
 
@@ -95,6 +98,9 @@ class Cluster(Protocol):
     def revert(self, ref: JobRef, *, version: int, enforce_version: int) -> Registered:
         """Return to an older version."""
 
+    def promote(self, ref: JobRef, deployment_id: str) -> None:
+        """Promote the canaries of all groups of a deployment of the job."""
+
     def restart(self, ref: JobRef, alloc_id: str) -> None:
         """Restart all tasks of an allocation of the job in place; returns before they run again."""
 
@@ -110,8 +116,14 @@ class Cluster(Protocol):
     def settle(self, ref: JobRef, *, ended: bool) -> JobSnapshot:
         """Wait until no evaluation of the job is pending and, if `ended`, all its allocations are over; Unavailable if that takes long."""
 
-    def has_namespace(self, name: str) -> bool:
-        """Whether there is such a namespace; True where the token may not know."""
+    def has_namespace(self, name: str, *, region: str) -> bool:
+        """Whether there is such a namespace in a region, named as in a JobRef; True where the token may not know."""
+
+    def find_region(self, name: str) -> str:
+        """Return the name of a region in a JobRef: "" for the one where calls go that name none, whatever it is called.
+
+        Raises Invalid where there is no way to it; `name` "" asks whether there is one to the region of the connection.
+        """
 
     def children(self, ref: JobRef) -> tuple[JobRef, ...]:
         """Children of a periodic or parameterized job that still run, sorted."""
@@ -137,18 +149,18 @@ class Cluster(Protocol):
     def forget(self, stack: str, ref: JobRef) -> None:
         """Remove a job's note, if there is one."""
 
-    def logs(self, alloc_id: str, task: str, *, stream: Literal["stdout", "stderr"], lines: int) -> Sequence[str]:
+    def logs(self, ref: JobRef, alloc_id: str, task: str, *, stream: Literal["stdout", "stderr"], lines: int) -> Sequence[str]:
         """Last lines of a task's log; empty where there is none (any more)."""
 
-    def checks(self, alloc_id: str) -> tuple[CheckResult, ...]:
-        """Nomad-provider checks of an allocation, sorted by name."""
+    def checks(self, ref: JobRef, alloc_id: str) -> tuple[CheckResult, ...]:
+        """Nomad-provider checks of an allocation of the job, sorted by name."""
 
     def registered(
         self, ref: JobRef, service: str, provider: Literal["nomad", "consul"], allocations: Sequence[str]
     ) -> Mapping[str, tuple[CheckResult, ...]]:
         """Of some allocations of a job those that registered a service, each with all its checks; `success` is what passes."""
 
-    def log_from(self, alloc_id: str, task: str, *, stream: Literal["stdout", "stderr"], offset: int) -> bytes:
+    def log_from(self, ref: JobRef, alloc_id: str, task: str, *, stream: Literal["stdout", "stderr"], offset: int) -> bytes:
         """Read a piece of a task's log from so many bytes on; b"" where there is no more, or none (any more)."""
 
     def http_status(self, url: str) -> int:
@@ -157,7 +169,7 @@ class Cluster(Protocol):
     def connect(self, host: str, port: int) -> None:
         """Have a TCP connection accepted; NotAnswered where it soon is not."""
 
-    def addresses(self, alloc_id: str) -> tuple[Address, ...]:
+    def addresses(self, ref: JobRef, alloc_id: str) -> tuple[Address, ...]:
         """Addresses of an allocation's ports, sorted by label."""
 
     def watch(self, on_change: OnChange, on_trouble: OnTrouble) -> AbstractContextManager[Watch]:
@@ -165,7 +177,8 @@ class Cluster(Protocol):
 
         Args:
             on_change: handed a job's new snapshot, from another thread.
-            on_trouble: handed the error when contact is lost, and None when it is back; Denied does not pass by itself.
+            on_trouble: handed a region, as in a JobRef, and the error when contact with it is lost, None when it is back; Denied does not
+                pass by itself.
         """
 
 

@@ -62,9 +62,9 @@ def ask(name: str, ref: JobRef, question: Question, before: Answer, cluster: Clu
             case ServiceProbe():
                 answer = _ask_catalogue(probe, ref, question, cluster)
             case LogProbe():
-                answer = _read_logs(probe, question, before, cluster)
+                answer = _read_logs(ref, probe, question, before, cluster)
             case _:
-                answer = _ask_addresses(probe, question, before, cluster)
+                answer = _ask_addresses(ref, probe, question, before, cluster)
     except Denied as error:
         return Probed(name, probe, before, error)
     except TimeoutError:
@@ -93,7 +93,7 @@ def _ask_catalogue(probe: ServiceProbe, ref: JobRef, question: Question, cluster
     return Answer(frozenset(good), said)
 
 
-def _ask_addresses(probe: HttpProbe | TcpProbe, question: Question, before: Answer, cluster: Cluster) -> Answer:
+def _ask_addresses(ref: JobRef, probe: HttpProbe | TcpProbe, question: Question, before: Answer, cluster: Cluster) -> Answer:
     """Ask one allocation after another, up to the first that does not answer: all of them count only together."""
     if isinstance(probe, HttpProbe) and probe.url:
         said = _ask_url(probe, probe.url, cluster)
@@ -105,7 +105,7 @@ def _ask_addresses(probe: HttpProbe | TcpProbe, question: Question, before: Answ
     places: dict[str, Address] = {}
     good: set[str] = set()
     for allocation in question.allocations:
-        place = before.places.get(allocation) or _place(allocation, probe.port, cluster)
+        place = before.places.get(allocation) or _place(ref, allocation, probe.port, cluster)
         if place is None:
             return Answer(frozenset(good), f"allocation {short_id(allocation)} has no port '{probe.port}'", places=places)
         places[allocation] = place
@@ -119,8 +119,8 @@ def _ask_addresses(probe: HttpProbe | TcpProbe, question: Question, before: Answ
     return Answer(frozenset(good), places=places)
 
 
-def _place(allocation: str, label: str, cluster: Cluster) -> Address | None:
-    return next((address for address in cluster.addresses(allocation) if address.label == label), None)
+def _place(ref: JobRef, allocation: str, label: str, cluster: Cluster) -> Address | None:
+    return next((address for address in cluster.addresses(ref, allocation) if address.label == label), None)
 
 
 def _ask_url(probe: HttpProbe, url: str, cluster: Cluster) -> str:
@@ -140,7 +140,7 @@ def _connect(host: str, port: int, cluster: Cluster) -> str:
     return ""
 
 
-def _read_logs(probe: LogProbe, question: Question, before: Answer, cluster: Cluster) -> Answer:
+def _read_logs(ref: JobRef, probe: LogProbe, question: Question, before: Answer, cluster: Cluster) -> Answer:
     """Read on where the last reading ended, a bounded piece of each log, and look at whole lines; at the end of a log also at its rest."""
     good = set(before.good)
     over = set(before.over)
@@ -149,7 +149,7 @@ def _read_logs(probe: LogProbe, question: Question, before: Answer, cluster: Clu
         if allocation in good or allocation in over:
             continue
         reading = readings.get(allocation, Reading())
-        reading, piece = _read_on(allocation, probe, reading, cluster)
+        reading, piece = _read_on(ref, allocation, probe, reading, cluster)
         is_end = not piece and allocation in question.over
         lines, rest = _lines(reading.rest + piece, is_end=is_end)
         if any_matches(probe.pattern, lines, timeout_s=_MATCH_S):
@@ -161,16 +161,16 @@ def _read_logs(probe: LogProbe, question: Question, before: Answer, cluster: Clu
     return Answer(frozenset(good), over=frozenset(over), readings=readings)
 
 
-def _read_on(allocation: str, probe: LogProbe, reading: Reading, cluster: Cluster) -> tuple[Reading, bytes]:
+def _read_on(ref: JobRef, allocation: str, probe: LogProbe, reading: Reading, cluster: Cluster) -> tuple[Reading, bytes]:
     """Read what comes after a reading, or all there is where its end is no longer where it was: files were rotated away.
 
     Returns:
         (the reading that the piece follows, the piece).
     """
-    piece = cluster.log_from(allocation, probe.task, stream=probe.stream, offset=reading.offset - len(reading.tail))
+    piece = cluster.log_from(ref, allocation, probe.task, stream=probe.stream, offset=reading.offset - len(reading.tail))
     if piece.startswith(reading.tail):
         return reading, piece[len(reading.tail) :]
-    return Reading(), cluster.log_from(allocation, probe.task, stream=probe.stream, offset=0)
+    return Reading(), cluster.log_from(ref, allocation, probe.task, stream=probe.stream, offset=0)
 
 
 def _lines(text: bytes, *, is_end: bool) -> tuple[list[str], bytes]:

@@ -31,6 +31,7 @@ FORM: Final = "1"
 """The version of this form."""
 
 _COMMENT: Final = re.compile(rf'^# {MARK}: (\w+) = ("(?:[^"\\\n]|\\["\\/bfnrt]|\\u[0-9a-fA-F]{{4}})*")$', re.MULTILINE)
+_OWN_LINE: Final = re.compile(_COMMENT.pattern + r"\n?", re.MULTILINE)
 _PLAIN: Final = re.compile(rb"[A-Za-z0-9_-]")
 _LONGEST_STACK: Final = 40
 _LONGEST_JOB: Final = 80
@@ -187,6 +188,11 @@ def with_comments(variables: str, provenance: Provenance | None) -> str:
     said = {name: getattr(provenance, name) for name in _FIELDS}
     lines = [f"# {MARK}: {name} = {json.dumps(value)}\n" for name, value in said.items() if value]
     return "".join(lines) + variables
+
+
+def without_comments(variables: str) -> str:
+    """Return the values of HCL2 variables without what `with_comments` put before them."""
+    return _OWN_LINE.sub("", variables)
 
 
 def read_comments(source: str, variables: str) -> Provenance | None:

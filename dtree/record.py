@@ -12,12 +12,18 @@ from dtree.errors import (
     EXIT_INTERRUPTED,
     EXIT_JOB_FAILED,
     EXIT_OK,
+    EXIT_ROLLBACK_INCOMPLETE,
+    EXIT_ROLLED_BACK,
     EXIT_TIMED_OUT,
     Fault,
 )
 from dtree.events import (
     Event,
     PlannedStep,
+    RollbackContinued,
+    RollbackFinished,
+    RollbackPlanned,
+    RollbackStarted,
     RunFinished,
     RunInterrupted,
     RunStarted,
@@ -25,14 +31,20 @@ from dtree.events import (
     StepFailed,
     StepKept,
     StepLost,
+    StepNotReturned,
+    StepPromoted,
     StepReady,
     StepRegistered,
     StepRetrying,
+    StepReturned,
+    StepReturning,
     StepStarted,
+    StepStays,
     StepWaiting,
 )
 from dtree.model import Address, TaskExit
 from dtree.provenance import Provenance
+from dtree.returns import Return, return_after
 
 State = Literal["pending", "acting", "waiting", "ready", "failed", "lost", "kept"]
 
@@ -50,6 +62,8 @@ class StepRecord:
         because: the job under which a lost step is reported.
         registered: this run changed something in Nomad for it.
         exits: how the tasks of a failed step ended.
+        attempts: why each attempt before the last failed, in order.
+        back: where it stands in the rollback; None where there is none, or none for it.
     """
 
     planned: PlannedStep
@@ -68,11 +82,18 @@ class StepRecord:
     warnings: str = ""
     attempts: tuple[str, ...] = ()
     exits: tuple[TaskExit, ...] = ()
+    back: Return | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class RunRecord:
-    """A run as a whole. `exit_code` is None until it finished."""
+    """A run as a whole.
+
+    Attributes:
+        exit_code: None until it finished.
+        rolled_back_for: the job whose failure brought a rollback; "" for none.
+        continued: the signal that the rollback did not stop for; "" for none.
+    """
 
     verb: str
     stack: str
@@ -86,6 +107,13 @@ class RunRecord:
     exit_code: int | None = None
     elapsed_s: float = 0.0
     warnings: tuple[RunWarned, ...] = ()
+    rolled_back_for: str = ""
+    continued: str = ""
+
+    @property
+    def returns(self) -> Mapping[str, Return]:
+        """Where each job stands in the rollback that the run changed, in its order."""
+        return {name: step.back for name, step in self.steps.items() if step.back is not None}
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,7 +121,7 @@ class StatusRow:
     """Where one job stands in Nomad right now, whoever brought it there; what `status` shows.
 
     Attributes:
-        job: our name; `id`, `namespace` and `type` are those of its job file.
+        job: our name; `id`, `namespace`, `region` and `type` are those of its job file.
         needs: names of the jobs it waits for, as in the graph: they make the tree.
         state: Nomad's word (pending, running, dead), "" where Nomad has no such job.
         version: Nomad's counter; None where Nomad has no such job.
@@ -105,6 +133,7 @@ class StatusRow:
         other_stack: the stack that noted it, where that is another than ours; else "".
         note_fault: why what is noted of it cannot be read; None where it can.
         file_fault: why its job file cannot be rendered; where the job is known all the same, by what is noted of it.
+        hook: when it runs, as a hook of others; "" for a job that is none.
     """
 
     job: str
@@ -124,6 +153,8 @@ class StatusRow:
     other_stack: str = ""
     note_fault: Fault | None = None
     file_fault: Fault | None = None
+    region: str = ""
+    hook: str = ""
 
 
 def begin(event: RunStarted) -> RunRecord:
@@ -157,6 +188,17 @@ class Recorder:
                 self._record = replace(self.record(), interrupted=signal)
             case RunWarned():
                 self._record = replace(self.record(), warnings=(*self.record().warnings, event))
+            case RollbackStarted(because=because):
+                self._record = replace(self.record(), rolled_back_for=because)
+            case RollbackPlanned(steps=steps):
+                self.steps |= {one.job: replace(self.steps[one.job], back=Return(one)) for one in steps}
+            case RollbackContinued(signal=signal):
+                self._record = replace(self.record(), continued=signal)
+            case StepReturning() | StepReturned() | StepNotReturned() | StepStays():
+                step = self.steps[event.job]
+                self.steps[event.job] = replace(step, back=step.back and return_after(step.back, event))
+            case RollbackFinished():
+                pass  # each of its steps was told
             case RunFinished(exit_code=code, elapsed_s=elapsed_s):
                 self._record = replace(self.record(), exit_code=code, elapsed_s=elapsed_s)
             case _:
@@ -181,12 +223,16 @@ def fold(events: Iterable[Event]) -> RunRecord:
 def exit_code(record: RunRecord, *, touched: bool) -> int:
     """Return what the program ends with after a run.
 
-    A failure that the run can do without is none. Where several apply, the first of: interrupted, a job failed, timed out, awaiting
-    promotion. An error before anything was changed is an error, after a change it is a run that broke off.
+    A failure that the run can do without is none. Where several apply, the first of: a rollback that is incomplete, one that is not,
+    interrupted, a job failed, timed out, awaiting promotion. An error before anything was changed is an error, after a change it is a run
+    that broke off.
 
     Args:
         touched: a request whose outcome is not known may have changed something that no step tells of.
     """
+    returns = record.returns.values()
+    if returns:
+        return EXIT_ROLLED_BACK if all(one.state in ("returned", "stays") for one in returns) else EXIT_ROLLBACK_INCOMPLETE
     if record.interrupted:
         return EXIT_INTERRUPTED
     kinds = {step.kind for step in record.steps.values() if step.state == "failed" and not step.planned.tolerated}
@@ -223,6 +269,8 @@ def step_after(  # noqa: PLR0911 - one return per kind of event
             )
         case StepWaiting():
             return replace(step, state="waiting", reason=event.reason)
+        case StepPromoted():
+            return replace(step, registered=True)
         case StepReady():
             return replace(step, state="ready", reason=event.reason, addresses=event.addresses, ended_s=event.time_s)
         case StepRetrying():
@@ -236,6 +284,7 @@ def step_after(  # noqa: PLR0911 - one return per kind of event
                 details=event.details,
                 hint=event.hint,
                 exits=event.exits,
+                attempts=event.attempts or step.attempts,
                 ended_s=event.time_s,
             )
         case StepLost():

@@ -12,7 +12,7 @@ from dtree.graph import DependencyGraph
 from dtree.model import JobSnapshot
 from dtree.plan import Change, Milestone, ObservedJob, Step
 
-CHANGES: Final[tuple[Change, ...]] = ("create", "update", "replace", "rerun")
+CHANGES: Final[tuple[Change, ...]] = ("create", "update", "replace", "rerun", "promote")
 """What counts as changed for those who need it."""
 
 _WAYS: Final = {"restart": "restarted", "redeploy": "redeployed"}

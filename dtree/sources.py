@@ -62,13 +62,20 @@ def read(snapshot: Snapshot, *, store: str, asked: Collection[str] = ()) -> Sour
 
 
 def goals(
-    sources: Sources, names: Sequence[str], *, everything: bool, tags: Collection[str] = (), skip: Collection[str] = ()
+    sources: Sources,
+    names: Sequence[str],
+    *,
+    everything: bool,
+    tags: Collection[str] = (),
+    skip: Collection[str] = (),
+    with_hooks: bool = True,
 ) -> tuple[str, ...]:
     """Return what is asked for, sorted, each once.
 
     Args:
         tags: jobs that have one of them are asked for as well.
         skip: jobs that are not, whatever else says so.
+        with_hooks: everything is also what is nothing but a hook, and so none of a run's business.
 
     Raises:
         UsageError: neither a job nor a tag nor `--all`, or both; or all that is asked for is skipped.
@@ -85,7 +92,8 @@ def goals(
     for tag in sorted(set(tags) - known):
         raise TagError(tag, sorted(known), depfile=sources.declaration.file)
     tagged = (name for name, entry in entries.items() if not set(entry.tags).isdisjoint(tags))
-    found = {*(entries if everything else names), *tagged}.difference(skip)
+    aside = () if with_hooks else sources.graph.aside
+    found = {*(set(entries).difference(aside) if everything else names), *tagged}.difference(skip)
     if found or not skip:
         return tuple(sorted(found))
     raise UsageError("all that is asked for is skipped", hint="leave a --skip out")

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
+from dtree.canaries import Canaries
 from dtree.conditions import Question
 from dtree.diagnose import cut
 from dtree.model import FailureKind, JobRef
@@ -27,12 +28,14 @@ class Waiting:
         unplaceable: no node is eligible; the caller measures for how long and hands that back as `unplaceable_s`.
         again_in_s: time alone, or a check, can change the verdict then; None: only a change of the job, or an answer, can.
         asks: what is to be asked of others than Nomad's lists; the answers are handed back with the next judgement.
+        canaries: healthy ones that somebody has to promote; the caller says who, and no time runs out meanwhile.
     """
 
     reason: str
     unplaceable: bool = False
     again_in_s: float | None = None
     asks: tuple[Question, ...] = ()
+    canaries: Canaries | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,7 +43,7 @@ class Broken:
     """It will not come by itself.
 
     Attributes:
-        kind: failed, timed-out (a part of a condition, by its own timeout), superseded or awaiting-promotion.
+        kind: failed, timed-out (a part of a condition, by its own timeout) or superseded; awaiting-promotion once nobody came.
         allocations: IDs of those that the verdict rests on, oldest first.
         hint: one action, or "".
         child: whose verdict it is, where it is not that of the job itself.
@@ -82,7 +85,7 @@ def of_child(child: JobRef, verdict: Verdict) -> Verdict:
 
 def within(verdict: Verdict, timeout_s: float | None, what: str, *, waited_s: float) -> Verdict:
     """Break off a wait that has a limit of its own."""
-    if timeout_s is None or not isinstance(verdict, Waiting):
+    if timeout_s is None or not isinstance(verdict, Waiting) or verdict.canaries is not None:
         return verdict
     left_s = timeout_s - waited_s
     if left_s <= 0:
@@ -98,7 +101,9 @@ def _worst(broken: Sequence[Broken]) -> Broken:
 def _joined(waiting: Sequence[Waiting], word: str) -> Waiting:
     again = [one.again_in_s for one in waiting if one.again_in_s is not None]
     asks = dict.fromkeys(question for one in waiting for question in one.asks)
-    return Waiting(_listed(waiting, word), any(one.unplaceable for one in waiting), min(again, default=None), tuple(asks))
+    canaries = next((one.canaries for one in waiting if one.canaries is not None), None)
+    unplaceable = any(one.unplaceable for one in waiting)
+    return Waiting(_listed(waiting, word), unplaceable, min(again, default=None), tuple(asks), canaries)
 
 
 def _listed(verdicts: Sequence[Verdict], word: str) -> str:
@@ -107,4 +112,4 @@ def _listed(verdicts: Sequence[Verdict], word: str) -> str:
 
 def _again_in(verdict: Waiting, again_in_s: float) -> Waiting:
     earlier_s = again_in_s if verdict.again_in_s is None else min(verdict.again_in_s, again_in_s)
-    return Waiting(verdict.reason, verdict.unplaceable, earlier_s, verdict.asks)
+    return replace(verdict, again_in_s=earlier_s)

@@ -80,13 +80,18 @@ def post_keys() -> str:
     return _keys({"properties": own})
 
 
+def hook_keys() -> str:
+    """Write the keys of an edge of `pre_stop` or `post_stop`."""
+    return _keys(_record(depfile.schema()["$defs"]["hook_edges"], "job"))
+
+
 def conditions() -> str:
     """Write the forms of a condition."""
     words, _, forms = depfile.schema()["$defs"]["wait_cond"]["anyOf"]
     names = ", ".join(f"`{word}`" for word in words["enum"])
-    rows = [(f"`{next(iter(form['properties']))}`", *_supported(next(iter(form["properties"].values())))) for form in forms["anyOf"]]
+    rows = [(f"`{key}`", _escaped(part["description"])) for form in forms["anyOf"] for key, part in list(form["properties"].items())[:1]]
     return f"Names: {names}.\n\nA map has one of these keys, and `timeout` where it wants one of its own:\n\n" + _table(
-        ("key", "meaning", "supported"), [(key, text, mark) for key, text, mark in rows]
+        ("key", "meaning"), rows
     )
 
 
@@ -98,6 +103,7 @@ PARTS: Final[Mapping[str, Callable[[], str]]] = {
     "entry-keys": entry_keys,
     "edge-keys": edge_keys,
     "post-keys": post_keys,
+    "hook-keys": hook_keys,
     "conditions": conditions,
 }
 
@@ -200,19 +206,15 @@ def _record(schema: Mapping[str, Any], key: str) -> dict[str, Any]:
 
 
 def _keys(record: Mapping[str, Any]) -> str:
-    rows = [(f"`{name}`", _type(part), *_supported(part)) for name, part in record["properties"].items()]
-    return _table(("key", "value", "meaning", "supported"), rows)
-
-
-def _supported(part: Mapping[str, Any]) -> tuple[str, str]:
-    text = str(part.get("description", "")).removeprefix("Not supported yet. ")
-    return _escaped(text), "not yet" if "not" in part else "yes"
+    rows = [(f"`{name}`", _type(part), _escaped(part["description"])) for name, part in record["properties"].items()]
+    return _table(("key", "value", "meaning"), rows)
 
 
 _REFERENCES: Final = {
     "duration": "duration",
     "edges": "edges",
     "post_edges": "edges of post",
+    "hook_edges": "edges of hooks",
     "wait_cond": "condition",
     "name": "name",
 }

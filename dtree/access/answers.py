@@ -10,7 +10,11 @@ from urllib.parse import parse_qs, urlsplit
 from dtree.access.refusals import reasons
 from dtree.errors import ClusterError, Conflict, Denied, Invalid, NotFound, Unavailable, Unreachable
 
-__all__ = ["Response", "capability", "clean", "decode_json", "is_page", "not_nomad", "refusal_of", "with_doing"]
+__all__ = ["NO_REGION", "Response", "capability", "clean", "decode_json", "is_page", "not_nomad", "refusal_of", "with_doing"]
+
+
+NO_REGION: Final = "no-region"
+"""Code of the error that there is no way to a region."""
 
 
 class Response(Protocol):
@@ -79,6 +83,7 @@ def is_page(response: Response) -> bool:
 def refusal_of(response: Response) -> ClusterError:
     """Turn an answer that is no success into an error, by its status and, as Nomad says 500 for much, by its text."""
     status, text = response.status_code, clean(response.text)
+    region = "".join(parse_qs(urlsplit(response.url).query).get("region", ()))
     if status in (401, 403) or text.lower().startswith("acl token"):  # not found, expired, no token at all though ACLs are off
         return Denied(f"Nomad denies it: {text or 'permission denied'}")
     if status == 404 or _UNKNOWN_JOB.fullmatch(text):  # noqa: PLR2004 - HTTP
@@ -90,14 +95,14 @@ def refusal_of(response: Response) -> ClusterError:
     if status == 409 or "Enforcing job modify index" in text or "; enforcing version " in text:  # noqa: PLR2004 - HTTP
         return _conflict(status, text)
     if "No path to region" in text:
-        region = "".join(parse_qs(urlsplit(response.url).query).get("region", ()))
         known = "`nomad server members -detailed` lists those there are; check the job file and --region"
-        return Invalid(f"No path to region '{region}'" if region else text, hint=known)
+        return Invalid(f"No path to region '{region}'" if region else text, hint=known, code=NO_REGION)
     if elsewhere := _ELSEWHERE.search(text):
         hint = "is that server (Consul or Vault) up, and named right in the configuration of Nomad's servers?"
         return Unavailable(f"Nomad itself cannot reach {elsewhere[1]}: {text}", hint=hint)
     if status >= 500 and (status != 500 or _TRANSIENT.search(text)):  # noqa: PLR2004 - HTTP
-        return Unavailable(f"Nomad cannot do it now ({status}): {text}", hint="has the cluster a leader? `nomad server members`")
+        where = f" in region '{region}'" if region else ""
+        return Unavailable(f"Nomad cannot do it now{where} ({status}): {text}", hint="has the cluster a leader? `nomad server members`")
     return Invalid(";\n".join(reasons(text or f"Nomad answered {status}")))
 
 

@@ -15,13 +15,14 @@ from urllib.parse import quote
 
 from dtree.access import http, tls
 from dtree.access.addresses import is_http, without_secrets
-from dtree.access.answers import Response, capability, decode_json, is_page, not_nomad, refusal_of, with_doing
+from dtree.access.answers import NO_REGION, Response, capability, decode_json, is_page, not_nomad, refusal_of, with_doing
 from dtree.access.retries import ask_again
 from dtree.errors import ClusterError, Denied, NotFound, Unavailable, Unreachable
 from dtree.names import DEFAULT_NAMESPACE
 
 DEFAULT_ADDRESS: Final = "http://127.0.0.1:4646"
 
+_PARSE: Final = ("jobs", "parse")
 _READ_S: Final = 60.0
 _PIECE_S: Final = 10.0
 _RETRY_FOR_S: Final = 30.0
@@ -76,6 +77,7 @@ class NomadClient:
         self._now_s = now_s
         self._pause = pause
         self._answered = False
+        self._reached: set[str] = set()
         _check(connection)
 
     def call(
@@ -107,10 +109,11 @@ class NomadClient:
         response = self._try(method, parts, params, body, doing, (http.CONNECT_S, _READ_S))
         return decode_json(response, doing, self.connection.shown, kind)
 
-    def has_namespace(self, name: str) -> bool:
-        """Whether there is such a namespace; True where the token may not know. Effects: as `call`."""
+    def has_namespace(self, name: str, *, region: str = "") -> bool:
+        """Whether there is such a namespace in a region; True where the token may not know. Effects: as `call`."""
+        params = {"region": region} if region else {}
         try:
-            self.call("get", "namespace", name, doing=f"looking for namespace '{name}'")
+            self.call("get", "namespace", name, params=params, doing=f"looking for namespace '{name}'")
         except NotFound:
             return False
         except Denied:
@@ -189,7 +192,12 @@ class NomadClient:
         except OSError as error:  # every exception of requests is one
             raise self._unreachable(error) from error
         self._answered = True
+        if parts != _PARSE:  # which the agent itself answers, whatever region is named
+            self._reached.add(self._region(params))
         return response
+
+    def _region(self, params: Mapping[str, str] | None) -> str:
+        return (params or {}).get("region", self.connection.region)
 
     def _refusal(self, response: Response, method: str, parts: tuple[str, ...], params: Mapping[str, str]) -> ClusterError:
         if "HTTP request to an HTTPS server" in response.text:
@@ -197,10 +205,14 @@ class NomadClient:
         if response.status_code < 500 and response.status_code != 429 and is_page(response):  # noqa: PLR2004 - HTTP
             return not_nomad(self.connection.shown, f"it answers with a web page ({response.status_code})")
         refusal = refusal_of(response)
+        region = self._region(params)
         if isinstance(refusal, Denied):
             namespace = params.get("namespace") or self.connection.namespace or DEFAULT_NAMESPACE
             given = "the token has to exist and" if self.connection.token else "give a token (NOMAD_TOKEN, --token-file), which has to"
-            refusal.hint = f"{given} have the capability {capability(method, parts)} in namespace '{namespace}'"
+            refusal.hint = f"{given} have the capability {capability(method, parts)} in namespace '{namespace}'{_in_region(region)}"
+        if refusal.error_code == NO_REGION and region in self._reached:
+            hint = "are its servers up? `nomad server members` shows those that this region knows of"
+            return Unavailable(f"Nomad has no path to region '{region}' any more", hint=hint)
         return refusal
 
     def _unreachable(self, error: object) -> ClusterError:
@@ -249,6 +261,10 @@ class NomadClient:
             cert=(known.client_cert, known.client_key) if known.client_cert else (),
             session=http.open_session(known.url, server_name=known.tls_server_name, skip_verify=known.skip_verify),
         )
+
+
+def _in_region(region: str) -> str:
+    return f" of region '{region}'" if region else ""
 
 
 def _beginning(response: Response, most_bytes: int) -> bytes:

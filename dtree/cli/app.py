@@ -18,6 +18,7 @@ from dtree.cli import (
     failure,
     graph,
     plan,
+    promote,
     pull,
     push,
     render,
@@ -44,6 +45,7 @@ PROGRAM: Final = "nomad-dtree"
 COMMANDS: Final[Mapping[str, Command | Mapping[str, Command]]] = {
     "run": run.COMMAND,
     "stop": stop.COMMAND,
+    "promote": promote.COMMAND,
     "plan": plan.COMMAND,
     "validate": validate.COMMAND,
     "graph": graph.COMMAND,
@@ -65,7 +67,8 @@ _HELP: Final = ("--help", "-h")
 
 _EXIT_CODES: Final = """[bold]Exit codes[/bold]
 0 fine · 1 error, nothing was changed · 2 changes pending (plan --detailed-exitcode, stores diff, render --diff) · 3 a job failed · \
-6 a wait timed out · 7 a canary awaits promotion · 64 usage · 70 a bug · 130 interrupted"""
+4 one failed, and the run was rolled back · 5 the rollback is incomplete · 6 a wait timed out · 7 a canary awaits promotion · 64 usage · \
+70 a bug · 130 interrupted"""
 
 _ENVIRONMENT: Final = f"""[bold]Environment[/bold]
 NOMAD_ADDR, NOMAD_TOKEN, NOMAD_NAMESPACE, NOMAD_REGION, NOMAD_CACERT, NOMAD_CAPATH, NOMAD_CLIENT_CERT, NOMAD_CLIENT_KEY, \

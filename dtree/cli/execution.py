@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, NamedTuple, TextIO
 from dtree.cli import failure
 from dtree.cli.invocation import Invocation
 from dtree.cli.part import Part
-from dtree.errors import EXIT_JOB_FAILED
+from dtree.errors import EXIT_JOB_FAILED, EXIT_OK
 
 if TYPE_CHECKING:
     from dtree.events import Event
@@ -49,12 +49,8 @@ def execute(
     from dtree import pipeline
     from dtree.views.progress import progress
 
-    clock = invocation.clock
-    with invocation.snapshot() as snapshot:
-        sources = pipeline.read(snapshot, store=invocation.store_name, asked=part.names)
-        goals = part.goals(sources)
-        cluster = invocation.cluster
-        plan = pipeline.prepare(sources, cluster, intent(goals), namespace=invocation.namespace, inputs=invocation.inputs)
+    clock, cluster = invocation.clock, invocation.cluster
+    plan = _prepare(invocation, part, intent)
     if check_artifacts:
         _check_artifacts(invocation, plan, showing)
     stream = sys.stdout if showing.json else sys.stderr
@@ -70,6 +66,30 @@ def execute(
             raise
         listener.trouble = error
     return (record.exit_code or 0) if listener.trouble is None else _tell_lost(listener.trouble, stream, record.exit_code or 0)
+
+
+def preview(invocation: Invocation, part: Part, intent: Callable[[tuple[str, ...]], Intent], showing: Showing) -> int:
+    """Plan, and show the plan instead of carrying it out. Effects: writes to stdout."""
+    from dtree.views.json_forms import plan_json
+    from dtree.views.plan_text import plan_text
+
+    plan, address = _prepare(invocation, part, intent), invocation.cluster.address
+    if showing.json:
+        invocation.print(plan_json(plan, address=address))
+    else:
+        files = showing.verbose or invocation.has_layers
+        invocation.print(plan_text(plan, invocation.look(), files=files, verbose=showing.verbose, address=address))
+    return EXIT_OK
+
+
+def _prepare(invocation: Invocation, part: Part, intent: Callable[[tuple[str, ...]], Intent]) -> Plan:
+    """Plan what an intent takes. Effects: reads the store, files and Nomad."""
+    from dtree import pipeline
+
+    with invocation.snapshot() as snapshot:
+        sources = pipeline.read(snapshot, store=invocation.store_name, asked=part.names)
+        goals, cluster = part.goals(sources), invocation.cluster
+        return pipeline.prepare(sources, cluster, intent(goals), namespace=invocation.namespace, inputs=invocation.inputs)
 
 
 def _check_artifacts(invocation: Invocation, plan: Plan, showing: Showing) -> None:

@@ -26,6 +26,9 @@ JobsToStop = Annotated[
     list[str] | None,
     typer.Argument(metavar="[JOB]...", help="Jobs to stop; with --deep what only they need too.", autocompletion=complete_jobs),
 ]
+JobsToPromote = Annotated[
+    list[str] | None, typer.Argument(metavar="[JOB]...", help="Jobs whose canaries are promoted.", autocompletion=complete_jobs)
+]
 Job = Annotated[
     list[str] | None, typer.Option("--job", metavar="JOB", help="The same as an option; may be repeated.", autocompletion=complete_jobs)
 ]

@@ -36,7 +36,7 @@ class Part:
         """Return the jobs to begin from, sorted. Raises DtreeError where one of the names or tags is unknown, or none is left."""
         from dtree.sources import goals
 
-        return goals(sources, self.names, everything=self.everything, tags=self.tags, skip=self.skip)
+        return goals(sources, self.names, everything=self.everything, tags=self.tags, skip=self.skip, with_hooks=False)
 
     @property
     def options(self) -> dict[str, Any]:

@@ -134,10 +134,12 @@ def _as_json(invocation: Invocation, found: _Found, *, show_secrets: bool) -> di
     """Return each job as Nomad parses it, as JSON that `nomad job run -json` takes. Effects: reads Nomad."""
     import json
 
+    from dtree.location import Locations
     from dtree.observe import parse_jobs
     from dtree.versions_lock import pin_images
 
-    parsed, faults = parse_jobs(found.jobs, found.sources.graph.entries, invocation.cluster, namespace=invocation.namespace)
+    locations = Locations(found.sources.graph.entries, found.sources.declaration.locator, invocation.namespace)
+    parsed, faults = parse_jobs(found.jobs, locations, invocation.cluster)
     refuse(faults)
     secrets = invocation.surroundings.secrets
     pinned = {name: pin_images(job, found.images) for name, job in parsed.items()}

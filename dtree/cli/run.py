@@ -52,6 +52,7 @@ def run(  # noqa: PLR0913 - one per option
     limits = Limits(
         parallelism=invocation.setting("parallelism"),
         placement_timeout_s=invocation.setting("placement_timeout"),
+        promotion_timeout_s=invocation.setting("promotion_timeout"),
         fail_fast=invocation.setting("fail_fast"),
     )
     showing = Showing(json=output == "json", quiet=quiet, verbose=verbose)

@@ -9,8 +9,6 @@ from collections.abc import Callable
 from types import FrameType, TracebackType
 from typing import Final, Self
 
-from dtree.errors import EXIT_INTERRUPTED
-
 _NAMES: Final = ("SIGINT", "SIGTERM", "SIGHUP")
 _SHOW_CURSOR: Final = b"\x1b[?25h"
 
@@ -19,18 +17,21 @@ class Signals:
     """Listens for the signals that end a program, while it is entered.
 
     Before somebody subscribes nothing has been changed yet, and a signal is a KeyboardInterrupt like any Ctrl-C. With a subscriber, the
-    first is told to it, and the second ends the process where it stands: exit code 130, with the cursor visible again.
+    first is told to it, and the second ends the process where it stands, with the exit code that it gave and the cursor visible again.
 
     A signal that was being ignored when the program started (nohup) stays so.
     """
 
     def __init__(self) -> None:
-        self._subscriber: Callable[[str], None] | None = None
-        self._told = False
+        self._subscriber: Callable[[str], int] | None = None
+        self._code: int | None = None
         self._before: dict[int, signal.Handlers | Callable[[int, FrameType | None], object] | int | None] = {}
 
-    def subscribe(self, callback: Callable[[str], None]) -> None:
-        """Have `callback` called with the name of the first signal; from a signal handler, so it may only leave a note."""
+    def subscribe(self, callback: Callable[[str], int]) -> None:
+        """Have `callback` called with the name of the first signal; from a signal handler, so it may only leave a note.
+
+        It returns the exit code for a second signal.
+        """
         self._subscriber = callback
 
     def __enter__(self) -> Self:
@@ -48,16 +49,15 @@ class Signals:
     def _handle(self, number: int, _frame: FrameType | None) -> None:
         if self._subscriber is None:
             raise KeyboardInterrupt
-        if self._told:
+        if self._code is not None:
             # No clean-up and no buffered output: whoever presses twice wants out, and the first press may hang in just that.
-            _leave()
-        self._told = True
-        self._subscriber(signal.Signals(number).name)
+            _leave(self._code)
+        self._code = self._subscriber(signal.Signals(number).name)
 
 
-def _leave() -> None:
+def _leave(code: int) -> None:
     try:
         if sys.stderr.isatty():
             os.write(sys.stderr.fileno(), _SHOW_CURSOR)
     finally:
-        os._exit(EXIT_INTERRUPTED)
+        os._exit(code)

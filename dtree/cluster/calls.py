@@ -15,9 +15,11 @@ from dtree.access.web import Web
 from dtree.clock import SystemClock
 from dtree.cluster import decode
 from dtree.cluster.notes import Notes
+from dtree.cluster.regions import Regions
 from dtree.cluster.watch import NomadWatch, by_ref, job_filter
 from dtree.errors import Conflict, Denied, Invalid, NotFound, StoreError, Unavailable
 from dtree.model import (
+    BOOKKEEPING,
     Address,
     CheckResult,
     DryRun,
@@ -53,6 +55,7 @@ class NomadCluster:
         self._client = NomadClient(connection, now_s=clock.now_s, pause=clock.pause)
         self._clock = clock
         self._notes = Notes(self._client)
+        self._regions = Regions(self._client)
         self._open_consul = consul
 
     @property
@@ -130,6 +133,14 @@ class NomadCluster:
         except NotFound:
             return None
 
+    def stored(self, ref: JobRef) -> Spec | None:
+        """Read the stored job as it could be registered again; None where there is none. Effects: reads Nomad."""
+        try:
+            raw = self._client.call("get", "job", ref.id, params=_where(ref), doing=f"reading job '{ref.id}'", kind=dict)
+        except NotFound:
+            return None
+        return {key: value for key, value in raw.items() if key not in BOOKKEEPING}
+
     def stable_version(self, ref: JobRef, *, below: int) -> int | None:
         """Newest version under `below` that was stable and no stop. Effects: reads Nomad."""
         try:
@@ -179,6 +190,15 @@ class NomadCluster:
         answer = self._client.call("post", "job", ref.id, "revert", params=_where(ref), body=body, doing=doing)
         return self._registered(ref, answer)
 
+    def promote(self, ref: JobRef, deployment_id: str) -> None:
+        """Promote the canaries of all groups of a deployment. Effects: changes Nomad.
+
+        A second time it does nothing; Nomad refuses it where canaries are not healthy, and where the deployment is over.
+        """
+        body = {"DeploymentID": deployment_id, "All": True}
+        doing = f"promoting the canaries of job '{ref.id}'"
+        self._client.call("post", "deployment", "promote", deployment_id, params=_where(ref), body=body, doing=doing)
+
     def restart(self, ref: JobRef, alloc_id: str) -> None:
         """Restart all tasks of an allocation in place; returns before they run again. Effects: changes Nomad."""
         doing = f"restarting an allocation of job '{ref.id}'"
@@ -220,9 +240,13 @@ class NomadCluster:
             snapshot = self.snapshot(ref)
         return snapshot
 
-    def has_namespace(self, name: str) -> bool:
-        """Whether there is such a namespace; True where the token may not know. Effects: reads Nomad."""
-        return self._client.has_namespace(name)
+    def has_namespace(self, name: str, *, region: str) -> bool:
+        """Whether there is such a namespace in a region; True where the token may not know. Effects: reads Nomad."""
+        return self._client.has_namespace(name, region=region)
+
+    def find_region(self, name: str) -> str:
+        """Return the name of a region in a JobRef; Invalid where there is no way to it. Effects: reads Nomad, once for each name."""
+        return self._regions.find(name)
 
     def children(self, ref: JobRef) -> tuple[JobRef, ...]:
         """Children of a periodic or parameterized job that still run, or whose allocations do. Effects: reads Nomad."""
@@ -278,19 +302,19 @@ class NomadCluster:
         """Remove a job's note, if there is one. Effects: changes Nomad."""
         self._notes.forget(stack, ref)
 
-    def logs(self, alloc_id: str, task: str, *, stream: Literal["stdout", "stderr"], lines: int) -> Sequence[str]:
+    def logs(self, ref: JobRef, alloc_id: str, task: str, *, stream: Literal["stdout", "stderr"], lines: int) -> Sequence[str]:
         """Last lines of a task's log; empty where they cannot be had. Effects: reads Nomad."""
-        params = {"task": task, "type": stream, "plain": "true", "origin": "end", "offset": str(lines * _LOG_LINE_BYTES)}
+        params = {**_where(ref), "task": task, "type": stream, "plain": "true", "origin": "end", "offset": str(lines * _LOG_LINE_BYTES)}
         try:
             text = self._client.text("client", "fs", "logs", alloc_id, params=params)
         except (NotFound, Invalid):
             return ()
         return text.splitlines()[-lines:]
 
-    def checks(self, alloc_id: str) -> tuple[CheckResult, ...]:
+    def checks(self, ref: JobRef, alloc_id: str) -> tuple[CheckResult, ...]:
         """Nomad-provider checks of an allocation; empty where they cannot be had. Effects: reads Nomad."""
         try:
-            return decode.checks(self._client.call("get", "client", "allocation", alloc_id, "checks"))
+            return decode.checks(self._client.call("get", "client", "allocation", alloc_id, "checks", params=_where(ref)))
         except (NotFound, Invalid):
             return ()
 
@@ -305,11 +329,11 @@ class NomadCluster:
             return {one: checks for one, checks in self._in_consul(service).items() if one in allocations}
         raws = self._client.call("get", "service", service, params=_where(ref), doing=f"looking for service '{service}'", kind=list)
         known = {raw["AllocID"] for raw in raws}
-        return {one: self.checks(one) for one in allocations if one in known}
+        return {one: self.checks(ref, one) for one in allocations if one in known}
 
-    def log_from(self, alloc_id: str, task: str, *, stream: Literal["stdout", "stderr"], offset: int) -> bytes:
+    def log_from(self, ref: JobRef, alloc_id: str, task: str, *, stream: Literal["stdout", "stderr"], offset: int) -> bytes:
         """Read a piece of a task's log; b"" where there is no more, or none (any more). Effects: reads Nomad."""
-        params = {"task": task, "type": stream, "plain": "true", "origin": "start", "offset": str(offset)}
+        params = {**_where(ref), "task": task, "type": stream, "plain": "true", "origin": "start", "offset": str(offset)}
         try:
             return self._client.piece("client", "fs", "logs", alloc_id, params=params, most_bytes=_LOG_PIECE_BYTES)
         except (NotFound, Invalid):
@@ -324,10 +348,10 @@ class NomadCluster:
         """Have a TCP connection accepted; NotAnswered where it soon is not. Effects: one connection."""
         tcp.connect(host, port, timeout_s=_ANSWER_S)
 
-    def addresses(self, alloc_id: str) -> tuple[Address, ...]:
+    def addresses(self, ref: JobRef, alloc_id: str) -> tuple[Address, ...]:
         """Where the ports of an allocation answer. Effects: reads Nomad."""
         try:
-            return decode.addresses(self._client.call("get", "allocation", alloc_id))
+            return decode.addresses(self._client.call("get", "allocation", alloc_id, params=_where(ref)))
         except NotFound:
             return ()
 

@@ -1,4 +1,4 @@
-"""Standing queries: three blocking lists (allocations, deployments, evaluations) serve a whole run.
+"""Standing queries: three blocking lists (allocations, deployments, evaluations) serve a whole run, or each region of it.
 
 Each list is filtered to the followed jobs and asked again from the index it last had. Nothing can be lost: whatever was missed is in the
 next answer. Where blocking queries do not get through (a proxy that cuts them, a limit on connections) the same lists are polled.
@@ -95,9 +95,9 @@ class NomadWatch:
             self._fresh -= {(ref, table) for table in decode.TABLES}
             self._generation += 1
 
-    def trouble(self, error: ClusterError | None) -> None:
-        """Pass on that contact was lost, or is back."""
-        self._on_trouble(error)
+    def trouble(self, region: str, error: ClusterError | None) -> None:
+        """Pass on that contact with a region was lost, or is back."""
+        self._on_trouble(region, error)
 
     def wanted(self, region: str) -> tuple[int, list[JobRef]] | None:
         """Wait until some job of the region is followed; None when closed."""
@@ -139,7 +139,7 @@ class NomadWatch:
         try:
             first = self._read(ref)
         except ClusterError as error:
-            self._on_trouble(error)
+            self._on_trouble(ref.region, error)
             return
         with self._changed:
             if ref not in self._followed:
@@ -192,7 +192,7 @@ class _Loop:
             return self._failed(error, was_blocking=index > 0)
         if self._trouble:
             self._trouble = False
-            self._watch.trouble(None)
+            self._watch.trouble(self._region, None)
         self._pause_s = _POLL_S / 2
         self._generation = generation
         unheld = index > 0 and new_index == index and self._clock.now_s() - started_s < _WAIT_S / 2
@@ -207,7 +207,7 @@ class _Loop:
 
     def _failed(self, error: ClusterError, *, was_blocking: bool) -> float | None:
         if isinstance(error, Denied):
-            self._watch.trouble(error)
+            self._watch.trouble(self._region, error)
             return None
         self._generation = -1
         if was_blocking:
@@ -216,7 +216,7 @@ class _Loop:
                 self._polls_left = _POLLS_BEFORE_BLOCKING
             return _GATHER_S
         self._trouble = True
-        self._watch.trouble(error)
+        self._watch.trouble(self._region, error)
         self._pause_s = min(self._pause_s * 2, 5 * _POLL_S)
         return self._pause_s
 

@@ -147,6 +147,15 @@ PLACEMENT_TIMEOUT: Final = Setting(
     above=0,
 )
 
+PROMOTION_TIMEOUT: Final = Setting(
+    "promotion-timeout",
+    "How long healthy canaries may wait for somebody to promote them before the run ends with exit code 7; 0 ends it at once.",
+    type="duration",
+    default="5m",
+    variables=("NOMAD_DTREE_PROMOTION_TIMEOUT",),
+    key=("promotion-timeout",),
+)
+
 FAIL_FAST: Final = Setting(
     "fail-fast",
     "After a failure start nothing more, in no branch; --no-fail-fast turns it off.",
@@ -174,8 +183,9 @@ REQUIRE_CLEAN: Final = Setting(
     key=("require-clean",),
 )
 
-RUN: Final = (WAIT, PARALLELISM, PLACEMENT_TIMEOUT, FAIL_FAST, CHECK_ARTIFACTS, REQUIRE_CLEAN)
-STOP: Final = (PARALLELISM, FAIL_FAST)
+RUN: Final = (WAIT, PARALLELISM, PLACEMENT_TIMEOUT, PROMOTION_TIMEOUT, FAIL_FAST, CHECK_ARTIFACTS, REQUIRE_CLEAN)
+STOP: Final = (PARALLELISM, PLACEMENT_TIMEOUT, FAIL_FAST)
+PROMOTE: Final = (PARALLELISM, PLACEMENT_TIMEOUT, FAIL_FAST)
 
 VERSION: Final = Setting(
     "version",

@@ -20,6 +20,7 @@ from dtree.declaration import (
     LogProbe,
     OnUpdate,
     Probe,
+    Promotion,
     ServiceProbe,
     TcpProbe,
 )
@@ -27,9 +28,11 @@ from dtree.depfile.keys import DEPENDENCIES, FILE
 from dtree.depfile.kinds import MAX_FINDINGS, Findings, check
 from dtree.document import ODD_NUMBER, Document, Path, Value, quote, read
 from dtree.errors import DeclarationError, Fault, Place
+from dtree.hooks import hook_edges
 
 __all__ = ["parse", "schema"]
 
+_SIDES: Final = ("pre", "post", "pre_stop", "post_stop")
 _COMPOSED: Final[tuple[ConditionName, ...]] = ("all", "any")
 
 Fields = Mapping[str, Value]
@@ -56,6 +59,7 @@ def parse(file: str, data: bytes, *, title: str) -> Declaration:
     _check_numbers(fields, findings, document)
     _check_edges(entries, findings)
     _check_shared_posts(entries, findings, document)
+    _check_hooks(entries, findings, document)
     _check_externals(entries, fields.get(DEPENDENCIES) or {}, findings, document)
     declaration = Declaration(
         file=file,
@@ -94,18 +98,13 @@ def _make_partial(declaration: Declaration, given: Mapping[str, Value], document
     """
     if len(findings.items) > MAX_FINDINGS:
         return None
-    entries = {name: _drop_self_edges(entry) for name, entry in declaration.entries.items()}
+    entries = {name: entry.without({name}) for name, entry in declaration.entries.items()}
     if document.faults or any(_lacks_post(part) for part in given.values()):
         entries = {name: replace(entry, post=()) for name, entry in entries.items()}
     if document.faults or any(one.of_key and _may_name_job(one.at, document) for one in findings.items):
-        named = {edge.job for entry in entries.values() for edge in (*entry.pre, *entry.post)}
+        named = {edge.job for entry in entries.values() for edge in entry.edges}
         entries = {name: Entry(name) for name in sorted(named)} | entries
     return replace(declaration, entries=entries)
-
-
-def _drop_self_edges(entry: Entry) -> Entry:
-    pre, post = (tuple(edge for edge in edges if edge.job != entry.name) for edges in (entry.pre, entry.post))
-    return replace(entry, pre=pre, post=post)
 
 
 def _lacks_post(entry: Value) -> bool:
@@ -131,17 +130,23 @@ def _make_entry(name: str, own: Fields, defaults: Fields) -> Entry:
         name=name,
         pre=_make_edges(own.get(pre), (DEPENDENCIES, name, pre)),
         post=_make_edges(own.get("post"), (DEPENDENCIES, name, "post")),
+        pre_stop=_make_edges(own.get("pre_stop"), (DEPENDENCIES, name, "pre_stop")),
+        post_stop=_make_edges(own.get("post_stop"), (DEPENDENCIES, name, "post_stop")),
         wait_cond=_make_condition(given.get("wait_cond")),
         timeout_s=given.get("timeout"),
         retries=given.get("retries") or 0,
         file=given.get("file"),
         namespace=given.get("namespace"),
+        region=given.get("region"),
         template=given.get("template") is not False,
         version=_make_version(own.get("version")),
         variables=own.get("vars") or {},
         run=given.get("run"),
         dispatches=_make_dispatches(own.get("dispatch"), (DEPENDENCIES, name, "dispatch")),
+        on_failure=given.get("on_failure"),
+        irreversible=given.get("irreversible") is True,
         tags=tuple(filter(None, given.get("tags") or ())),
+        promotion=_make_promotion(given.get("promote")),
     )
 
 
@@ -189,6 +194,13 @@ def _make_dispatch(given: Fields, at: Path) -> Dispatch:
         force=given.get("force") is True,
         path=at,
     )
+
+
+def _make_promotion(given: Value) -> Promotion | None:
+    """Return what becomes of canaries; None for what was wrong."""
+    if isinstance(given, dict):
+        return Promotion(given["after"]) if given.get("after") is not None else None
+    return {"auto": Promotion(after_s=0.0), "manual": Promotion()}.get(given or "")
 
 
 def _make_version(given: Value) -> str | None:
@@ -247,9 +259,9 @@ def _check_numbers(fields: Fields, findings: Findings, document: Document) -> No
 
 def _check_edges(entries: Mapping[str, Entry], findings: Findings) -> None:
     for entry in entries.values():
-        for side, edges in (("pre", entry.pre), ("post", entry.post)):
+        for side in _SIDES:
             seen = set()
-            for edge in edges:
+            for edge in getattr(entry, side):
                 if edge.job == entry.name:
                     problem = f"{quote(edge.job)} names itself in '{side}'"
                     findings.add("self-edge", edge.path, problem, "remove it, or name another job")
@@ -274,6 +286,24 @@ def _check_shared_posts(entries: Mapping[str, Entry], findings: Findings, docume
                     f"{quote(edge.job)} is a post job of {quote(owner)} (line {line}) and of {quote(entry.name)}, with different settings"
                 )
                 findings.add("same-post-twice", edge.path, problem, f"give it one 'wait_cond', in an entry of {quote(edge.job)} itself")
+
+
+def _check_hooks(entries: Mapping[str, Entry], findings: Findings, document: Document) -> None:
+    """A job runs once in a stop, so it is either to run before or after others are stopped; and it is ours to run."""
+    first: dict[str, tuple[str, str, Edge]] = {}
+    external = {edge.job: (entry.name, edge) for entry in entries.values() for edge in (*entry.pre, *entry.post) if edge.external}
+    for entry in entries.values():
+        for kind, edge in hook_edges(entry):
+            owner, other, at = first.setdefault(edge.job, (entry.name, kind, edge))
+            if other != kind:
+                line = document.place(at.path).line
+                problem = f"{quote(edge.job)} is a {other} job of {quote(owner)} (line {line}) and a {kind} job of {quote(entry.name)}"
+                findings.add("same-hook-twice", edge.path, problem, "it runs once in a stop: make it two jobs, each with its own job file")
+            if edge.job in external:
+                user, where = external[edge.job]
+                line = document.place(where.path).line
+                problem = f"{quote(edge.job)} is external to {quote(user)} (line {line}), so it cannot be run here"
+                findings.add("external-job", edge.path, problem, "take one of the two edges out")
 
 
 _OF_EXTERNALS: Final = frozenset({"namespace", "region", "timeout", "wait_cond", "tags"})

@@ -1,10 +1,8 @@
-"""The dependency file's keys: one table that the parser obeys and the JSON Schema is made from.
-
-A key with `is_supported=False` is checked like any other and then refused, because this version could not act on it.
-"""
+"""The dependency file's keys: one table that the parser obeys and the JSON Schema is made from."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Final
 
 from dtree.depfile.kinds import MAX_SECONDS, Anything, Choice, Duration, Flag, Kind, Name, Number, Regex, Text, VariableName
@@ -105,6 +103,11 @@ _POST_KEYS: Final = {
     **_EDGE_KEYS,
     "wait_cond": Key(WAIT_COND, "When the post job counts as ready; beats the wait_cond in its own entry."),
 }
+_HOOK_KEYS: Final = {
+    "job": Key(_NAME, "Name of the job to run.", is_required=True),
+    "condition": Key(WAIT_COND, "What it must have reached before the stop goes on; default: its own wait_cond."),
+    "required": Key(Flag(), "false: the stop goes on also where it fails or has no job file; default true."),
+}
 _COMPOSE_KEYS: Final = {
     "condition": _CONDITION,
     "required": _REQUIRED,
@@ -112,20 +115,32 @@ _COMPOSE_KEYS: Final = {
 }
 _OWN_ENTRY: Final = "it stands in that job's own entry"
 _MISPLACED_IN_EDGE: Final = {
-    **dict.fromkeys(("timeout", "retries", "run", "dispatch", "file", "namespace"), _OWN_ENTRY),
+    **dict.fromkeys(("timeout", "retries", "run", "dispatch", "file", "namespace", "region"), _OWN_ENTRY),
     "wait_cond": "when that job counts as ready stands in its own entry; what this edge waits for is 'condition'",
+}
+_MISPLACED_IN_HOOK: Final = {
+    **_MISPLACED_IN_EDGE,
+    "external": "what is run around a stop is ours to run: name a job with a job file",
+    **dict.fromkeys(("on_update", "restart"), "nothing is updated by a stop"),
 }
 _EDGE_NOUN: Final = "a job's name or a map such as {job: NAME}"
 
 
-def _edges(edge: Record) -> Kind:
-    whole = RecordOrMap(edge, MapOf(Record("an edge of the map form", _COMPOSE_KEYS), names=_NAME, minimum=1))
+def _edges(edge: Record, of_map: Mapping[str, Key] = _COMPOSE_KEYS) -> Kind:
+    whole = RecordOrMap(edge, MapOf(Record("an edge of the map form", of_map, misplaced=edge.misplaced), names=_NAME, minimum=1))
     hint = "remove the key, if there is no such job"
     return OneOf(f"{_EDGE_NOUN}, or a list of them", _NAME, whole, ListOf(OneOf(_EDGE_NOUN, _NAME, edge), is_distinct=True), hint=hint)
 
 
 _EDGES: Final = Shared("edges", lambda: _edges(Record("an edge", _EDGE_KEYS, misplaced=_MISPLACED_IN_EDGE)))
 _POST_EDGES: Final = Shared("post_edges", lambda: _edges(Record("an edge of 'post'", _POST_KEYS, misplaced=_MISPLACED_IN_EDGE)))
+_HOOK_EDGES: Final = Shared(
+    "hook_edges",
+    lambda: _edges(
+        Record("an edge of a hook", _HOOK_KEYS, misplaced=_MISPLACED_IN_HOOK),
+        {name: key for name, key in _HOOK_KEYS.items() if name != "job"},
+    ),
+)
 
 # -- entries and the file ---------------------------------------------------------------------------------------------
 
@@ -149,15 +164,14 @@ _ENTRY_KEYS: Final = {
     "pre": Key(_EDGES, "Jobs that must have reached a condition before this one is registered."),
     "depends_on": Key(_EDGES, "Another name for pre."),
     "post": Key(_POST_EDGES, "Jobs to run once this one is ready; whoever needs this job waits for them too."),
-    "pre_stop": Key(_EDGES, "Jobs to run before this one is stopped.", is_supported=False),
-    "post_stop": Key(_EDGES, "Jobs to run after this one was stopped.", is_supported=False),
+    "pre_stop": Key(_HOOK_EDGES, "Jobs to run before this one is stopped; where one fails, it is not."),
+    "post_stop": Key(_HOOK_EDGES, "Jobs to run after this one was stopped, before what it needs is."),
     "wait_cond": Key(WAIT_COND, "When this job counts as ready; default ready."),
     "timeout": Key(_DURATION, "Longest wait for wait_cond; default 5m, or longer where the job's own progress deadline says so."),
     "retries": Key(Number("a whole number", 0, 1000, is_whole=True), "Further attempts after a failed one; default 0."),
     "on_failure": Key(
         Choice("what to do on a failure", ("stop", "continue", "rollback")),
-        "What its failure means for the jobs that need it; default stop.",
-        is_supported=False,
+        "What its failure means; default stop: nothing that needs it starts. A post job takes its owner's.",
     ),
     "run": Key(
         Choice("a way to run", ("on_change", "always", "once")),
@@ -168,13 +182,13 @@ _ENTRY_KEYS: Final = {
     "version": Key(VERSION, "Artifact version given to the job's template."),
     "vars": Key(MapOf(Anything(), names=VariableName()), "Values for the job's template and its HCL2 variables."),
     "namespace": Key(_NAMESPACE, "Namespace of the job, where its file does not say."),
-    "region": Key(_NAME, "Region of the job, where its file does not say.", is_supported=False),
+    "region": Key(_NAME, "Region of the job, where its file does not say."),
     "dispatch": Key(
         OneOf("a map with meta and payload, or a list of those", _DISPATCH, ListOf(_DISPATCH, minimum=1)),
         "Dispatch the parameterized job and wait for its children.",
     ),
-    "promote": Key(_PROMOTE, "What to do with a healthy canary deployment.", is_supported=False),
-    "irreversible": Key(Flag(), "true: a rollback never undoes it.", is_supported=False),
+    "promote": Key(_PROMOTE, "What becomes of healthy canaries; default: what the job file says (auto_promote), else manual."),
+    "irreversible": Key(Flag(), "true: a rollback never undoes it."),
     "tags": Key(ListOf(_NAME), "Tags for choosing jobs: `--selector tag=NAME`."),
 }
 _OF_ONE_JOB: Final = ("pre", "depends_on", "post", "pre_stop", "post_stop", "file", "dispatch")

@@ -19,7 +19,6 @@ from dtree.names import VARIABLE_NAME, why_no_name
 MAX_FINDINGS: Final = 500
 """Faults reported of one file; who has more has one mistake many times."""
 
-UNSUPPORTED: Final = "not-supported-yet"
 
 Schema = dict[str, Any]
 Shelf = dict[str, Schema]
@@ -83,16 +82,6 @@ def check(kind: Kind, value: Value, at: Path, findings: Findings) -> Value:
         findings.add("wrong-type", at, f"{label(at)} must be {kind.noun}, not {given}", kind.hint or _mend_type(kind, value))
         return None
     return kind.read(value, at, findings)
-
-
-def check_unsupported(kind: Kind, value: Value, at: Path, findings: Findings, *, what: str, hint: str) -> None:
-    """Check a value that this version cannot act on: note what is wrong with it, else that it is not supported yet."""
-    mark = len(findings.items)
-    check(kind, value, at, findings)
-    wrong = [finding for finding in findings.items[mark:] if finding.code != UNSUPPORTED]
-    findings.items[mark:] = wrong
-    if not wrong:
-        findings.add(UNSUPPORTED, at, f"{what} is not supported yet", hint, of_key=True)
 
 
 def label(at: Path) -> str:

@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 
-from dtree.depfile.kinds import LONGEST_WORD, Findings, Kind, Name, Schema, Shelf, check, check_unsupported, label
+from dtree.depfile.kinds import LONGEST_WORD, Findings, Kind, Name, Schema, Shelf, check, label
 from dtree.document import Path, Value, quote
 from dtree.errors import did_you_mean
 
@@ -17,15 +17,11 @@ class Key:
 
     Attributes:
         help: one sentence, for the schema and the reference.
-        is_supported: False: checked, then refused as not supported yet.
-        instead: hint for an unsupported key.
     """
 
     kind: Kind
     help: str
     is_required: bool = False
-    is_supported: bool = True
-    instead: str = "remove it: this version could not act on it"
 
 
 @dataclass(frozen=True)
@@ -51,17 +47,15 @@ class Record:
     synonyms: tuple[str, ...] = ()
 
     def read(self, value: Value, at: Path, findings: Findings) -> Value:
-        """Return the keys that this version acts on."""
+        """Return the keys that there are."""
         result = {}
         given = value or {}
         for name, part in given.items():
             key = self.keys.get(name)
             if key is None:
                 self._refuse(name, part, (*at, name), findings)
-            elif key.is_supported:
-                result[name] = check(key.kind, part, (*at, name), findings)
             else:
-                check_unsupported(key.kind, part, (*at, name), findings, what=f"'{name}'", hint=key.instead)
+                result[name] = check(key.kind, part, (*at, name), findings)
         for name, key in self.keys.items():
             if key.is_required and name not in given:
                 findings.add("missing-key", at, f"{self.owner} needs the key '{name}'", f"add '{name}'")
@@ -71,11 +65,8 @@ class Record:
         return result
 
     def schema(self, shelf: Shelf) -> Schema:
-        """Allow the keys that are supported, and no others."""
-        properties = {}
-        for name, key in self.keys.items():
-            described = {"description": key.help, **key.kind.schema(shelf)}
-            properties[name] = described if key.is_supported else _refused(described)
+        """Allow these keys, and no others."""
+        properties = {name: {"description": key.help, **key.kind.schema(shelf)} for name, key in self.keys.items()}
         result: Schema = {"type": ["object", "null"] if type(None) in self.takes else "object", "properties": properties}
         required = [name for name, key in self.keys.items() if key.is_required]
         if self.synonyms:
@@ -252,8 +243,3 @@ class Shared:
             shelf[self._name] = {}
             shelf[self._name] = self._kind.schema(shelf)
         return {"$ref": f"#/$defs/{self._name}"}
-
-
-def _refused(described: Schema) -> Schema:
-    """Keep what a value would have to be, for whoever reads the schema, and allow none: an editor then says what the parser says."""
-    return {**described, "description": f"Not supported yet. {described['description']}", "not": {}}

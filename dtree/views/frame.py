@@ -9,6 +9,7 @@ from typing import Final
 from dtree.events import RunStarted
 from dtree.record import RunRecord, State, StepRecord
 from dtree.views.outline import OutlineRow, outline, without_references
+from dtree.views.rollback_text import GOES_ON
 from dtree.views.style import Cell, Look, Role, columns
 from dtree.views.text import cells, clean, duration, join_names
 from dtree.views.words import address_lines, change_words, identity, origin, state_role, state_word
@@ -106,7 +107,7 @@ def final_lines(record: RunRecord, tree: Sequence[OutlineRow], *, now_s: float, 
 
 
 def _head(record: RunRecord) -> str:
-    doing = "Stopping" if record.verb == "stop" else "Running"
+    doing = {"stop": "Stopping", "promote": "Promoting"}.get(record.verb, "Running")
     return f"{doing} {join_names(record.goals, most=4)} on {clean(record.address)} ({origin(record)})"
 
 
@@ -115,6 +116,10 @@ def _foot(record: RunRecord, now_s: float) -> str:
     states = Counter((_ORDER.index(step.state), state_word(step, verb)) for step in record.steps.values())
     counts = ", ".join(f"{number} {word}" for (_, word), number in sorted(states.items()))
     told = f"{counts}, {duration(now_s - record.started_s, whole=True)}"
+    if record.continued:
+        return f"{clean(record.continued)}: {GOES_ON}. {told}"
+    if record.rolled_back_for:
+        return f"Rolling back, because {clean(record.rolled_back_for)} failed. {told}"
     return f"Interrupted by {signal}, nothing more is begun; once more to leave at once. {told}" if signal else told
 
 
@@ -136,7 +141,7 @@ def _cells(record: RunRecord, name: str, row: OutlineRow | None, *, now_s: float
 
 
 def _named(step: StepRecord) -> str:
-    return identity(step.planned.job, step.planned.id, step.planned.namespace)
+    return identity(step.planned.job, step.planned.id, step.planned.namespace, step.planned.region)
 
 
 def _elapsed(step: StepRecord, now_s: float) -> str:
@@ -147,6 +152,8 @@ def _elapsed(step: StepRecord, now_s: float) -> str:
 
 def _note(step: StepRecord, steps: Mapping[str, StepRecord]) -> str:
     """Say what a reader wants to know next: what it waits for, why it broke, or where it answers."""
+    if step.back is not None and step.back.state != "pending":
+        return clean(step.back.reason)
     match step.state:
         case "pending":
             missing = [need for need in step.planned.needs if need in steps and steps[need].state != "ready"]

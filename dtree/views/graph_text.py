@@ -8,6 +8,7 @@ from typing import Literal
 
 from dtree.declaration import OnUpdate
 from dtree.graph import DependencyGraph
+from dtree.hooks import Hook, HookKind
 from dtree.views.outline import outline
 from dtree.views.style import PLAIN, Look
 from dtree.views.text import clean
@@ -51,25 +52,34 @@ def graph_text(graph: DependencyGraph, names: Collection[str], form: GraphFormat
         graph: the whole graph.
         names: the jobs to draw, such as a goal's closure.
         form: `tree` has what is needed below, without edges that a longer way implies; the others have every edge, pointing from a job
-            to what it waits for. All mark what is waited for, and what is optional or external.
+            to what it waits for. All mark what is waited for, and what is optional or external,
+            and which jobs are hooks.
         goals: what was asked for; JSON tells it.
         look: marks of the tree.
     """
     edges = {name: [_edge(graph, name, need) for need in graph.needs[name] if need in names] for name in sorted(names)}
+    hooks = {name: hook for name, hook in graph.hooks.items() if name in names}
+    moments = {name: told for name in names if (told := graph.moment(name))}
     match form:
         case "tree":
-            return _tree(edges, look)
+            return _tree(edges, moments, look)
         case "dot":
-            return _dot(edges)
+            return _dot(edges, _around_stops(hooks, names))
         case "mermaid":
-            return _mermaid(edges)
+            return _mermaid(edges, _around_stops(hooks, names))
         case "json":
             from dtree.views.json_forms import graph_json
 
-            return graph_json(goals, edges)
+            return graph_json(goals, edges, hooks)
 
 
-def _tree(edges: Edges, look: Look) -> str:
+def _around_stops(hooks: Mapping[str, Hook], names: Collection[str]) -> list[tuple[str, str, HookKind]]:
+    """Return (who waits, for whom, kind) for each owner of a hook that is drawn: its stop waits for the hook, or the hook for its stop."""
+    pairs = [(hook, owner, one.kind) for hook, one in hooks.items() for owner in one.owners if owner in names]
+    return sorted((owner, hook, kind) if kind == "pre_stop" else (hook, owner, kind) for hook, owner, kind in pairs)
+
+
+def _tree(edges: Edges, moments: Mapping[str, str], look: Look) -> str:
     if not edges:
         return "No jobs."
     marks = {(name, edge.need): edge.marks for name, needs in edges.items() for edge in needs}
@@ -77,17 +87,19 @@ def _tree(edges: Edges, look: Look) -> str:
     above: list[str] = []  # the way from the root down to the row
     for row in outline({name: [edge.need for edge in needs] for name, needs in edges.items()}):
         above = above[: len(row.last)]
-        told = (*(marks[above[-1], row.name] if above else ()), *(("above",) if row.reference else ()))
+        last = ("above",) if row.reference else (moments[row.name],) if row.name in moments else ()
+        told = (*(marks[above[-1], row.name] if above else ()), *last)
         note = f" ({clean(', '.join(told))})" if told else ""
         lines.append(look.paint(row.guide(look), "dim") + clean(row.name) + look.paint(note, "dim"))
         above.append(row.name)
     return "\n".join(lines)
 
 
-def _dot(edges: Edges) -> str:
+def _dot(edges: Edges, hooks: Sequence[tuple[str, str, HookKind]]) -> str:
     lines = ["digraph dependencies {", "  node [shape=box];"]
     lines.extend(f"  {_dot_id(name)};" for name in edges)
     lines.extend(f"  {_dot_id(name)} -> {_dot_id(edge.need)}{_dot_style(edge)};" for name, needs in edges.items() for edge in needs)
+    lines.extend(f"  {_dot_id(name)} -> {_dot_id(other)} [style=dashed, label={_dot_id(kind)}];" for name, other, kind in hooks)
     return "\n".join([*lines, "}"])
 
 
@@ -108,11 +120,12 @@ def _dot_id(name: str) -> str:
     return f'"{escaped}"'
 
 
-def _mermaid(edges: Edges) -> str:
+def _mermaid(edges: Edges, hooks: Sequence[tuple[str, str, HookKind]]) -> str:
     number = {name: f"j{index}" for index, name in enumerate(edges)}
     lines = ["flowchart TD"]
     lines.extend(f'  {number[name]}["{_mermaid_label(name)}"]' for name in edges)
     lines.extend(f"  {number[name]} {_mermaid_arrow(edge)} {number[edge.need]}" for name, needs in edges.items() for edge in needs)
+    lines.extend(f'  {number[name]} -.->|"{kind}"| {number[other]}' for name, other, kind in hooks)
     return "\n".join(lines)
 
 

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any, Self, TextIO
 
 from dtree.errors import DtreeError, Fault
 from dtree.events import EVENT_SCHEMA, Event
+from dtree.hooks import Hook
 from dtree.plan import Plan, Refuse, Step
 from dtree.record import StatusRow
 from dtree.transfer import Difference
@@ -191,14 +192,16 @@ def validate_json(jobs: int, warnings: Sequence[str], missing_edges: Sequence[Fa
     return _line(form)
 
 
-def graph_json(goals: Sequence[str], edges: Edges) -> str:
+def graph_json(goals: Sequence[str], edges: Edges, hooks: Mapping[str, Hook]) -> str:
     """Write a graph as one document.
 
     Args:
         goals: what was asked for.
         edges: of each job.
+        hooks: what those that run around stops are hooks of.
     """
-    jobs = [{"job": job, "needs": [_need_form(need) for need in needs]} for job, needs in edges.items()]
+    around = {name: {"kind": hook.kind, "owners": list(hook.owners)} for name, hook in hooks.items()}
+    jobs = [{"job": job, "needs": [_need_form(need) for need in needs], "hook": around.get(job)} for job, needs in edges.items()]
     return _document({"schema": EVENT_SCHEMA, "goals": list(goals), "jobs": jobs})
 
 
@@ -230,6 +233,8 @@ def _step_form(step: Step) -> dict[str, Any]:
         "condition": str(step.condition),
         "timeout_s": step.timeout_s,
         "retries": step.retries,
+        "on_failure": step.on_failure,
+        "irreversible": step.irreversible,
     }
 
 

@@ -10,6 +10,10 @@ from typing import Final, Literal, Self, TextIO
 from dtree.events import (
     Event,
     PlannedStep,
+    RollbackContinued,
+    RollbackFinished,
+    RollbackPlanned,
+    RollbackStarted,
     RunFinished,
     RunInterrupted,
     RunStarted,
@@ -17,6 +21,8 @@ from dtree.events import (
     StepFailed,
     StepKept,
     StepLost,
+    StepNotReturned,
+    StepPromoted,
     StepReached,
     StepReady,
     StepRegistered,
@@ -26,6 +32,8 @@ from dtree.events import (
 )
 from dtree.plan import UNCHANGED
 from dtree.record import Recorder, StepRecord
+from dtree.returns import ReturnEvent
+from dtree.views.rollback_text import run_line, tell
 from dtree.views.style import PLAIN, Look, Role
 from dtree.views.summary import summary_text
 from dtree.views.text import cells, clean, duration, write
@@ -85,7 +93,7 @@ class Lines:
         match self._verbosity, event:
             case "verbose", _:
                 return True
-            case "quiet", StepFailed() | RunInterrupted():
+            case "quiet", StepFailed() | RunInterrupted() | RollbackStarted() | RollbackContinued() | StepNotReturned():
                 return True
             case "quiet", _:
                 return False
@@ -108,9 +116,11 @@ class Lines:
                 return f"{stamp} {self._look.paint('warning:', 'busy')} {clean(problem)}"
             case RunFinished():
                 return stamp
+            case RollbackStarted() | RollbackPlanned() | RollbackContinued() | RollbackFinished():
+                return f"{stamp} {run_line(event, self._look)}"
             case _:
                 step = steps[event.job]
-                word, role, told = _tell(event, step, self._verb)
+                word, role, told = tell(event) if isinstance(event, ReturnEvent) else _tell(event, step, self._verb)
                 name = _named(step.planned)
                 padding = " " * max(self._name_width - cells(name), 0)
                 return f"{stamp} {name}{padding}  {self._look.paint(word, role)}" + (f": {told}" if told else "")
@@ -143,6 +153,8 @@ def _tell(event: Event, step: StepRecord, verb: str) -> tuple[str, Role, str]:
             word, told = word + _achieved(step), "; ".join(filter(None, (clean(reason), *address_lines(addresses))))
         case StepReached(condition=condition, reason=reason):
             word, role, told = f"reached {clean(condition)}", "good", clean(reason)
+        case StepPromoted(version=version):
+            word, role, told = "promoted", "good", f"version {version}"
         case StepRetrying(attempt=attempt, attempts=attempts, reason=reason):
             word, role, told = f"attempt {attempt} of {attempts} failed", "bad", clean(reason)
         case StepFailed(reason=reason):
@@ -157,7 +169,7 @@ def _tell(event: Event, step: StepRecord, verb: str) -> tuple[str, Role, str]:
 
 
 def _named(step: PlannedStep) -> str:
-    return identity(step.job, step.id, step.namespace)
+    return identity(step.job, step.id, step.namespace, step.region)
 
 
 def _achieved(step: StepRecord) -> str:

@@ -35,7 +35,7 @@ def plan_text(plan: Plan, look: Look = PLAIN, *, files: bool = False, verbose: b
         verbose: that too, and why each job is part of the plan; and after the steps why each of the others is not.
         address: of the Nomad that it is for; "" leaves out the whole line that says what it is of.
     """
-    head = [look.paint(head_line("plan", plan, address), "dim"), ""] if address else []
+    head = [look.paint(head_line(_verb(plan), plan, address), "dim"), ""] if address else []
     lines = _step_lines(plan, look, files=files or verbose, verbose=verbose)
     lines += _out_lines(plan, look) if verbose else []
     notes = [*_reads(plan, look), *_path(plan, look), *_warnings(plan, look)]
@@ -64,8 +64,12 @@ def plan_picture(
     hidden = len(lines) - room + 1 if len(lines) > room else 0
     shown = lines[: len(lines) - hidden]
     more = [look.paint(f"{look.mark('ellipsis')} and {count(hidden, 'line')} more", "dim")] if hidden else []
-    head = look.paint(look.fit(head_line("plan", plan, address), width - 1), "dim")
+    head = look.paint(look.fit(head_line(_verb(plan), plan, address), width - 1), "dim")
     return [head, *shown, *more, look.fit(_count_line(plan), width - 1), *last]
+
+
+def _verb(plan: Plan) -> str:
+    return "plan" if plan.verb == "run" else plan.verb
 
 
 def _step_lines(plan: Plan, look: Look, *, files: bool, verbose: bool, width: int | None = None) -> list[str]:
@@ -126,7 +130,7 @@ def _row(number: int, step: Step, look: Look, *, files: bool, verbose: bool) -> 
     return [
         (str(number), "dim"),
         (look.mark("failed" if refused else words.mark), role),
-        (identity(step.name, step.ref.id, step.ref.namespace), ""),
+        (identity(step.name, step.ref.id, step.ref.namespace, step.ref.region), ""),
         (step.change, role),
         (clean(step.job.version), ""),
         (f"after {join_names(need_words(step))}" if step.needs else "", "dim"),

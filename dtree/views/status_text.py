@@ -90,9 +90,10 @@ def _lines(row: StatusRow, line: OutlineRow, look: Look) -> list[list[Cell]]:
     last.extend([(clean(row.reason), _ROLES[row.health])] if row.reason else [])
     if row.changed_since and row.provenance and row.provenance.registered:
         last.append((f"changed since it was registered as version {row.provenance.registered.version}", "busy"))
+    last.extend([(f"runs {clean(row.hook)}", "dim")] if row.hook else [])
     last.extend([(f"noted by stack {clean(row.other_stack)}", "dim")] if row.other_stack else [])
     first: list[Cell] = [
-        (line.guide(look) + identity(row.job, row.id, row.namespace), ""),
+        (line.guide(look) + identity(row.job, row.id, row.namespace, row.region), ""),
         (clean(row.type), ""),
         (clean(row.state) or "-", "" if row.state else "dim"),
         (row.health, _ROLES[row.health]),

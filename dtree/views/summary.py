@@ -3,14 +3,24 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from typing import Final
 
-from dtree.errors import EXIT_AWAITING_PROMOTION, EXIT_INTERRUPTED, EXIT_JOB_FAILED, EXIT_OK, EXIT_TIMED_OUT
+from dtree.errors import (
+    EXIT_AWAITING_PROMOTION,
+    EXIT_INTERRUPTED,
+    EXIT_JOB_FAILED,
+    EXIT_OK,
+    EXIT_ROLLBACK_INCOMPLETE,
+    EXIT_ROLLED_BACK,
+    EXIT_TIMED_OUT,
+)
 from dtree.record import RunRecord, StepRecord
+from dtree.views.rollback_text import return_counts, returns_text
 from dtree.views.style import PLAIN, Look, Role
 from dtree.views.text import clean, duration, join_names
-from dtree.views.words import FAILURES, TOLERATED, failure_word, identity, not_begun, state_word
+from dtree.views.words import FAILURES, TOLERATED, failure_word, identity, not_begun, state_word, verb_of
 
 _OUTCOMES: Final[Mapping[int | None, tuple[str, Role]]] = {
     EXIT_OK: ("Done", "good"),
@@ -18,6 +28,8 @@ _OUTCOMES: Final[Mapping[int | None, tuple[str, Role]]] = {
     EXIT_TIMED_OUT: ("Timed out", "bad"),
     EXIT_AWAITING_PROMOTION: ("Awaiting promotion", "busy"),
     EXIT_INTERRUPTED: ("Interrupted", "bad"),
+    EXIT_ROLLED_BACK: ("Rolled back", "bad"),
+    EXIT_ROLLBACK_INCOMPLETE: ("Rollback incomplete", "bad"),
     None: ("Broken off", "bad"),
 }
 
@@ -25,10 +37,13 @@ _LONGEST_DETAIL: Final = 500  # columns; a log line can be a whole document
 
 _UNDER_WAY: Final = ("acting", "waiting")
 
+_BEGUN: Final = {True: "not yet stopped", False: "not yet ready"}
+"""By whether it is a stop."""
+
 
 def summary_text(record: RunRecord, look: Look = PLAIN) -> str:
     """Write the end of a run; its last line says the outcome, and says "Done" only where the exit code is 0."""
-    blocks = [*_failures(record, look), *_kept(record, look), *_notices(record, look)]
+    blocks = [*_failures(record, look), *returns_text(record, look), *_kept(record, look), *_notices(record, look)]
     return "\n\n".join([*blocks, _outcome(record, look)])
 
 
@@ -37,12 +52,13 @@ def _failures(record: RunRecord, look: Look) -> Iterator[str]:
         if step.state != "failed":
             continue
         told = failure_word(step)
-        title = f"{look.mark('failed')} {identity(name, step.planned.id, step.planned.namespace)} {told}"
+        title = f"{look.mark('failed')} {identity(name, step.planned.id, step.planned.namespace, step.planned.region)} {told}"
         lines = [f"{look.paint(title, 'bad')}{_after(step)}: {clean(step.reason)}"]
         lines.extend(f"    attempt {number}: {clean(reason)}" for number, reason in enumerate(step.attempts, start=1))
         lines.extend(f"    {look.fit(clean(line), _LONGEST_DETAIL)}" for line in _details(step))
         lines.extend([f"    {look.paint('hint:', 'busy')} {clean(step.hint)}"] if step.hint else [])
         lines.extend(_lost_line(record, name))
+        lines.extend(_spared_line(record, name))
         yield "\n".join(line.rstrip() for line in lines)
 
 
@@ -58,7 +74,7 @@ def _kept(record: RunRecord, look: Look) -> Iterator[str]:
     lines: list[str] = []
     for name, step in record.steps.items():
         if step.state == "kept":
-            title = f"{look.mark('kept')} {identity(name, step.planned.id, step.planned.namespace)} kept"
+            title = f"{look.mark('kept')} {identity(name, step.planned.id, step.planned.namespace, step.planned.region)} kept"
             lines.append(f"{look.paint(title, 'strong')}: {clean(step.reason)}")
             lines.extend(_lost_line(record, name))
     if lines:
@@ -82,25 +98,43 @@ def _notices(record: RunRecord, look: Look) -> Iterator[str]:
         yield _standing(record, look)
         return
     stay = [name for name, step in record.steps.items() if step.registered and step.state == "failed"]
-    if stay and record.verb != "stop":
+    if stay and record.verb == "run" and not record.returns:
         registered = sum(step.registered for step in record.steps.values())
         told = "1 job registered by this run stays" if registered == 1 else f"{registered} jobs registered by this run stay"
         yield f"{told} in Nomad, also what did not become ready: {join_names(stay)}"
     given_up = [name for name, step in record.steps.items() if step.state == "lost" and not step.because]
     if given_up:
-        yield f"{not_begun(record.verb).capitalize()}, because the run was broken off: {join_names(given_up)}"
+        for told, names in _not_begun(record, given_up).items():
+            yield f"{told.capitalize()}, because the run was broken off: {join_names(names)}"
 
 
 def _lost_line(record: RunRecord, name: str) -> Iterator[str]:
     lost = [other for other, step in record.steps.items() if step.state == "lost" and step.because == name]
-    if lost:
-        yield f"    {not_begun(record.verb)} because of it: {join_names(lost)}"
+    for told, names in _not_begun(record, lost).items():
+        yield f"    {told} because of it: {join_names(names)}"
+
+
+def _not_begun(record: RunRecord, names: Sequence[str]) -> dict[str, list[str]]:
+    """Return what became of steps that were never begun, in words -> their names."""
+    found: dict[str, list[str]] = {}
+    for name in names:
+        found.setdefault(not_begun(verb_of(record.steps[name], record.verb)), []).append(name)
+    return found
+
+
+def _spared_line(record: RunRecord, name: str) -> Iterator[str]:
+    """Name those that went on without a job that failed, or without those that were lost because of it."""
+    missing = {name, *(other for other, step in record.steps.items() if step.state == "lost" and step.because == name)}
+    spared = [other for other, step in record.steps.items() if step.started_s is not None and missing & set(step.planned.optional)]
+    if spared:
+        yield f"    warning: went on without it: {join_names(spared)}"
 
 
 def _standing(record: RunRecord, look: Look) -> str:
     """Say where everything stands after an interrupt, and how to go on."""
-    stopping = record.verb == "stop"
-    titles = ("stopped", "not yet stopped", "not stopped") if stopping else ("ready", "not yet ready", "not started")
+    verbs = {verb_of(step, record.verb) for step in record.steps.values()}
+    titles = ("stopped", "not yet stopped", "not stopped") if record.verb == "stop" else ("ready", "not yet ready", "not started")
+    titles = titles if len(verbs) < 2 else ("done", "not yet done", "not begun")  # noqa: PLR2004 - a stop with hooks
     ready = [name for name, step in record.steps.items() if step.state == "ready" and step.planned.change != "absent"]
     begun = [(name, step) for name, step in record.steps.items() if step.state in _UNDER_WAY]
     rest = [name for name, step in record.steps.items() if step.state == "pending" or (step.state == "lost" and not step.because)]
@@ -113,7 +147,10 @@ def _standing(record: RunRecord, look: Look) -> str:
     lines = [look.paint(f"Interrupted by {clean(record.interrupted)}; nothing was undone:", "strong")]
     for title, texts in parts:
         lines.extend(f"  {title if not index else '':{width}}  {text}" for index, text in enumerate(texts))
-    lines.append(f"Run the same command again to go on; what is {titles[0]} stays as it is.")
+    if record.verb == "promote":
+        lines.append("What is promoted stays so; `nomad-dtree status` shows how it goes on.")
+    else:
+        lines.append(f"Run the same command again to go on; what is {titles[0]} stays as it is.")
     return "\n".join(lines)
 
 
@@ -135,24 +172,31 @@ def _outcome(record: RunRecord, look: Look) -> str:
 
 def _counts(record: RunRecord) -> Iterator[str]:
     """Count the steps by what became of them, the worst first where the run was no success."""
-    begun = "not yet stopped" if record.verb == "stop" else "not yet ready"
     words: Counter[str] = Counter()
     ready: Counter[str] = Counter()
-    for step in record.steps.values():
+    for step in (replace(step, back=None) for step in record.steps.values() if step.back is None or step.state != "ready"):
         if step.state == "ready":
             ready[state_word(step, record.verb)] += 1
         elif step.state in _UNDER_WAY:
-            words[begun] += 1
+            words[_begun(step, record.verb)] += 1
         else:
-            words[not_begun(record.verb) if step.state == "pending" else state_word(step, record.verb)] += 1
-    order = dict.fromkeys([*FAILURES.values(), *(word + TOLERATED for word in FAILURES.values()), begun, not_begun(record.verb), "kept"])
+            words[not_begun(verb_of(step, record.verb)) if step.state == "pending" else state_word(step, record.verb)] += 1
+    failures = (*FAILURES.values(), *(word + TOLERATED for word in FAILURES.values()))
+    order = dict.fromkeys([*failures, *_BEGUN.values(), *map(not_begun, (record.verb, "run")), "kept"])
     bad = [f"{words[word]} {word}" for word in order if words[word]]
-    good = [f"{number} {word}{_changed(record) if word == 'ready' else ''}" for word, number in sorted(ready.items(), reverse=True)]
+    changed = {"ready": _changed(record)} if record.verb != "stop" else {}
+    good = [f"{number} {word}{changed.get(word, '')}" for word, number in sorted(ready.items(), reverse=True)]
     yield from (*good, *bad) if record.exit_code == EXIT_OK else (*bad, *good)
 
 
+def _begun(step: StepRecord, verb: str) -> str:
+    return _BEGUN[verb_of(step, verb) == "stop"]
+
+
 def _changed_elsewhere(record: RunRecord) -> str:
-    """Count all that were changed, where not only ready ones were."""
+    """Count all that were changed, where not only ready ones were; after a rollback by what became of them."""
+    if record.returns:
+        return f"; {', '.join(return_counts(record))}"
     changed = [step.state for step in record.steps.values() if step.registered]
     return f"; {len(changed)} changed" if any(state != "ready" for state in changed) else ""
 

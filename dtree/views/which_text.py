@@ -16,7 +16,7 @@ _SHORT: Final = 7
 
 def which_text(row: StatusRow) -> str:
     """Answer which version of a job runs: what was noted of it when it was registered, if that is what Nomad still has."""
-    name = identity(row.job, row.id, row.namespace)
+    name = identity(row.job, row.id, row.namespace, row.region)
     noted = row.provenance
     if noted is None or noted.registered is None:
         return f"{name}: where it came from is not noted (version {row.version} in Nomad; {_runs(row)})"

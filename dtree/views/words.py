@@ -43,6 +43,8 @@ CHANGES: Final[Mapping[str, ChangeWords]] = {
     "dispatch": ChangeWords(">", "busy", "to dispatch", "dispatching"),
     "restart": ChangeWords("~", "busy", "to restart", "restarting"),
     "redeploy": ChangeWords("replace", "busy", "to redeploy", "redeploying"),
+    "promote": ChangeWords("^", "busy", "to promote", "promoting"),
+    "return": ChangeWords("~", "busy", "to return", "returning", "returned"),
     "evaluate": ChangeWords("?", "busy", "to evaluate", "evaluating"),
     "stop": ChangeWords("-", "bad", "to stop", "stopping", "stopped"),
     "purge": ChangeWords("x", "bad", "to purge", "purging", "purged"),
@@ -51,6 +53,8 @@ CHANGES: Final[Mapping[str, ChangeWords]] = {
     "noop": ChangeWords("=", "dim", "unchanged", "checking"),
     "external": ChangeWords("=", "dim", "external", "waiting for it"),
 }
+
+_STOPS: Final = ("stop", "purge", "keep", "absent")
 
 _UNKNOWN: Final = ChangeWords("?", "", "to do", "working")
 
@@ -67,6 +71,8 @@ TOLERATED: Final = " (tolerated)"
 
 _ROLES: Final[Mapping[str, Role]] = {"ready": "good", "failed": "bad", "acting": "busy", "waiting": "busy"}
 
+_BACK_ROLES: Final[Mapping[str, Role]] = {"returning": "busy", "returned": "", "not returned": "bad"}
+
 
 def change_words(change: str) -> ChangeWords:
     """Return the words for a change; neutral ones for a change that is new to this version."""
@@ -74,19 +80,26 @@ def change_words(change: str) -> ChangeWords:
 
 
 def state_word(step: StepRecord, verb: str) -> str:
-    """Say where a step stands, in a word or two."""
+    """Say where a step stands, in a word or two; in a rollback also where that stands."""
+    word = _own_word(step, verb)
+    if step.back is None or step.back.state == "pending":
+        return word
+    return step.back.state if step.state == "ready" and step.back.state != "stays" else f"{word}, {step.back.state}"
+
+
+def _own_word(step: StepRecord, verb: str) -> str:
     words = change_words(step.planned.change)
     match step.state:
         case "acting":
             return words.doing
         case "waiting":
-            return words.doing if verb == "stop" else "waiting"
+            return words.doing if verb_of(step, verb) == "stop" else "waiting"
         case "ready":
             return words.done
         case "failed":
             return failure_word(step)
         case "lost":
-            return not_begun(verb)
+            return not_begun(verb_of(step, verb))
         case _:
             return step.state
 
@@ -98,12 +111,19 @@ def failure_word(step: StepRecord) -> str:
 
 def state_role(step: StepRecord) -> Role:
     """Return the colour of a step's state."""
+    if step.back is not None and step.back.state in _BACK_ROLES:
+        return _BACK_ROLES[step.back.state]
     return _ROLES.get(step.state, "dim")
+
+
+def verb_of(step: StepRecord, verb: str) -> str:
+    """Say what is done to a job: a stop runs hooks, too."""
+    return "run" if verb == "stop" and step.planned.change not in _STOPS else verb
 
 
 def not_begun(verb: str) -> str:
     """Say what became of a step that was never begun."""
-    return "not stopped" if verb == "stop" else "not started"
+    return {"stop": "not stopped", "promote": "not promoted"}.get(verb, "not started")
 
 
 def need_words(step: Step) -> tuple[str, ...]:
@@ -127,11 +147,12 @@ def origin(begun: Plan | RunStarted | RunRecord) -> str:
     return f"stack {clean(begun.stack)}, {clean(begun.store)} {short_revision(begun.revision)}"
 
 
-def identity(name: str, job_id: str, namespace: str) -> str:
-    """Name a job, with Nomad's ID and namespace only where they tell something more: `api (api-prod in shop)`."""
+def identity(name: str, job_id: str, namespace: str, region: str) -> str:
+    """Name a job, with Nomad's ID, namespace and region only where they tell something more: `api (api-prod in shop, region eu)`."""
     told = clean(job_id) if job_id != name else ""
-    place = f"in {clean(namespace)}" if namespace not in ("", DEFAULT_NAMESPACE) else ""
-    more = " ".join(filter(None, (told, place)))
+    places = (clean(namespace) if namespace not in ("", DEFAULT_NAMESPACE) else "", f"region {clean(region)}" if region else "")
+    place = ", ".join(filter(None, places))
+    more = " ".join(filter(None, (told, place and f"in {place}")))
     return f"{clean(name)} ({more})" if more else clean(name)
 
 

@@ -297,18 +297,23 @@ def test_a_signal_before_anything_was_changed_just_ends_the_program(name: str) -
 @pytest.mark.parametrize("name", ["SIGINT", "SIGTERM", "SIGHUP"])
 def test_the_first_signal_is_told_to_the_subscriber(name: str) -> None:
     told: list[str] = []
+
+    def hear(signal_name: str) -> int:
+        told.append(signal_name)
+        return EXIT_INTERRUPTED
+
     with Signals() as signals:
-        signals.subscribe(told.append)
+        signals.subscribe(hear)
         signal.raise_signal(signal.Signals[name])
     assert told == [name]
 
 
-def test_the_second_signal_leaves_at_once(tmp_path: Path) -> None:
+def test_the_second_signal_leaves_at_once_with_the_exit_code_that_the_first_was_answered_with(tmp_path: Path) -> None:
     script = (
         "import signal, sys\n"
         "from dtree.cli.signals import Signals\n"
         "with Signals() as signals:\n"
-        "    signals.subscribe(lambda name: print(name, flush=True))\n"
+        "    signals.subscribe(lambda name: print(name, flush=True) or 130)\n"
         "    signal.raise_signal(signal.SIGINT)\n"
         "    signal.raise_signal(signal.SIGTERM)\n"
         "    print('still here', flush=True)\n"

@@ -241,8 +241,8 @@ class ClusterContract(ABC):
         assert [len(each[ref].allocations) for ref in few] == [1, 0, 1, 1]
 
     def test_a_namespace_is_there_or_not(self) -> None:
-        assert self.cluster.has_namespace(self.elsewhere)
-        assert not self.cluster.has_namespace("nowhere")
+        assert self.cluster.has_namespace(self.elsewhere, region="")
+        assert not self.cluster.has_namespace("nowhere", region="")
 
     def test_a_namesake_in_another_namespace_is_another_job(self) -> None:
         web, twin = self.parked("web"), self.parked("web", namespace=self.elsewhere)
@@ -489,10 +489,11 @@ class ClusterContract(ABC):
     # -- allocations --------------------------------------------------------------------------------------------------
 
     def test_an_unknown_allocation_has_no_logs_checks_or_addresses(self) -> None:
-        assert list(self.cluster.logs(_NO_ALLOCATION, "work", stream="stderr", lines=5)) == []
-        assert self.cluster.checks(_NO_ALLOCATION) == ()
-        assert self.cluster.addresses(_NO_ALLOCATION) == ()
-        assert self.cluster.log_from(_NO_ALLOCATION, "work", stream="stdout", offset=0) == b""
+        nobody = JobRef("default", "nobody")
+        assert list(self.cluster.logs(nobody, _NO_ALLOCATION, "work", stream="stderr", lines=5)) == []
+        assert self.cluster.checks(nobody, _NO_ALLOCATION) == ()
+        assert self.cluster.addresses(nobody, _NO_ALLOCATION) == ()
+        assert self.cluster.log_from(nobody, _NO_ALLOCATION, "work", stream="stdout", offset=0) == b""
 
     def test_nobody_has_registered_an_unknown_service(self) -> None:
         assert self.cluster.registered(JobRef("default", self.prefix), f"{self.prefix}none", "nomad", [_NO_ALLOCATION]) == {}
@@ -649,7 +650,7 @@ class ClusterContract(ABC):
         """Watch, and fail where contact was lost."""
         reports: list[JobSnapshot] = []
         troubles: list[ClusterError | None] = []
-        with self.cluster.watch(reports.append, troubles.append) as watch:
+        with self.cluster.watch(reports.append, lambda _region, error: troubles.append(error)) as watch:
             yield watch, reports
         assert troubles == []
 

@@ -32,7 +32,7 @@ def _literals(tree: ast.Module) -> Iterator[str]:
         match node:
             case ast.keyword(arg="code", value=ast.Constant(value=str(code))):
                 yield code
-            case ast.AnnAssign(target=ast.Name(id="CODE" | "UNSUPPORTED"), value=ast.Constant(value=str(code))):
+            case ast.AnnAssign(target=ast.Name(id="CODE"), value=ast.Constant(value=str(code))):
                 yield code
             case ast.Call(func=ast.Name(id=name) | ast.Attribute(attr=name), args=[ast.Constant(value=str(code)), *_]) if name in _MAKERS:
                 yield code

@@ -111,19 +111,19 @@ def commands(fence: Fence) -> Iterator[Command]:
         yield Command(fence.line + 1 + start, lines[start].removeprefix("$ "), tuple(lines[start + 1 : end]))
 
 
-def run_page(page: Path, folder: Path, *, nomad: bool, environ: Mapping[str, str]) -> list[str]:
+def run_page(page: Path, folder: Path, *, nomad: Path | None, environ: Mapping[str, str]) -> list[str]:
     """Write a page's files and run its commands.
 
     Args:
         folder: where; empty.
-        nomad: also the blocks that need one, whose address `environ` has.
+        nomad: its program, to run also the blocks that need a Nomad, whose address `environ` has.
 
     Returns:
         What differs from what the page says, one text for each; [] where all is as it says.
 
     Effects: starts a shell.
     """
-    chosen = [fence for fence in fences(page) if fence.file or (fence.runs and (nomad or not fence.needs_nomad))]
+    chosen = [fence for fence in fences(page) if fence.file or (fence.runs and (nomad is not None or not fence.needs_nomad))]
     asked: list[Command] = []
     script: list[str] = []
     for fence in chosen:
@@ -135,7 +135,7 @@ def run_page(page: Path, folder: Path, *, nomad: bool, environ: Mapping[str, str
             text = command.text.replace("pip install", "install-package") if fence.what == "install" else command.text
             # The next command sees the exit code in `$?`, as it would at a prompt.
             script.append(f"(exit ${{code:-0}})\n{text}\ncode=$?; echo; echo '{_MARK}'$code")
-    answers = _shell("\n".join(script), folder, environ)
+    answers = _shell("\n".join(script), folder, nomad, environ)
     return [*_differences(page, asked, answers)]
 
 
@@ -143,7 +143,7 @@ def _writing(fence: Fence) -> str:
     return f"mkdir -p \"$(dirname '{fence.file}')\"; cat >'{fence.file}' <<'END-OF-THE-FILE'\n{fence.body}END-OF-THE-FILE"
 
 
-def _shell(script: str, folder: Path, environ: Mapping[str, str]) -> list[tuple[int, list[str]]]:
+def _shell(script: str, folder: Path, nomad: Path | None, environ: Mapping[str, str]) -> list[tuple[int, list[str]]]:
     """Run a script; return the exit code and the lines of each of its commands."""
     programs = folder.parent / f"{folder.name}-bin"
     programs.mkdir()
@@ -152,6 +152,8 @@ def _shell(script: str, folder: Path, environ: Mapping[str, str]) -> list[tuple[
     for name, rest in words.items():
         (programs / name).write_text(f'#!/bin/sh\nexec "{sys.executable}" {rest}\n')
         (programs / name).chmod(0o755)
+    if nomad is not None:
+        (programs / "nomad").symlink_to(nomad)
     own = {name: value for name, value in os.environ.items() if not name.startswith("NOMAD_")}
     done = subprocess.run(
         ["bash"],
@@ -164,6 +166,7 @@ def _shell(script: str, folder: Path, environ: Mapping[str, str]) -> list[tuple[
             "PYTHONDONTWRITEBYTECODE": "1",
             "XDG_CACHE_HOME": str(programs),
             "TERM": "dumb",
+            "NOMAD_CLI_SHOW_HINTS": "0",
             **environ,
         },
         stdout=subprocess.PIPE,

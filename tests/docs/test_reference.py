@@ -76,14 +76,6 @@ def test_every_key_of_the_dependency_file_is_documented() -> None:
     assert [key for key in (*depfile.schema()["properties"], *entry) if f"`{key}`" not in page] == []
 
 
-def test_what_is_not_supported_is_named_once_more_in_words() -> None:
-    page = (REFERENCE / "dependency-file.md").read_text()
-    section = page.partition("\n## Not supported yet\n")[2].partition("\n## ")[0]
-    entry = depfile.schema()["properties"]["dependencies"]["additionalProperties"]["properties"]
-    missing = [key for key, part in entry.items() if "not" in part and f"`{key}`" not in section]
-    assert missing == []
-
-
 def test_the_layers_are_those_that_are_enforced() -> None:
     contracts = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["importlinter"]["contracts"]
     (layers,) = [contract["layers"] for contract in contracts if contract["type"] == "layers"]

@@ -24,7 +24,7 @@ from tests.fakes.surroundings import Surroundings
 
 _SETTLE_S = 60.0
 _SETTLE_PAUSE_S = 0.1
-_CHANGES = ("register", "dispatch", "force", "evaluate", "revert", "restart", "replace", "stop", "purge")
+_CHANGES = ("register", "dispatch", "force", "evaluate", "revert", "promote", "restart", "replace", "stop", "purge")
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,7 +72,9 @@ class FakeCluster:
         self._index = 10
         self.around = Surroundings(clock)
         self.contact = True
+        self._lost: str | None = None
         self.no_namespaces = {"nowhere"}
+        self.no_regions = {"atlantis"}
 
     # -- what a test arranges -----------------------------------------------------------------------------------------
 
@@ -108,17 +110,19 @@ class FakeCluster:
         self.purged.pop(ref, None)
         self.tell(ref)
 
-    def lose_contact(self, error: ClusterError) -> None:
-        """Cut the standing queries off; requests still get through."""
-        self.contact = False
+    def lose_contact(self, error: ClusterError, *, region: str | None = None) -> None:
+        """Cut the standing queries off, all or those of a region; requests still get through."""
+        self.contact = region is not None
+        self._lost = region
         for watch in self._watches:
-            watch.on_trouble(error)
+            watch.trouble(region, error)
 
     def find_contact(self) -> None:
         """Let the standing queries get through again: they report the state as it now is."""
+        region, self._lost = self._lost, None
         self.contact = True
         for watch in self._watches:
-            watch.on_trouble(None)
+            watch.trouble(region, None)
             for ref in sorted(watch.followed):
                 self.tell(ref)
 
@@ -152,8 +156,8 @@ class FakeCluster:
             "Type": kind[1] if kind else None,
             "TaskGroups": [{"Name": "main", "Count": 1, "Tasks": [{"Name": "work"}]}],
         }
-        where = re.search(r'namespace *= *"(\w+)"', text)
-        return {**spec, "Namespace": where[1]} if where else spec
+        found = {key: re.search(rf'{key.lower()} *= *"(\w+)"', text) for key in ("Namespace", "Region")}
+        return {**spec, **{key: where[1] for key, where in found.items() if where}}
 
     def validate(self, job: RenderedJob) -> str:
         self._answer("validate", job.ref.id)
@@ -182,6 +186,10 @@ class FakeCluster:
 
     def job(self, ref: JobRef) -> JobState | None:
         return self.peek(ref).job
+
+    def stored(self, ref: JobRef) -> Spec | None:
+        self._answer("stored", ref.id)
+        return self.jobs[ref].spec if ref in self.jobs else None
 
     def stable_version(self, ref: JobRef, *, below: int) -> int | None:
         self._answer("stable_version", ref.id)
@@ -220,6 +228,10 @@ class FakeCluster:
         stored.register(stored.versions[version], self.next_index(), lambda life: life.do_well())
         return Registered(stored.state.version, stored.state.shape, stored.state.modify_index, stored.life.eval_id)
 
+    def promote(self, ref: JobRef, deployment_id: str) -> None:
+        self._answer("promote", ref.id)
+        self._known(ref).promote(deployment_id)
+
     def restart(self, ref: JobRef, alloc_id: str) -> None:
         self._answer("restart", ref.id)
         self._known(ref).restart(alloc_id, self.renewals.get(ref.id, Renewal()))
@@ -254,13 +266,20 @@ class FakeCluster:
                 raise Unavailable(f"job '{ref}' did not come to rest within {_SETTLE_S:.0f} s")
             self.clock.pause(_SETTLE_PAUSE_S)
 
-    def has_namespace(self, name: str) -> bool:
+    def has_namespace(self, name: str, *, region: str) -> bool:
         self._answer("has_namespace", name)
-        return name not in self.no_namespaces
+        return name not in self.no_namespaces and f"{name}@{region}" not in self.no_namespaces
+
+    def find_region(self, name: str) -> str:
+        if name:
+            self._answer("find_region", name)
+        if name in self.no_regions:
+            raise Invalid(f"No path to region '{name}'", hint="`nomad server members -detailed` lists those there are", code="no-region")
+        return "" if name == "global" else name
 
     def children(self, ref: JobRef) -> tuple[JobRef, ...]:
         self._answer("children", ref.id)
-        mine = (other for other, stored in self.jobs.items() if stored.spec.get("ParentID") == ref.id)
+        mine = (other for other, stored in self.jobs.items() if replace(other, id=stored.spec.get("ParentID") or "") == ref)
         return tuple(sorted(other for other in mine if is_alive(self.peek(other))))
 
     def dispatch(self, ref: JobRef, *, meta: Mapping[str, str], payload: bytes, token: str) -> Dispatched:
@@ -279,7 +298,7 @@ class FakeCluster:
 
     def notes(self, stack: str, refs: Sequence[JobRef]) -> Mapping[JobRef, Items]:
         self._answer("notes", stack)
-        found = {ref: self.variables.get((ref.namespace, note_path(stack, ref.id))) for ref in refs}
+        found = {ref: self.variables.get((_space(ref), note_path(stack, ref.id))) for ref in refs}
         return {ref: items for ref, items in found.items() if items is not None}
 
     def notes_of_others(self, stack: str, refs: Sequence[JobRef]) -> Mapping[JobRef, Items]:
@@ -290,7 +309,7 @@ class FakeCluster:
             others = [
                 (noted.registered.modify_index, path, items)
                 for (namespace, path), items in self.variables.items()
-                if namespace == ref.namespace and path != own and is_path_of(path, ref.id) and MARK in items
+                if namespace == _space(ref) and path != own and is_path_of(path, ref.id) and MARK in items
                 if (noted := read_note(items)) and noted.registered
             ]
             found.update({ref: max(others)[2]} if others else {})
@@ -304,7 +323,7 @@ class FakeCluster:
 
     def change_note(self, stack: str, ref: JobRef, change: Callable[[Items], Items]) -> None:
         self._answer("change_note", ref.id)
-        place = (ref.namespace, note_path(stack, ref.id))
+        place = (_space(ref), note_path(stack, ref.id))
         while True:
             items = self.variables.get(place, {})
             self._refuse_others(items)
@@ -317,26 +336,26 @@ class FakeCluster:
 
     def forget(self, stack: str, ref: JobRef) -> None:
         self._answer("forget", ref.id)
-        place = (ref.namespace, note_path(stack, ref.id))
+        place = (_space(ref), note_path(stack, ref.id))
         self._refuse_others(self.variables.get(place, {}))
         self.variables.pop(place, None)
 
-    def logs(self, alloc_id: str, task: str, *, stream: Literal["stdout", "stderr"], lines: int) -> Sequence[str]:  # noqa: ARG002 - one task
+    def logs(self, ref: JobRef, alloc_id: str, task: str, *, stream: Literal["stdout", "stderr"], lines: int) -> Sequence[str]:  # noqa: ARG002 - one task
         self._answer("logs", _owner(alloc_id))
-        return self.log_lines.get(_owner(alloc_id), ())[-lines:] if stream == "stderr" else ()
+        return self.log_lines.get(self._owner_in(ref, alloc_id), ())[-lines:] if stream == "stderr" else ()
 
-    def checks(self, alloc_id: str) -> tuple[CheckResult, ...]:
+    def checks(self, ref: JobRef, alloc_id: str) -> tuple[CheckResult, ...]:
         self._answer("checks", _owner(alloc_id))
-        return self.check_results.get(_owner(alloc_id), ())
+        return self.check_results.get(self._owner_in(ref, alloc_id), ())
 
     def registered(self, ref: JobRef, service: str, provider: str, allocations: Sequence[str]) -> Mapping[str, tuple[CheckResult, ...]]:
         self._answer("registered", ref.id)
         found = {alloc_id: self.around.registered((alloc_id, _owner(alloc_id)), service, provider) for alloc_id in allocations}
         return {alloc_id: checks for alloc_id, checks in found.items() if checks is not None}
 
-    def log_from(self, alloc_id: str, task: str, *, stream: str, offset: int) -> bytes:
+    def log_from(self, ref: JobRef, alloc_id: str, task: str, *, stream: str, offset: int) -> bytes:
         self._answer("log_from", _owner(alloc_id))
-        return self.around.log(_owner(alloc_id), task, stream, offset)
+        return self.around.log(self._owner_in(ref, alloc_id), task, stream, offset)
 
     def http_status(self, url: str) -> int:
         self._answer("http_status", url)
@@ -346,9 +365,9 @@ class FakeCluster:
         self._answer("connect", f"{host}:{port}")
         self.around.status(f"{host}:{port}")
 
-    def addresses(self, alloc_id: str) -> tuple[Address, ...]:
+    def addresses(self, ref: JobRef, alloc_id: str) -> tuple[Address, ...]:
         self._answer("addresses", _owner(alloc_id))
-        return (Address("http", "10.0.0.1", 20_000 + int(alloc_id[:8], 16)),) if _owner(alloc_id) else ()
+        return (Address("http", "10.0.0.1", 20_000 + int(alloc_id[:8], 16)),) if self._owner_in(ref, alloc_id) else ()
 
     def watch(self, on_change: OnChange, on_trouble: OnTrouble) -> FakeWatch:
         watch = FakeWatch(self, on_change, on_trouble)
@@ -369,7 +388,7 @@ class FakeCluster:
     def tell(self, ref: JobRef) -> None:
         """Report a job to whoever follows it."""
         for watch in self._watches:
-            if self.contact and ref in watch.followed:
+            if self.contact and ref.region != self._lost and ref in watch.followed:
                 watch.on_change(self.peek(ref))
 
     def _store(self, job: RenderedJob, script: Script | None) -> StoredJob:
@@ -397,6 +416,12 @@ class FakeCluster:
     def _refuse_others(items: Items) -> None:
         if items and MARK not in items:
             raise Conflict("the variable holds something else than a note of nomad-dtree", hint="move it")
+
+    def _owner_in(self, ref: JobRef, alloc_id: str) -> str:
+        """ID of the job that an allocation belongs to; "" where that is in another region than `ref`, which knows nothing of it."""
+        owner = _owner(alloc_id)
+        regions = {one.region for one in (*self.jobs, *self.purged) if one.id == owner}
+        return owner if ref.region in (regions or {ref.region}) else ""
 
     def _known(self, ref: JobRef) -> StoredJob:
         if ref not in self.jobs:
@@ -431,11 +456,21 @@ class FakeWatch:
     def drop(self, ref: JobRef) -> None:
         self.followed.discard(ref)
 
+    def trouble(self, region: str | None, error: ClusterError | None) -> None:
+        """Say of one region, or of each that a followed job is in, that contact is lost or back."""
+        for one in sorted({"", *(ref.region for ref in self.followed)} if region is None else {region}):
+            self.on_trouble(one, error)
+
     def __enter__(self) -> Self:
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
         self.followed.clear()
+
+
+def _space(ref: JobRef) -> str:
+    """Where the Variables of a job's namespace are: `shop`, or `shop@eu` in another region."""
+    return f"{ref.namespace}@{ref.region}" if ref.region else ref.namespace
 
 
 def _owner(alloc_id: str) -> str:

@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from typing import Any, Protocol
 
 from dtree.cluster import decode
+from dtree.errors import Invalid
 from dtree.evidence import restarts_of
 from dtree.model import (
     AllocationState,
@@ -113,12 +114,23 @@ class Life:
         """Have the evaluation place nothing."""
         self._stored.leave_unplaced(self.eval_id, why)
 
-    def want_promotion(self) -> None:
-        """Place one healthy canary a group, which waits for somebody."""
+    def want_promotion(self, after_s: float = 0.0, then: Script | None = None) -> None:
+        """Place one canary a group, which is healthy after so long and waits for somebody; `then` is what becomes of it after that."""
+        self._stored.after_promotion = then or Life.take_over
         self._stored.place(canaries=True)
         self.run()
-        self._stored.change_current(lambda one: replace(one, healthy=True))
-        self._stored.change_deployment(lambda numbers: replace(numbers, healthy=1))
+        self.after(after_s, lambda: self.judge_canaries(healthy=True))
+
+    def judge_canaries(self, *, healthy: bool) -> None:
+        """Have Nomad find the canaries healthy, or not."""
+        self._stored.change_current(lambda one: replace(one, healthy=healthy) if one.canary else one)
+        self._stored.change_deployment(lambda numbers: replace(numbers, healthy=int(healthy)))
+
+    def take_over(self, after_s: float = 0.0) -> None:
+        """Roll the promoted version out, and be healthy as a whole."""
+        self._stored.finish_rollout()
+        self.run()
+        self.after(after_s, self.become_healthy)
 
 
 Script = Callable[[Life], None]
@@ -147,6 +159,7 @@ class StoredJob:
         self._evaluations: dict[str, EvaluationState] = {one.id: one for one in remains}
         self._created = 0
         self._keeps = False
+        self.after_promotion: Script = lambda life: life.take_over()
 
     def register(self, spec: dict[str, Any], index: int, script: Script) -> None:
         """Store a spec; an equal one makes an evaluation and nothing else."""
@@ -195,6 +208,35 @@ class StoredJob:
         self._allocations[fresh.id] = replace(fresh, name=old.name)
         self.nomad.tell(self.ref)
         self.life.after(renewal.after_s, lambda: self._end_renewal(self._allocations[fresh.id], renewal))
+
+    def promote(self, deployment_id: str) -> None:
+        """Let canaries take over: the other allocations make way, and all of this version are healthy a little later."""
+        mine = self._deployments.get(deployment_id)
+        if mine is None or mine.status != "running":
+            raise Invalid("can't promote terminal deployment")
+        healthy = [one.group for one in self.current() if one.canary and one.healthy]
+        for name, numbers in mine.groups.items():
+            if numbers.desired_canaries and not numbers.promoted and healthy.count(name) < numbers.desired_canaries:
+                raise Invalid(f'Task group "{name}" has {healthy.count(name)}/{numbers.desired_canaries} healthy allocations')
+        promoted = {name: replace(numbers, promoted=numbers.desired_canaries > 0) for name, numbers in mine.groups.items()}
+        self._deployments[deployment_id] = replace(mine, groups=promoted)
+        for one in self.current():
+            self._allocations[one.id] = replace(one, canary=False)
+        self.after_promotion(self.life)
+        self.nomad.tell(self.ref)
+
+    def finish_rollout(self) -> None:
+        """End the older allocations, and place those of this version that are still missing."""
+        there = {one.name: one for one in self.current()}
+        for one in list(self._allocations.values()):
+            if one.version != self.state.version and not one.is_over:
+                self._allocations[one.id] = replace(_ended(one), desired="stop")
+        for group in self.state.groups:
+            for number in range(group.count):
+                if self._name(group.name, number) not in there:
+                    fresh = self._allocation(group.name, number, canary=False)
+                    self._allocations[fresh.id] = fresh
+        self.nomad.tell(self.ref)
 
     def evaluate(self) -> str:
         """Look again: what was lost is placed anew, what failed for good is not."""
@@ -267,7 +309,7 @@ class StoredJob:
         if any(one.failed_groups for one in self._evaluations.values() if one.create_index >= self._created):
             self._evaluated("queued-allocs", self.nomad.next_index())
         alive = {one.name: one for one in self._allocations.values() if not one.is_over}
-        kept = alive if self._keeps else {}
+        kept = alive if self._keeps and not canaries else {}
         self._keeps = False
         fresh: dict[str, AllocationState] = {}
         for group in self.state.groups:

@@ -5,13 +5,13 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
-from typing import Any, TypeVar
+from typing import Any, TypeVar, cast
 
 from dtree import pipeline
 from dtree.events import Event, StepFailed, StepLost, StepReady, StepRegistered, StepRetrying, StepStarted, StepWaiting
 from dtree.model import JobRef, RenderedJob
 from dtree.pipeline import Limits
-from dtree.plan import Intent, Plan
+from dtree.plan import Intent, Plan, Verb
 from dtree.record import RunRecord
 from tests.fakes.clock import FakeClock
 from tests.fakes.cluster import FakeCluster
@@ -49,8 +49,9 @@ class World:
         self.specs: dict[str, dict[str, Any]] = {**found, **{name: dict(spec) for name, spec in (specs or {}).items()}}
         self._depfile = json.dumps({**(head or {}), "dependencies": dependencies})
         self.events: list[Event] = []
-        self._when: list[tuple[Callable[[Event], bool], Callable[[], None]]] = []
-        self._interrupt: Callable[[str], None] = print
+        self._when: list[tuple[Callable[[Event], bool], Callable[[], object]]] = []
+        self._interrupt: Callable[[str], int] = len
+        self.codes: list[int] = []
 
     def job(self, name: str, **changes: Any) -> RenderedJob:
         """One of the jobs as it would be sent, with some fields changed."""
@@ -64,7 +65,7 @@ class World:
 
     def plan(self, *goals: str, verb: str = "run", **intent: Any) -> Plan:
         sources = pipeline.read(self.snapshot(), store="memory")
-        asked = Intent("stop" if verb == "stop" else "run", tuple(sorted(goals)), **intent)
+        asked = Intent(cast("Verb", verb), tuple(sorted(goals)), **intent)
         return pipeline.prepare(sources, self.cluster, asked, namespace="")
 
     def run(self, *goals: str, **intent: Any) -> RunRecord:
@@ -79,12 +80,13 @@ class World:
             plan, self.cluster, self.clock, self._emit, limits=replace(Limits(), **limits), interrupts=self._subscribe
         )
 
-    def when(self, matches: Callable[[Event], bool], action: Callable[[], None]) -> None:
+    def when(self, matches: Callable[[Event], bool], action: Callable[[], object]) -> None:
         """Do something as soon as an event comes."""
         self._when.append((matches, action))
 
     def interrupt(self, signal: str = "SIGINT") -> None:
-        self._interrupt(signal)
+        """Send a signal; `codes` gets the exit code for whoever sends another one."""
+        self.codes.append(self._interrupt(signal))
 
     def of(self, kind: type[T]) -> list[T]:
         """Events of one kind."""
@@ -105,14 +107,14 @@ class World:
             if matches(event):
                 action()
 
-    def _subscribe(self, interrupt: Callable[[str], None]) -> None:
+    def _subscribe(self, interrupt: Callable[[str], int]) -> None:
         self._interrupt = interrupt
 
 
 def _named(dependencies: Mapping[str, Any]) -> set[str]:
     found: set[str] = set()
     for entry in dependencies.values():
-        for side in ("pre", "post"):
+        for side in ("pre", "post", "pre_stop", "post_stop"):
             edges = entry.get(side, [])
             for edge in edges if isinstance(edges, list) else [edges]:
                 found.update({edge} if isinstance(edge, str) else {edge["job"]} if isinstance(edge.get("job"), str) else edge)

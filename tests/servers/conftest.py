@@ -20,7 +20,7 @@ from tests.servers.eventually import eventually
 from tests.servers.scenario import Scenario
 
 # More than the machine has: mock tasks use none of it, and forty of them have to fit.
-_BIG_NODE = {"client": {"cpu_total_compute": 400_000, "memory_total_mb": 400_000}}
+BIG_NODE = {"client": {"cpu_total_compute": 400_000, "memory_total_mb": 400_000}}
 _EVALUATION_OVER = ("complete", "failed", "canceled")
 _ALLOCATION_OVER = ("complete", "failed", "lost")
 
@@ -34,7 +34,7 @@ def nomad_program() -> Path:
 @pytest.fixture(scope="session")
 def agent(nomad_program: Path) -> Iterator[Agent]:
     """One agent for all tests: mock_driver, raw_exec, a node with much room."""
-    with Agent(nomad_program, config=_BIG_NODE) as agent:
+    with Agent(nomad_program, config=BIG_NODE) as agent:
         yield agent
 
 
@@ -60,14 +60,14 @@ def tls(tmp_path_factory: pytest.TempPathFactory) -> Tls:
 @pytest.fixture(scope="session")
 def tls_agent(nomad_program: Path, tls: Tls) -> Iterator[Agent]:
     """An agent that speaks https only and wants a certificate from its clients."""
-    with Agent(nomad_program, config=_BIG_NODE, tls=tls) as agent:
+    with Agent(nomad_program, config=BIG_NODE, tls=tls) as agent:
         yield agent
 
 
 @pytest.fixture(scope="session")
 def acl_agent(nomad_program: Path) -> Iterator[Agent]:
     """An agent with ACLs on; `acl_agent.token` is a management token."""
-    with Agent(nomad_program, config=_BIG_NODE, acl=True) as agent:
+    with Agent(nomad_program, config=BIG_NODE, acl=True) as agent:
         yield agent
 
 

@@ -64,6 +64,7 @@ class Proxy:
     def __enter__(self) -> Self:
         self._lock = threading.Lock()
         self._sockets: set[socket.socket] = set()
+        self._held: dict[socket.socket, Request] = {}
         self._closed = threading.Event()
         self._listener = socket.create_server((self.host, 0))
         self._spawn(self._accept)
@@ -94,6 +95,11 @@ class Proxy:
     def seen(self, method: str, path: str) -> int:
         """Count the requests so far of that method and path."""
         return sum(one.is_for(method, path) for one in self.requests)
+
+    def held(self) -> list[Request]:
+        """Return the requests that Nomad has not answered yet."""
+        with self._lock:
+            return list(self._held.values())
 
     def _accept(self) -> None:
         while not self._closed.is_set():
@@ -145,12 +151,21 @@ class Proxy:
                     self._closed.wait()
                     return
                 else:
-                    server.sendall(message)
-                    answer = _read_answer(server, client)
+                    answer = self._ask(server, client, request, message)
                     if fate == "lose-answer":
                         _reset(client)
                         return
                     client.sendall(answer)
+
+    def _ask(self, server: socket.socket, client: socket.socket, request: Request, message: bytes) -> bytes:
+        with self._lock:
+            self._held[client] = request
+        try:
+            server.sendall(message)
+            return _read_answer(server, client)
+        finally:
+            with self._lock:
+                del self._held[client]
 
     def _spawn(self, work: Callable[[], None]) -> None:
         threading.Thread(target=work, daemon=True).start()

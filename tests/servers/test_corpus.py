@@ -21,8 +21,10 @@ from dtree.cluster import NomadCluster
 from dtree.declaration import Entry
 from dtree.demo.agent import Agent
 from dtree.demo.api import Api
+from dtree.document import read
 from dtree.errors import ClusterError
 from dtree.job_text import JobText
+from dtree.location import Locations
 from dtree.model import JobRef, RenderedJob
 from dtree.observe import parse_jobs
 from dtree.ports import Registered
@@ -162,7 +164,7 @@ def case(request: pytest.FixtureRequest, agent: Agent, api: Api, recorder: Recor
     path: Path = request.param
     cluster = NomadCluster(Connection(recorder.address), HastyClock())
     text = JobText(f"jobs/{path.name}", path.read_text(), path.read_bytes())
-    jobs, _ = parse_jobs({"it": text}, {"it": Entry("it")}, cluster, namespace=OURS)
+    jobs, _ = parse_jobs({"it": text}, Locations({"it": Entry("it")}, read("dependency.json", b"{}"), OURS), cluster)
     job = jobs["it"]
     raw = api_json_of(path, agent.address)
     try:

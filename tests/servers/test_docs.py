@@ -29,11 +29,13 @@ def clean_agent(agent: Agent, request: pytest.FixtureRequest) -> Iterator[Agent]
 
 
 @pytest.mark.parametrize("page", PAGES, ids=name_of)
-def test_commands_do_what_the_page_says(page: Path, clean_agent: Agent, tmp_path: Path, request: pytest.FixtureRequest) -> None:
+def test_commands_do_what_the_page_says(
+    page: Path, clean_agent: Agent, nomad_program: Path, tmp_path: Path, request: pytest.FixtureRequest
+) -> None:
     folder = tmp_path / "page"
     folder.mkdir()
     environ = {"NOMAD_ADDR": clean_agent.address}
     if any(fence.needs_consul for fence in fences(page)):
         consul: ConsulAgent = request.getfixturevalue("consul")
         environ["CONSUL_HTTP_ADDR"] = consul.address
-    assert run_page(page, folder, nomad=True, environ=environ) == []
+    assert run_page(page, folder, nomad=nomad_program, environ=environ) == []

@@ -437,45 +437,6 @@ def test_an_auto_revert_is_a_failure_with_the_reason_of_the_version_that_failed(
     assert scenario.names() == ["db"]
 
 
-def canaries(*, auto_promote: bool) -> str:
-    return f"""
-update {{
-  canary            = 1
-  auto_promote      = {str(auto_promote).lower()}
-  min_healthy_time  = "0s"
-  healthy_deadline  = "10s"
-  progress_deadline = "20s"
-}}
-"""
-
-
-def test_a_canary_that_waits_for_promotion_is_exit_7_and_frees_nobody(scenario: Scenario) -> None:
-    scenario.mock("db", update=canaries(auto_promote=False))
-    scenario.mock("api", pre="db")
-    succeed(scenario, "db")
-    scenario.mock("db", 'run_for = "2h"', update=canaries(auto_promote=False))
-    done = run(scenario, "api")
-    assert done.code == 7, done.stdout
-    event = failed(done)
-    (deployment,) = [one for one in scenario.api.get(f"/v1/job/{scenario.id('db')}/deployments") if one["JobVersion"] == 1]
-    assert event["kind"] == "awaiting-promotion"
-    assert f"nomad deployment promote {deployment['ID']}" in event["hint"]
-    assert [lost["job"] for lost in done.of("step-lost")] == ["api"]
-    assert scenario.names() == ["db"]
-    assert "unchanged, but its canary waits for promotion" in scenario.dtree("plan", "api").stdout
-    assert run(scenario, "api").code == 7
-
-
-def test_canaries_that_promote_themselves_are_waited_for(scenario: Scenario) -> None:
-    scenario.mock("db", update=canaries(auto_promote=True), count=2)
-    succeed(scenario, "db")
-    scenario.mock("db", 'run_for = "2h"', update=canaries(auto_promote=True), count=2)
-    scenario.mock("api", pre="db")
-    succeed(scenario, "api")
-    assert len([alloc for alloc in scenario.allocations("db") if alloc["JobVersion"] == 1 and alloc["DesiredStatus"] == "run"]) == 2
-    assert healthy_index(scenario, "db") < scenario.registered()["api"]
-
-
 def test_a_task_that_keeps_restarting_is_a_failure_that_tells_so(scenario: Scenario) -> None:
     loop = 'restart {\n attempts = 100\n interval = "1h"\n delay = "1s"\n mode = "delay"\n }'
     update = 'update {\n min_healthy_time = "2s"\n healthy_deadline = "4s"\n progress_deadline = "5s"\n }'

@@ -153,6 +153,32 @@ def test_a_connection_that_breaks_at_the_very_first_try_is_told(nomad: ScriptedS
     assert time.pauses == []
 
 
+def test_a_region_that_was_reached_before_may_come_back(nomad: ScriptedServer, time: FakeClock) -> None:
+    client = client_of(nomad, time)
+    nomad.says((200, "{}"), (500, "No path to region"))
+    client.call("get", "job", "x", params={"region": "eu"})
+    error = error_of(lambda: client.blocking("allocations", params={"region": "eu"}, index=3, wait_s=30.0))
+    assert (type(error), error.problem) == (Unavailable, "Nomad has no path to region 'eu' any more")
+    other = error_of(lambda: client.call("get", "job", "x", params={"region": "us"}))
+    assert (type(other), other.error_code, other.problem) == (Invalid, "no-region", "No path to region 'us'")
+
+
+def test_that_a_job_file_can_be_parsed_says_nothing_of_its_region(nomad: ScriptedServer, time: FakeClock) -> None:
+    client = client_of(nomad, time, region="eu")
+    nomad.says((200, "{}"), (500, "No path to region"))
+    client.call("post", "jobs", "parse")
+    assert type(error_of(lambda: client.call("get", "job", "x"))) is Invalid
+
+
+def test_trouble_in_another_region_names_it(nomad: ScriptedServer, time: FakeClock) -> None:
+    nomad.says((500, "rpc error: EOF"))
+    error = error_of(lambda: client_of(nomad, time).blocking("allocations", params={"region": "eu"}, index=3, wait_s=30.0))
+    assert error.problem == "Nomad cannot do it now in region 'eu' (500): rpc error: EOF"
+    nomad.says((403, "Permission denied"))
+    denied = error_of(lambda: client_of(nomad, time).call("get", "job", "x", params={"region": "eu", "namespace": "shop"}))
+    assert "read-job in namespace 'shop' of region 'eu'" in denied.hint
+
+
 def test_a_standing_query_is_never_tried_again(nomad: ScriptedServer, time: FakeClock) -> None:
     nomad.says((500, "No cluster leader"))
     error = error_of(lambda: client_of(nomad, time).blocking("allocations", params={}, index=3, wait_s=30.0))

@@ -12,7 +12,7 @@ from dtree.acting import Acted, Checked, Doubted, Explained, Halt, Refused, Stan
 from dtree.errors import Conflict, Denied, Unavailable, Unreachable
 from dtree.evidence import Awaited
 from dtree.health import Broken
-from dtree.model import CheckResult
+from dtree.model import CheckResult, JobRef
 from dtree.plan import Nothing, Register, Rerun, Step
 from tests.fakes.jobs import job_spec
 from tests.fakes.scripts import exhausted_until, fails, never, well
@@ -171,9 +171,11 @@ def test_checks_that_cannot_be_read_are_none() -> None:
     registered(world)
     world.cluster.check_results["db"] = (CheckResult("tcp", "success", ""),)
     allocation = world.cluster.peek(world.ref("db")).allocations[0].id
-    assert acting.read_checks("db", [allocation], world.cluster) == Checked("db", {allocation: world.cluster.check_results["db"]})
+    assert acting.read_checks("db", JobRef("default", "db"), [allocation], world.cluster) == Checked(
+        "db", {allocation: world.cluster.check_results["db"]}
+    )
     world.cluster.refuse("checks", "db", Unreachable("no"))
-    assert acting.read_checks("db", [allocation], world.cluster) == Checked("db", {})
+    assert acting.read_checks("db", JobRef("default", "db"), [allocation], world.cluster) == Checked("db", {})
 
 
 def test_a_failure_that_is_none_any_more_is_doubted() -> None:

@@ -375,7 +375,7 @@ def test_a_canary_that_waits_for_promotion_is_told_of() -> None:
     world = World({"api": {}})
     world.cluster.has(world.job("api"), canary)
     step = step_of(world.plan("api"), "api")
-    assert (step.action, step.cause) == (Noop(0), "unchanged, but its canary waits for promotion")
+    assert (step.action, step.cause) == (Noop(0), "unchanged, but awaiting promotion: 1 healthy canary of version 0")
 
 
 def test_a_job_of_count_0_is_not_said_to_run() -> None:
@@ -413,7 +413,7 @@ def test_an_unchanged_job_whose_canary_waits_for_promotion_is_left_to_the_person
     world = World({"api": {}})
     world.cluster.has(world.job("api"), canary)
     step = step_of(world.plan("api"), "api")
-    assert (step.action, step.cause) == (Noop(0), "unchanged, but its canary waits for promotion")
+    assert (step.action, step.cause) == (Noop(0), "unchanged, but awaiting promotion: 1 healthy canary of version 0")
 
 
 def test_warnings_of_nomad_stand_in_the_plan_by_job() -> None:

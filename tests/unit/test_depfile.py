@@ -222,8 +222,8 @@ def test_what_is_no_duration_is_a_fault(value: str) -> None:
 
 
 def test_the_remaining_keys_are_carried_over() -> None:
-    entry = _entry("{retries: 2.0, file: jobs/api-v2.nomad, namespace: web}")
-    assert entry == Entry("api", retries=2, file="jobs/api-v2.nomad", namespace="web")
+    entry = _entry("{retries: 2.0, file: jobs/api-v2.nomad, namespace: web, region: eu}")
+    assert entry == Entry("api", retries=2, file="jobs/api-v2.nomad", namespace="web", region="eu")
     assert isinstance(entry.retries, int)
 
 

@@ -278,7 +278,7 @@ def test_a_canary_that_waits_for_somebody_is_exit_7_and_nothing_above_it_is_regi
     world = World({"api": {"pre": "db"}}, {"db": canary})
     record = world.run("api")
     assert (record.exit_code, record.steps["db"].kind) == (7, "awaiting-promotion")
-    assert "promote" in record.steps["db"].hint
+    assert record.steps["db"].hint == "promote with `nomad-dtree promote db`, then run again for what needs it"
     assert world.cluster.called("register") == ["db"]
 
 
@@ -644,6 +644,21 @@ def test_lost_contact_is_told_and_passes() -> None:
         "no contact with Nomad: connection refused; last seen: 0 of 1 allocation healthy",
         "0 of 1 allocation healthy",
     ]
+
+
+def test_contact_lost_with_one_region_is_told_of_its_jobs_alone() -> None:
+    world = World({"db": {"region": "eu"}, "near": {}}, {"db": well(10.0), "near": well(10.0)})
+    world.clock.after(5.0, lambda: world.cluster.lose_contact(Unavailable("rpc error: EOF"), region="eu"))
+    world.clock.after(30.0, world.cluster.find_contact)
+    record = world.run("db", "near")
+    assert (record.exit_code, record.elapsed_s) == (0, 30.0)
+    assert [(event.job, event.reason) for event in world.of(StepWaiting)] == [
+        ("db", "0 of 1 allocation healthy"),
+        ("near", "0 of 1 allocation healthy"),
+        ("db", "no contact with region 'eu': rpc error: EOF; last seen: 0 of 1 allocation healthy"),
+        ("db", "0 of 1 allocation healthy"),
+    ]
+    assert world.at_s(StepReady, "near") == 10.0
 
 
 def test_contact_lost_for_longer_than_the_timeout_is_exit_6() -> None:

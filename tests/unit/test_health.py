@@ -5,7 +5,9 @@ from typing import cast
 
 import pytest
 
-from dtree.declaration import ConditionName
+from dtree.canaries import Canaries
+from dtree.conditions import Answer
+from dtree.declaration import Condition, ConditionName, LogProbe, Probe, ServiceProbe
 from dtree.evidence import Awaited, is_evaluating
 from dtree.health import Broken, Ready, Verdict, Waiting, has_failed, is_confirmed, is_finished, judge, stopped
 from dtree.model import CheckResult, JobSnapshot, JobState, Placement
@@ -364,27 +366,42 @@ def canaries(**settings: object) -> dict[str, object]:
     return {"g": deployment_group(canaries=1, **settings)}  # type: ignore[arg-type]
 
 
-def test_a_healthy_canary_that_waits_for_somebody_ends_the_wait() -> None:
+def test_a_healthy_canary_waits_for_somebody() -> None:
     stored = snapshot(SERVICE, OLD, CANARY, deployments=[deployment(groups=canaries())])  # type: ignore[arg-type]
-    assert look(stored) == Broken(
-        "awaiting-promotion",
-        "1 healthy canary of version 3 waits for somebody to promote it",
-        ("a1",),
-        hint="promote with `nomad deployment promote d1`, then run again",
-    )
+    one = Canaries("d1", 3, healthy=1, wanted=1, are_ready=True, promote_themselves=False)
+    assert look(stored) == Waiting("awaiting promotion: 1 healthy canary of version 3", canaries=one)
     assert not has_failed(stored)
 
 
-def test_the_hint_to_promote_names_a_namespace_that_is_not_the_default() -> None:
+def test_healthy_canaries_are_counted() -> None:
     groups = {"g": deployment_group(canaries=2)}
     both = (CANARY, alloc("a2", healthy=True, canary=True))
-    stored = snapshot(job(group(count=2)), *both, deployments=[deployment(groups=groups)], namespace="shop")
-    assert look(stored) == Broken(
-        "awaiting-promotion",
-        "2 healthy canaries of version 3 wait for somebody to promote them",
-        ("a1", "a2"),
-        hint="promote with `nomad deployment promote -namespace=shop d1`, then run again",
+    verdict = look(snapshot(job(group(count=2)), *both, deployments=[deployment(groups=groups)]))
+    assert verdict.reason == "awaiting promotion: 2 healthy canaries of version 3"
+
+
+@pytest.mark.parametrize("probe", [LogProbe("listening", "main"), ServiceProbe("web", 1, "nomad")])
+def test_what_a_canary_answers_meets_no_condition_before_it_is_promoted(probe: LogProbe | ServiceProbe) -> None:
+    stored = snapshot(job(group(count=2)), OLD, CANARY, deployments=[deployment(groups=canaries())])  # type: ignore[arg-type]
+    condition = Condition("log" if isinstance(probe, LogProbe) else "service", probe=probe)
+    answers: dict[Probe, Answer] = {probe: Answer(frozenset({"a1"}))}
+    verdict = judge(
+        stored,
+        dataclasses.replace(awaited(), condition=condition),
+        waited_s=1.0,
+        unplaceable_s=0.0,
+        placement_timeout_s=15.0,
+        answers=answers,
     )
+    assert isinstance(verdict, Waiting)
+    assert (verdict.canaries is not None, verdict.asks) == (True, ())
+
+
+def test_a_canary_that_was_healthy_and_fails_for_good_is_a_failure_though_its_deployment_runs_on() -> None:
+    dead = dataclasses.replace(failed_alloc("a1"), healthy=True, canary=True)
+    verdict = look(snapshot(SERVICE, OLD, dead, deployments=[deployment(groups=canaries())], evaluations=[DONE]))  # type: ignore[arg-type]
+    assert isinstance(verdict, Broken)
+    assert verdict.kind == "failed"
 
 
 @pytest.mark.parametrize(
@@ -410,8 +427,8 @@ def test_auto_promote_of_some_groups_only_still_needs_a_person() -> None:
     groups = {"a": deployment_group(canaries=1, auto_promote=True), "b": deployment_group(canaries=1)}
     both = (alloc("a1", group_name="a", healthy=True, canary=True), alloc("a2", group_name="b", healthy=True, canary=True))
     verdict = look(snapshot(job(group("a"), group("b")), *both, deployments=[deployment(groups=groups)]))
-    assert isinstance(verdict, Broken)
-    assert verdict.kind == "awaiting-promotion"
+    assert isinstance(verdict, Waiting)
+    assert verdict.canaries is not None
 
 
 # -- failing allocations -----------------------------------------------------------------------------------------------

@@ -68,6 +68,8 @@ def test_a_condition_reads_as_words(condition: Condition, text: str) -> None:
 def test_a_job_is_named_with_its_namespace_only_where_that_tells_something() -> None:
     assert str(JobRef("default", "api")) == "api"
     assert str(JobRef("shop", "api")) == "api (namespace shop)"
+    assert str(JobRef("default", "api", "eu")) == "api (region eu)"
+    assert str(JobRef("shop", "api", "eu")) == "api (namespace shop, region eu)"
 
 
 def test_jobs_sort_by_namespace_and_id() -> None:

@@ -9,8 +9,10 @@ from typing import Any
 import pytest
 
 from dtree.declaration import Entry
+from dtree.document import read
 from dtree.errors import DeclarationError, Invalid, Place
 from dtree.job_text import JobText
+from dtree.location import Locations
 from dtree.model import JobRef, RenderedJob
 from dtree.observe import look_again, observe_jobs, parse_jobs, read_stored
 from dtree.values import Given, Origin
@@ -32,8 +34,12 @@ def entries(files: Mapping[str, Any], **more: Entry) -> dict[str, Entry]:
     return {name: Entry(name) for name in files} | more
 
 
+def located(entries: Mapping[str, Entry], namespace: str = "") -> Locations:
+    return Locations(entries, read("dependency.yaml", b"dependencies: {}"), namespace)
+
+
 def parsed(texts: Mapping[str, JobText], entries: Mapping[str, Entry], cluster: FakeCluster, *, namespace: str) -> dict[str, RenderedJob]:
-    jobs, faults = parse_jobs(texts, entries, cluster, namespace=namespace)
+    jobs, faults = parse_jobs(texts, located(entries, namespace), cluster)
     if faults:
         raise DeclarationError([fault for wrong in faults.values() for fault in wrong])
     return jobs
@@ -104,7 +110,7 @@ def test_what_nomad_cannot_parse_is_told_with_line_and_column() -> None:
 
 def test_two_names_with_one_id_are_a_fault_of_both() -> None:
     files = {"api": job_file("shared"), "web": job_file("shared"), "db": job_file("db")}
-    jobs, faults = parse_jobs(texts(files), entries(files), cluster(), namespace="")
+    jobs, faults = parse_jobs(texts(files), located(entries(files)), cluster())
     assert list(jobs) == ["db"]
     problem = "'api' and 'web' are one job to Nomad: 'shared'"
     told = [(name, fault.code, fault.problem) for name, wrong in faults.items() for fault in wrong]
@@ -113,7 +119,7 @@ def test_two_names_with_one_id_are_a_fault_of_both() -> None:
 
 def test_the_jobs_that_can_be_parsed_come_beside_what_is_wrong_with_the_others() -> None:
     files = {"web": "nothing here", "api": job_file("api"), "db": job_file("")}
-    jobs, faults = parse_jobs(texts(files), entries(files), cluster(), namespace="")
+    jobs, faults = parse_jobs(texts(files), located(entries(files)), cluster())
     assert list(jobs) == ["api"]
     assert {name: [fault.code for fault in wrong] for name, wrong in faults.items()} == {"db": ["bad-job-file"], "web": ["bad-job-file"]}
 
@@ -143,7 +149,7 @@ def test_json_of_the_wrong_kind_is_a_fault_and_no_crash(changes: dict[str, Any])
 
 
 def test_a_job_that_nomad_does_not_know_is_seen_as_new() -> None:
-    _, seen = observe_jobs({"api": rendered("api")}, cluster())
+    _, seen = observe_jobs({"api": rendered("api")}, located({}), cluster())
     assert seen["api"].snapshot.job is None
     assert seen["api"].dry_run is not None
     assert (seen["api"].dry_run.diff, seen["api"].stable_version) == ("Added", None)
@@ -154,7 +160,7 @@ def test_the_stable_version_is_asked_for_only_where_an_unchanged_job_failed() ->
     for name, script in (("good", well()), ("bad", fails())):
         nomad.has(rendered(name, Meta={"release": "1"}))
         nomad.has(rendered(name), script)
-    _, seen = observe_jobs({name: rendered(name) for name in ("good", "bad", "new")}, nomad)
+    _, seen = observe_jobs({name: rendered(name) for name in ("good", "bad", "new")}, located({}), nomad)
     assert nomad.called("stable_version") == ["bad"]
     assert (seen["bad"].stable_version, seen["good"].stable_version) == (0, None)
 
@@ -164,7 +170,7 @@ def test_every_job_that_nomad_refuses_is_told_at_once() -> None:
     nomad.refuse("dry_run", "a", Invalid("group has no task"))
     nomad.refuse("dry_run", "c", Invalid("job datacenters must be set"))
     with pytest.raises(DeclarationError) as caught:
-        observe_jobs({name: rendered(name) for name in ("a", "b", "c")}, nomad)
+        observe_jobs({name: rendered(name) for name in ("a", "b", "c")}, located({}), nomad)
     assert [(fault.code, fault.problem) for fault in caught.value.faults] == [
         ("job-invalid", "Nomad refuses job 'a': group has no task"),
         ("job-invalid", "Nomad refuses job 'c': job datacenters must be set"),
@@ -184,7 +190,7 @@ def test_a_count_that_an_autoscaler_owns_is_kept_as_it_is_and_is_no_drift(policy
     nomad = cluster()
     nomad.has(rendered_from("api", scaled(policy, 2)))
     nomad.somebody_scales(JobRef("default", "api"), "scaled", 5)
-    jobs, seen = observe_jobs({"api": rendered_from("api", scaled(policy, 2))}, nomad)
+    jobs, seen = observe_jobs({"api": rendered_from("api", scaled(policy, 2))}, located({}), nomad)
     assert [group["Count"] for group in jobs["api"].spec["TaskGroups"]] == [count, 2]
     assert seen["api"].dry_run is not None
     assert seen["api"].dry_run.diff == ("None" if count == 5 else "Edited")
@@ -195,7 +201,7 @@ def test_a_group_that_is_new_to_the_job_keeps_its_own_count() -> None:
     nomad.has(rendered("api"))
     spec = job_spec("api", count=3, groups=("fresh",))
     spec["TaskGroups"][0]["Scaling"] = {"Max": 9}
-    jobs, _ = observe_jobs({"api": rendered_from("api", spec)}, nomad)
+    jobs, _ = observe_jobs({"api": rendered_from("api", spec)}, located({}), nomad)
     assert jobs["api"].spec["TaskGroups"][0]["Count"] == 3
 
 
@@ -203,7 +209,7 @@ def test_a_job_whose_counts_stay_is_sent_as_it_was_parsed() -> None:
     nomad = cluster()
     nomad.has(rendered("api"))
     job = rendered("api")
-    assert observe_jobs({"api": job}, nomad)[0]["api"] is job
+    assert observe_jobs({"api": job}, located({}), nomad)[0]["api"] is job
 
 
 def test_looking_again_sees_what_is_there_now() -> None:

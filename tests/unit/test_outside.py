@@ -55,7 +55,7 @@ def test_what_is_not_there_ends_the_run_before_anything_is_registered() -> None:
     [
         (never, "is not ready: 0 of 1 allocation healthy"),
         (fails(), "is not ready: 1 allocation failed and will not be run again; task work: exit code 1"),
-        (canary, "is not ready: 1 healthy canary of version 1 waits for somebody to promote it"),
+        (canary, "is not ready: awaiting promotion: 1 healthy canary of version 1"),
     ],
 )
 def test_what_is_not_ready_is_told_with_the_reason(script: Any, why: str) -> None:

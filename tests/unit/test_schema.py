@@ -81,21 +81,12 @@ def test_every_key_is_described_in_a_sentence() -> None:
 def test_every_reference_of_the_schema_leads_somewhere() -> None:
     schema = depfile.schema()
     text = json.dumps(schema)
-    assert sorted(schema["$defs"]) == ["duration", "edges", "name", "post_edges", "wait_cond"]
+    assert sorted(schema["$defs"]) == ["duration", "edges", "hook_edges", "name", "post_edges", "wait_cond"]
     assert all(f'"#/$defs/{name}"' in text for name in schema["$defs"])
 
 
 def test_the_first_dependency_file_ever_written_is_valid() -> None:
     VALIDATOR.validate(json.loads(SEED))
-
-
-def test_a_key_that_is_not_supported_yet_is_refused_where_it_stands() -> None:
-    errors = VALIDATOR.iter_errors({"dependencies": {"api": {"promote": "auto"}}, "defaults": {"irreversible": True}})
-    found = sorted((error.json_path, error.validator, error.schema["description"]) for error in errors)
-    assert found == [
-        ("$.defaults.irreversible", "not", "Not supported yet. true: a rollback never undoes it."),
-        ("$.dependencies.api.promote", "not", "Not supported yet. What to do with a healthy canary deployment."),
-    ]
 
 
 @pytest.mark.parametrize(

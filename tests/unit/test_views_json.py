@@ -12,7 +12,7 @@ from typing import get_args
 import pytest
 
 from dtree.errors import DeclarationError, DtreeError, Fault, Place
-from dtree.events import Event, PlannedStep, RunFinished, RunInterrupted, StepFailed, StepKept, StepLost
+from dtree.events import Event, PlannedReturn, PlannedStep, RunFinished, RunInterrupted, StepFailed, StepKept, StepLost
 from dtree.model import Address, FailureKind, TaskExit
 from dtree.plan import Change, Refuse
 from dtree.provenance import Provenance
@@ -35,6 +35,7 @@ TYPES = {
     "Registration | None": "object or null",
     "tuple[str, ...]": "list of strings",
     "tuple[PlannedStep, ...]": "list of planned steps",
+    "tuple[PlannedReturn, ...]": "list of planned returns",
     "tuple[Address, ...]": "list of addresses",
     "tuple[TaskExit, ...]": "list of exits",
 }
@@ -82,7 +83,7 @@ def test_every_field_of_every_event_is_documented(event_class: type) -> None:
 
 
 def test_every_documented_event_exists() -> None:
-    page_kinds = set(re.findall(r"^### ((?:run|step)-\w+)$", PAGE, flags=re.MULTILINE))
+    page_kinds = set(re.findall(r"^### ((?:run|step|rollback)-[\w-]+)$", PAGE, flags=re.MULTILINE))
     assert page_kinds == {event_kind(event_class) for event_class in get_args(Event)}
 
 
@@ -90,6 +91,7 @@ def test_every_documented_event_exists() -> None:
     ("value_class", "heading"),
     [
         (PlannedStep, "#### A planned step"),
+        (PlannedReturn, "#### A planned return"),
         (Address, "#### An address"),
         (TaskExit, "#### An exit"),
         (StatusRow, "## Status"),

@@ -334,10 +334,10 @@ def test_a_graph_as_json_has_every_edge() -> None:
         "schema": 1,
         "goals": ["nginx"],
         "jobs": [
-            {"job": "api", "needs": [drawn("postgres", "pre"), drawn("postgres_setup", "barrier")]},
-            {"job": "nginx", "needs": [drawn("api", "pre")]},
-            {"job": "postgres", "needs": []},
-            {"job": "postgres_setup", "needs": [drawn("postgres", "post")]},
+            {"job": "api", "needs": [drawn("postgres", "pre"), drawn("postgres_setup", "barrier")], "hook": None},
+            {"job": "nginx", "needs": [drawn("api", "pre")], "hook": None},
+            {"job": "postgres", "needs": [], "hook": None},
+            {"job": "postgres_setup", "needs": [drawn("postgres", "post")], "hook": None},
         ],
     }
 

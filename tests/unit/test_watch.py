@@ -45,7 +45,12 @@ class World:
         self.clock = IdleClock()
         client = NomadClient(Connection(), now_s=self.clock.now_s, pause=self.clock.pause)
         self.watch = NomadWatch(
-            client, self.clock, read=self.read, read_job=self.read_job, on_change=self.reports.append, on_trouble=lambda _: None
+            client,
+            self.clock,
+            read=self.read,
+            read_job=self.read_job,
+            on_change=self.reports.append,
+            on_trouble=lambda _region, _error: None,
         )
         self.watch.follow(REF)
 
