@@ -114,6 +114,8 @@ def test_exit_codes_are_the_documented_ones() -> None:
         "error": 1,
         "changes_pending": 2,
         "job_failed": 3,
+        "rolled_back": 4,
+        "rollback_incomplete": 5,
         "timed_out": 6,
         "awaiting_promotion": 7,
         "usage": 64,
