@@ -72,8 +72,11 @@ class Question:
 
 
 def questions(snapshot: JobSnapshot, awaited: Awaited) -> tuple[Question, ...]:
-    """Name the logs worth reading: the newest broken allocation's broken task, stderr before stdout; none if it never started."""
-    for alloc in _suspects(snapshot, awaited):
+    """Name the logs worth reading, stderr before stdout: of the newest broken allocation's broken task, else of the newest that takes long.
+
+    None if it never started.
+    """
+    for alloc in (*_suspects(snapshot, awaited), *_slow(snapshot, awaited)):
         task = culprit(alloc)
         if task is not None and (task.exit_code is not None or task.state == "running"):
             return (Question(alloc.id, task.name, "stderr"), Question(alloc.id, task.name, "stdout"))
@@ -239,6 +242,12 @@ def _suspects(snapshot: JobSnapshot, awaited: Awaited) -> list[AllocationState]:
     """Allocations that something is wrong with, the newest failed one first, then the newest of those that live."""
     suspects = [alloc for alloc in all_allocations(snapshot, awaited) if alloc.client == "failed" or _ails(alloc)]
     return sorted(suspects, key=lambda alloc: (alloc.client == "failed", alloc.create_index, alloc.id), reverse=True)
+
+
+def _slow(snapshot: JobSnapshot, awaited: Awaited) -> list[AllocationState]:
+    """Allocations that nothing is known to be wrong with, but that run and are not healthy yet, the newest first."""
+    running = [alloc for alloc in current_allocations(snapshot, awaited) if alloc.client == "running" and alloc.healthy is None]
+    return sorted(running, key=lambda alloc: (alloc.create_index, alloc.id), reverse=True)
 
 
 def _allocation_lines(alloc: AllocationState) -> list[str]:

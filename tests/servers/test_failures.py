@@ -139,6 +139,14 @@ def test_standard_error_goes_before_standard_output(scenario: Scenario) -> None:
     assert [line.partition(" ")[2] for line in log_lines(failed)] == ["stderr | no such table", "stdout | all is well"]
 
 
+def test_a_job_that_only_takes_too_long_shows_what_it_has_written_last(scenario: Scenario) -> None:
+    scenario.shell("db", "echo waiting for the lock >&2; sleep 60", type="batch", timeout="3s", logged=True)
+    done, failed = break_db(scenario, code=6, kind="timed-out")
+    assert failed["reason"].startswith("not ready within 3 s: ")
+    assert [line.partition(" ")[2] for line in log_lines(failed)] == ["stderr | waiting for the lock"]
+    assert "main stderr | waiting for the lock" in done.stderr
+
+
 def test_a_task_that_restarts_says_so_while_it_is_waited_for(scenario: Scenario) -> None:
     update = 'update {\n min_healthy_time = "5s"\n healthy_deadline = "1m"\n progress_deadline = "2m"\n}'
     restart = 'restart {\n attempts = 50\n interval = "10m"\n delay = "300ms"\n mode = "fail"\n}'

@@ -199,6 +199,13 @@ def test_a_running_allocation_that_is_unhealthy_is_asked_for_its_log() -> None:
     assert questions(stored, awaited())[0] == Question("a1", "t", "stderr")
 
 
+def test_where_nothing_is_known_to_ail_the_newest_that_is_not_healthy_yet_is_asked() -> None:
+    stored = snapshot(job(group(count=2)), alloc("a1", task(), create_index=10), alloc("a2", task(), create_index=20))
+    assert questions(stored, awaited())[0] == Question("a2", "t", "stderr")
+    broken = failed_alloc("a0", failed_task("main"), create_index=5)
+    assert questions(snapshot(job(group(count=2)), broken, *stored.allocations), awaited())[0] == Question("a0", "main", "stderr")
+
+
 def test_replaced_allocations_of_the_version_are_asked_and_other_versions_are_not() -> None:
     reverted = failed_alloc("a1", desired="stop", next_allocation="a2")
     stored = snapshot(job(version=4, shape="green"), failed_alloc("a0", version=2, create_index=90), reverted)
