@@ -105,7 +105,7 @@ def make_promotion(
     observed: Mapping[str, ObservedJob],
     intent: Intent,
 ) -> tuple[Step, ...]:
-    """Decide what promoting the canaries of `names` takes, which all have healthy ones.
+    """Decide what promoting the canaries of `names` takes: of those that have some.
 
     Args:
         graph: with edges among the names only.
@@ -113,12 +113,15 @@ def make_promotion(
     Returns:
         One step a job, each after those of the others that it needs.
     """
+    seen = {name: observed[name].snapshot for name in names}
+    found = {
+        name: (state, have) for name, one in seen.items() if (state := one.job) is not None and (have := stored_canaries(one)) is not None
+    }
     steps = []
-    for name in order(graph, names):
-        state, canaries = observed[name].snapshot.job, stored_canaries(observed[name].snapshot)
-        if state is not None and canaries is not None:
-            step = _step(graph, name, jobs[name], intent, (Noop(state.version, state.shape), "promote", ""))
-            steps.append(promoting(step, canaries))
+    for name in order(graph, found):
+        state, canaries = found[name]
+        step = _step(graph, name, jobs[name], intent, (Noop(state.version, state.shape), "promote", ""))
+        steps.append(promoting(step, canaries))
     return link(graph, steps, intent)
 
 
