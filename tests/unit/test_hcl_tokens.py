@@ -24,6 +24,8 @@ def found(source: str) -> list[tuple[tuple[tuple[str, ...], ...], str, str]]:
         ('a = <<EOT\nline "quoted" }\nEOT\nb = "x"', [((), "a", '<<EOT\nline "quoted" }\nEOT'), ((), "b", "x")]),
         ('a = "x ${f("}")} y"', [((), "a", 'x ${f("}")} y')]),
         ('a = "x\nb = "y"\nc = "z"', [((), "a", "x"), ((), "a", "y"), ((), "c", "z")]),  # a quote that is missing
+        (r'a = "x \" y"', [((), "a", r"x \" y")]),
+        ('a = "x ', [((), "a", "x")]),  # the text ends before it
         ('= "y"\n"a" "b"', []),
         ("/* a = 'x' */ // b\n", []),
         ('} a = "x"', [((), "a", "x")]),
@@ -42,6 +44,7 @@ def test_a_text_says_where_it_begins() -> None:
 def test_a_block_without_an_end_goes_to_the_end_of_the_text() -> None:
     assert end_of_block("{ a }", 1) == 4
     assert end_of_block("{ a { }", 1) == 7
+    assert end_of_block("{ a", 1) == 3
 
 
 @given(st.text(alphabet='ab{}[]()"\n=<E#/*\\$ ', max_size=60))
