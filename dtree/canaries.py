@@ -5,11 +5,11 @@ That a deployment waits for a promotion is no status of it: it is `running`, and
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 
 from dtree.declaration import Condition
-from dtree.evidence import as_found, current_allocations, deployments_of
+from dtree.evidence import as_found, current_allocations, deployments_of, older_allocations
 from dtree.model import AllocationState, DeploymentState, JobSnapshot
 
 
@@ -37,10 +37,14 @@ class Canaries:
         """Whether nothing is missing but that somebody promotes them."""
         return self.are_ready and not self.promote_themselves
 
+    @property
+    def told(self) -> str:
+        """How many there are that are healthy, and of which version."""
+        return f"{self.healthy} healthy {'canary' if self.healthy == 1 else 'canaries'} of version {self.version}"
+
     def __str__(self) -> str:
         if self.await_promotion:
-            noun = "canary" if self.healthy == 1 else "canaries"
-            return f"awaiting promotion: {self.healthy} healthy {noun} of version {self.version}"
+            return f"awaiting promotion: {self.told}"
         return f"{self.healthy} of {self.wanted} {'canary' if self.wanted == 1 else 'canaries'} of version {self.version} healthy"
 
 
@@ -75,3 +79,27 @@ def stored_canaries(snapshot: JobSnapshot) -> Canaries | None:
     awaited = as_found(snapshot.job, Condition())
     newest = next(reversed(deployments_of(snapshot, awaited)), None)
     return unpromoted(newest, current_allocations(snapshot, awaited))
+
+
+def versions_beside(snapshot: JobSnapshot) -> frozenset[int] | None:
+    """Return the versions that run beside canaries of the stored version that are a person's to promote; None where it has none.
+
+    Whatever became of their deployment: canaries that failed were not promoted either. Once Nomad has forgotten it, older allocations
+    beside a version that never was stable tell the same.
+    """
+    job = snapshot.job
+    if job is None or job.stopped or job.is_batch:
+        return None
+    awaited = as_found(job, Condition())
+    beside = frozenset(one.version for one in older_allocations(snapshot, awaited))
+    newest = next(reversed(deployments_of(snapshot, awaited)), None)
+    if newest is None:
+        return beside if beside and not job.stable and any(group.deploys for group in job.groups) else None
+    groups = [numbers for numbers in newest.groups.values() if numbers.desired_canaries > 0 and not numbers.promoted]
+    return beside if groups and not all(numbers.auto_promote for numbers in groups) else None
+
+
+def runs_on(beside: Collection[int], snapshot: JobSnapshot) -> bool:
+    """Whether what ran beside canaries still does, and nothing else that is no canary."""
+    standing = {one.version for one in snapshot.allocations if one.desired == "run" and not one.is_over and not one.canary}
+    return bool(standing) and standing <= set(beside)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, Final, Literal
 
@@ -109,21 +109,81 @@ def misfit(condition: Condition, job: RenderedJob) -> tuple[str, str] | None:
     """
     match condition.probe:
         case LogProbe(task=""):
-            one_of = f", one of {', '.join(_tasks(job.spec))}" if _groups(job.spec) else ""
-            return "whose log is meant is not said, and it is not the only task", f"add 'task'{one_of}"
-        case _ if not _groups(job.spec):
+            if not _groups(job.spec):
+                return "whose log is meant is not said, and the job is not there to tell its tasks", "add 'task'"
+            return "whose log is meant is not said, and it is not the only task", f"add 'task', one of {', '.join(_tasks(job.spec))}"
+        case _ if not _groups(job.spec) or not job.file:
             return None
-        case ServiceProbe(service=name):
-            return _lacks("service", name, [_name(service, job.spec) for service in _services(job.spec)])
+        case ServiceProbe() as probe:
+            return _service_misfit(probe, job)
         case HttpProbe(port=label) | TcpProbe(port=label) if label:
-            return _lacks("port", label, _labels(job.spec))
-        case LogProbe(task=task):
-            return _lacks("task", task, _tasks(job.spec))
+            return _port_misfit(label, job.spec)
+        case LogProbe() as probe:
+            return _log_misfit(probe, job.spec)
         case _:
             return None
 
 
 _MOST_SHOWN: Final = 10
+
+
+def _service_misfit(probe: ServiceProbe, job: RenderedJob) -> tuple[str, str] | None:
+    name, spec = probe.service, job.spec
+    services = _services(spec)
+    known = [_name(service, spec) for service in services]
+    if (lack := _lacks("service", name, known)) or name not in known:
+        return lack
+    if any("${" in one for one in known):
+        return None
+    providers = {_named_provider(service) for service in services if _name(service, spec) == name}
+    if probe.provider is not None and probe.provider not in providers:
+        there = " and ".join(sorted(providers))
+        return f"service '{name}' is one of {there}, not of {probe.provider}", "leave 'provider' out: the job file says which"
+    counts = _counts([group for group in _groups(spec) if any(_name(one, spec) == name for one in _services_of(group))])
+    if counts == 0:
+        return _nothing(probe)
+    if counts is None or job.type in _PER_NODE or probe.passing <= counts:
+        return None
+    return f"{probe.passing} instances of service '{name}' are asked for, and the job has {counts}", "raise its count, or ask for fewer"
+
+
+def _port_misfit(label: str, spec: Spec) -> tuple[str, str] | None:
+    groups = _groups(spec)
+    if lack := _lacks("port", label, [one for group in groups for one in _labels(group)]):
+        return lack
+    without = [str(group.get("Name")) for group in groups if label not in _labels(group) and _counts([group]) != 0]
+    if not without:
+        return None
+    several = len(without) > 1
+    named = " and ".join(f"'{name}'" for name in without[:_MOST_SHOWN])
+    reason = f"every allocation is asked at port '{label}', and group{'s' if several else ''} {named} ha{'ve' if several else 's'} none"
+    return reason, "add the port there, or wait for a service of the group that has it"
+
+
+def _log_misfit(probe: LogProbe, spec: Spec) -> tuple[str, str] | None:
+    if lack := _lacks("task", probe.task, _tasks(spec)):
+        return lack
+    groups = [group for group in _groups(spec) if any(task["Name"] == probe.task for task in group.get("Tasks") or ())]
+    if _counts(groups) == 0:
+        return _nothing(probe)
+    tasks = (task for group in groups for task in group.get("Tasks") or () if task["Name"] == probe.task)
+    if all((task.get("LogConfig") or {}).get("Disabled") for task in tasks):
+        return f"task '{probe.task}' has its logs disabled", "take `disabled` out of its `logs` block, or wait for something else"
+    return None
+
+
+def _nothing(probe: Probe) -> tuple[str, str]:
+    return f"its count is 0, so that there is nothing to meet: {probe}", "raise its count, or wait for 'started'"
+
+
+_PER_NODE: Final = ("system", "sysbatch")
+
+
+def _counts(groups: Sequence[Mapping[str, Any]]) -> int | None:
+    """Add up the counts of groups; None where an autoscaler owns one."""
+    if any((scaling := group.get("Scaling")) and scaling.get("Enabled") is not False for group in groups):
+        return None
+    return sum(1 if group.get("Count") is None else group["Count"] for group in groups)
 
 
 def _lacks(what: str, name: str, known: list[str]) -> tuple[str, str] | None:
@@ -149,8 +209,11 @@ def _main_tasks(spec: Spec) -> list[str]:
 
 
 def _services(spec: Spec) -> list[Mapping[str, Any]]:
-    holders = [holder for group in _groups(spec) for holder in (group, *(group.get("Tasks") or ()))]
-    return [service for holder in holders for service in holder.get("Services") or ()]
+    return [service for group in _groups(spec) for service in _services_of(group)]
+
+
+def _services_of(group: Mapping[str, Any]) -> list[Mapping[str, Any]]:
+    return [service for holder in (group, *(group.get("Tasks") or ())) for service in holder.get("Services") or ()]
 
 
 def _name(service: Mapping[str, Any], spec: Spec) -> str:
@@ -162,12 +225,16 @@ def _provider(spec: Spec, name: str) -> Literal["nomad", "consul"]:
     """Return the provider of a service. Source: Nomad's job specification: `consul` where a service names none."""
     services = _services(spec)
     named = [service for service in services if _name(service, spec) == name] or services
-    return "nomad" if any(service.get("Provider") == "nomad" for service in named) else "consul"
+    return "nomad" if any(_named_provider(service) == "nomad" for service in named) else "consul"
 
 
-def _labels(spec: Spec) -> list[str]:
-    tasks = [task for group in _groups(spec) for task in group.get("Tasks") or ()]
-    networks = [network for group in _groups(spec) for network in group.get("Networks") or ()]
+def _named_provider(service: Mapping[str, Any]) -> str:
+    return service.get("Provider") or "consul"
+
+
+def _labels(group: Mapping[str, Any]) -> list[str]:
+    tasks = group.get("Tasks") or ()
+    networks = list(group.get("Networks") or ())
     networks += [network for task in tasks for network in (task.get("Resources") or {}).get("Networks") or ()]
     ports = [port for network in networks for kind in ("DynamicPorts", "ReservedPorts") for port in network.get(kind) or ()]
     return [port["Label"] for port in ports]

@@ -1,7 +1,8 @@
 """The chain of steps that decides how long a plan takes, and the least time that this can be. Pure.
 
-What has a time of its own: a number of seconds as a condition, and the update blocks of job files, where each round of a rollout takes
-`min_healthy_time`. Everything else, from fetching an image to what a batch job does, counts as no time, so nothing is ever faster.
+What has a time of its own: a number of seconds as a condition; the update blocks of job files, where each round of a rollout or of a
+renewal takes `min_healthy_time`; and how long canaries have to be healthy before the run promotes them. Everything else, from fetching an
+image to what a batch job does, counts as no time, so nothing is ever faster.
 """
 
 from __future__ import annotations
@@ -12,8 +13,10 @@ from math import ceil
 from typing import Any, Final
 
 from dtree.declaration import Condition
+from dtree.evidence import as_found
 from dtree.model import RenderedJob
 from dtree.plan import ObservedJob, Plan, Register, Rerun, Step
+from dtree.renewal import portions
 
 _DEFAULT_UPDATE: Final[Mapping[str, Any]] = {"MaxParallel": 1, "MinHealthyTime": 10 * 10**9, "HealthCheck": "checks"}
 """What Nomad fills in where an update block, or all of it, is left out."""
@@ -55,7 +58,7 @@ def critical_path(plan: Plan) -> CriticalPath | None:
         own_s = max(_reached_s(step, one.condition) for one in step.awaited)
         ended[name] = (begun[name][0] + own_s, begun[name][1] + _acts(step))
     longest = max(ended.values(), default=(0.0, 0))
-    if plan.verb == "stop" or not longest[1]:
+    if plan.verb != "run" or not longest[1]:
         return None
     jobs: list[str] = []
     last: str | None = min(name for name, end in ended.items() if end == longest and _acts(steps[name]))
@@ -65,24 +68,48 @@ def critical_path(plan: Plan) -> CriticalPath | None:
     return CriticalPath(tuple(reversed(jobs)), longest[0])
 
 
-def rollout_s(job: RenderedJob, seen: ObservedJob) -> float:
-    """Return the least time from registering a job until all its groups are healthy.
+def rollout_s(step: Step, seen: ObservedJob) -> float:
+    """Return the least time from acting on a job until all its groups are healthy, and what of it is renewed is so again.
 
     Args:
         seen: of it; what Nomad says it would do with each group decides how many rounds the group takes.
     """
+    job = step.job
     if job.type not in _ROLLS or job.is_parent or seen.dry_run is None:
-        return 0.0
+        return _renewal_s(step, seen)
     updates = seen.dry_run.updates
-    return max((_group_s(job, group, updates.get(group["Name"], {})) for group in job.spec.get("TaskGroups") or ()), default=0.0)
+    groups = job.spec.get("TaskGroups") or ()
+    rounds_s = max((_group_s(step, group, updates.get(group["Name"], {})) for group in groups), default=0.0)
+    comes = isinstance(step.action, Register | Rerun) and any(numbers.get("canary") for numbers in updates.values())
+    promoted_s = (step.promotion.after_s or 0.0) if comes or step.change == "promote" else 0.0
+    return rounds_s + promoted_s + _renewal_s(step, seen)
 
 
-def _group_s(job: RenderedJob, group: Mapping[str, Any], numbers: Mapping[str, int]) -> float:
-    told = (_DEFAULT_UPDATE, job.spec.get("Update") or {}, group.get("Update") or {})
+def _renewal_s(step: Step, seen: ObservedJob) -> float:
+    """Return the least time that renewing takes: each portion of what runs has to be healthy before the next."""
+    state = seen.snapshot.job
+    if step.renewal == "none" or state is None or state.is_batch:
+        return 0.0
+    # The groups' portions come one after another, and each waits as long as the most patient group wants.
+    return len(portions(seen.snapshot, as_found(state, Condition()))) * max((group.min_healthy_s for group in state.groups), default=0.0)
+
+
+def _group_s(step: Step, group: Mapping[str, Any], numbers: Mapping[str, int]) -> float:
+    told = (_DEFAULT_UPDATE, step.job.spec.get("Update") or {}, group.get("Update") or {})
     update = {key: value for block in told for key, value in block.items() if value is not None}
     if update["MaxParallel"] <= 0 or update["HealthCheck"] == "manual":
         return 0.0  # no deployment is made, or a person may say at once that it is healthy
-    return _rounds(job, group, numbers, update["MaxParallel"]) * float(update["MinHealthyTime"]) / 1e9
+    if isinstance(step.action, Rerun):
+        rounds = int(_count(group) > 0)  # what Nomad would do without the stop, revert or purge before says nothing
+    elif step.change == "promote":
+        rounds = _rounds(step.job, group, {"canary": canaries}, update["MaxParallel"]) - 1 if (canaries := update.get("Canary")) else 0
+    else:
+        rounds = _rounds(step.job, group, numbers, update["MaxParallel"])
+    return rounds * float(update["MinHealthyTime"]) / 1e9
+
+
+def _count(group: Mapping[str, Any]) -> int:
+    return 1 if group.get("Count") is None else int(group["Count"])
 
 
 def _rounds(job: RenderedJob, group: Mapping[str, Any], numbers: Mapping[str, int], at_once: int) -> int:
@@ -95,7 +122,7 @@ def _rounds(job: RenderedJob, group: Mapping[str, Any], numbers: Mapping[str, in
     is_service = job.type == "service"
     replaced, canaries = numbers.get("destructive", 0), numbers.get("canary", 0)
     if canaries:
-        rest = max((1 if group.get("Count") is None else group["Count"]) - canaries, 0) if is_service else 0
+        rest = max(_count(group) - canaries, 0) if is_service else 0
         return 1 + ceil(rest / at_once)
     if replaced:
         return ceil((replaced + (numbers.get("ignore", 0) if is_service else 0)) / at_once)
@@ -105,16 +132,19 @@ def _rounds(job: RenderedJob, group: Mapping[str, Any], numbers: Mapping[str, in
 
 
 def _acts(step: Step) -> bool:
-    return isinstance(step.action, Register | Rerun) or any(not child.id for child in step.children)
+    if isinstance(step.action, Register | Rerun) or step.renewal != "none" or step.change == "promote":
+        return True
+    return any(not child.id for child in step.children)
 
 
 def _reached_s(step: Step, condition: Condition) -> float:
     """Return the least time from the start of a step until it has reached a condition."""
-    if not isinstance(step.action, Register | Rerun):
+    is_changed = isinstance(step.action, Register | Rerun)
+    if not is_changed and step.renewal == "none" and step.change != "promote":
         return 0.0
     if condition.parts:
         parts = [_reached_s(step, part) for part in condition.parts]
         return min(parts) if condition.name == "any" else max(parts)
     if condition.seconds is not None:
-        return condition.seconds
+        return condition.seconds if is_changed else 0.0
     return step.rollout_s if condition.name in ("ready", "healthy") else 0.0

@@ -6,8 +6,8 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
 from typing import Final
 
-from dtree.canaries import stored_canaries
-from dtree.completion import children_due, done_before, job_digest, last_success
+from dtree.canaries import stored_canaries, versions_beside
+from dtree.completion import children_due, children_noted, done_before, forgotten_cause, job_digest, last_success
 from dtree.declaration import Condition, RunPolicy
 from dtree.errors import Fault
 from dtree.evidence import as_found, current_allocations, living
@@ -17,12 +17,15 @@ from dtree.links import as_asked, link, longest_wait_s
 from dtree.model import DryRun, JobRef, JobSnapshot, JobState, RenderedJob
 from dtree.plan import Action, Await, Before, Change, Evaluate, Intent, Noop, Nothing, ObservedJob, Refuse, Register, Rerun, Step, Stop
 from dtree.promotion import promoting, with_promotion
-from dtree.provenance import Source, provenance_of, read_note, registered_as, still_runs
+from dtree.provenance import Source, provenance_of, read_note, registered_as, still_runs, taken_over
 from dtree.renewal import renew
+from dtree.sightings import recalled
 
 _DEFAULT_TIMEOUT_S: Final = 300.0
 _STOP_SPARE_S: Final = 10.0
 _SHOWN_FIELDS: Final = 3
+_NO_REGION: Final = "no-region"
+"""Code of the fault of a job whose file is good, and whose region there is no way to."""
 
 
 def make_run(
@@ -184,7 +187,12 @@ def _own_step(graph: DependencyGraph, name: str, job: RenderedJob, seen: Observe
     step = with_promotion(_run_step(graph, name, job, seen, intent), graph.entries[name], seen)
     step = _noting(_completing(step, graph, seen, intent), seen, source)
     state = seen.snapshot.job
-    before = Before(state, runs=state is not None and not state.stopped and is_alive(seen.snapshot), note=seen.note)
+    before = Before(
+        state,
+        runs=state is not None and not state.stopped and is_alive(seen.snapshot),
+        note=seen.note,
+        beside=versions_beside(seen.snapshot),
+    )
     return replace(step, irreversible=graph.entries[name].irreversible, before=before)
 
 
@@ -224,7 +232,9 @@ def _completing(step: Step, graph: DependencyGraph, seen: ObservedJob, intent: I
     count, new = len(children), sum(not child.id for child in children)
     some = str(new) if new == count else f"{new} of {count}"
     words = f"{some} children are dispatched" if count > 1 else "a child is dispatched"
-    cause = f"{step.cause}; {words if new else 'what was dispatched before is waited for'}"
+    lost = [one for one in children_noted(seen.note, digest) if one and one not in seen.dispatched]
+    lead = "Nomad has forgotten what became of those before, so " if lost else ""
+    cause = f"{step.cause}; {lead + words if new else 'what was dispatched before is waited for'}"
     return replace(step, children=children, cause=cause, change="dispatch" if new and step.change == "noop" else step.change)
 
 
@@ -234,21 +244,29 @@ def _noting(step: Step, seen: ObservedJob, source: Source) -> Step:
     state = seen.snapshot.job
     if state is None or not isinstance(step.action, Noop | Evaluate):
         return replace(step, provenance=wanted)
+    if seen.dry_run is not None and seen.dry_run.diff != "None":
+        return replace(step, provenance=wanted, is_noted=True)
     noted = read_note(seen.note)
     before = noted.registered if noted is not None else None
     if before is None or not still_runs(before, state):
         before = registered_as(state)
     wanted = replace(wanted, registered=before)
-    return replace(step, provenance=wanted, is_noted=wanted == noted)
+    return replace(step, provenance=wanted, is_noted=wanted == noted, sighted=recalled(seen.note, seen.snapshot))
 
 
 def _decide_by_policy(job: RenderedJob, seen: ObservedJob, policy: RunPolicy, *, force: bool) -> tuple[Action, Change, str]:
     """Ask what is noted of a job that completes, then what Nomad has of it. Of a parent the policy speaks of its children alone."""
     if job.is_parent or not job.completes:
         return _decide(job, seen, force=force)
-    if done := done_before(policy, seen, job_digest(job), force=force):
+    digest, state = job_digest(job), seen.snapshot.job
+    if done := done_before(policy, seen, digest, force=force):
         return Nothing(), "noop", done
-    return _decide(job, seen, force=force and policy != "once", always=policy == "always")
+    is_known = seen.dry_run is not None and seen.dry_run.diff == "None"
+    if policy == "once" and state is not None and not is_known and is_finished(seen.snapshot):
+        # It is waited for as it is, whatever its file says by now, so that its success is noted.
+        return Noop(state.version, state.shape), "noop", "completed, and is run only once"
+    action, change, cause = _decide(job, seen, force=force and policy != "once", always=policy == "always")
+    return action, change, (state is None and forgotten_cause(seen.note, digest)) or cause
 
 
 def _decide(job: RenderedJob, seen: ObservedJob, *, force: bool, always: bool = False) -> tuple[Action, Change, str]:
@@ -257,7 +275,7 @@ def _decide(job: RenderedJob, seen: ObservedJob, *, force: bool, always: bool = 
         return Register(0), "create", "not in Nomad yet"
     if dry_run.diff == "None":
         return _decide_unchanged(job, seen, state, force=force, always=always)
-    cause = _was_stopped(seen.snapshot) if state.stopped else _difference(dry_run)
+    cause = _was_stopped(seen.snapshot) if state.stopped else _difference(seen, dry_run)
     if _ignores_dead(seen, job):
         return Rerun("purge", state.version), "rerun", f"{cause}; purged first, because Nomad would not run again what has ended"
     if state.stopped:
@@ -347,11 +365,12 @@ def _missing(job: RenderedJob, numbers: Mapping[str, int]) -> int:
     return max(numbers.get("place", 0) - there, 0)
 
 
-def _difference(dry_run: DryRun) -> str:
-    if not dry_run.changed:
-        return "changed"
+def _difference(seen: ObservedJob, dry_run: DryRun) -> str:
+    """Say what is changed; and whose work is undone by that, where the job is not what was registered last."""
+    others = taken_over(seen.note, seen.snapshot)
     more = len(dry_run.changed) - _SHOWN_FIELDS
-    return f"changed: {', '.join(dry_run.changed[:_SHOWN_FIELDS])}" + (f" and {more} more" if more > 0 else "")
+    named = ", ".join(dry_run.changed[:_SHOWN_FIELDS]) + (f" and {more} more" if more > 0 else "")
+    return "changed" + (f": {named}" if named else "") + (f"; {others}" if others else "")
 
 
 def _stop_step(
@@ -374,21 +393,24 @@ def _stop_step(
     )
 
 
-def _needed_by(users: Sequence[str], unread: Collection[str]) -> str:
+def _needed_by(users: Sequence[str], unread: Mapping[str, Fault]) -> str:
     running = [user for user in users if user not in unread]
     if running:
         return f"still needed by {', '.join(running)}"
-    return f"may still be needed by {', '.join(users)}, whose job file is no good"
+    is_away = all(unread[user].code == _NO_REGION for user in users)
+    return f"may still be needed by {', '.join(users)}, whose {'region cannot be reached' if is_away else 'job file is no good'}"
 
 
 def _unread_step(name: str, fault: Fault) -> Step:
-    """A job that cannot be stopped, because its ID stands in a file that is no good: guessing might stop somebody else's."""
-    hint = f"{fault.hint or 'mend the job file'}; or find its ID with `nomad job status` and `nomad job stop` it"
+    """A job that cannot be stopped: its region is away, or its ID stands in a file that is no good: guessing might stop somebody else's."""
+    is_away = fault.code == _NO_REGION
+    why = "it cannot be reached" if is_away else "its ID is not known"
+    by_hand = "" if is_away else "; or find its ID with `nomad job status` and `nomad job stop` it"
     return Step(
         job=RenderedJob(name, JobRef("", ""), fault.place.file if fault.place else "", "", "hcl2", {}),
-        action=Refuse(f"its ID is not known: {fault.sentence}", hint),
+        action=Refuse(f"{why}: {fault.sentence}", f"{fault.hint or 'mend the job file'}{by_hand}"),
         change="keep",
-        cause="its job file is no good",
+        cause="its region cannot be reached" if is_away else "its job file is no good",
         needs=(),
         condition=Condition(),
         timeout_s=_DEFAULT_TIMEOUT_S,

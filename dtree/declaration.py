@@ -174,12 +174,14 @@ class Dispatch:
         payload: None for none, or while it is still to be read from `file`.
         file: path in the store of the file that holds the payload; "" for none.
         path: keys and indexes that lead to it in the dependency file, for `Declaration.place`.
+        is_alone: neither meta nor a payload is written, not even an empty one.
     """
 
     meta: Mapping[str, str] = field(default_factory=dict)
     payload: bytes | None = field(default=None, repr=False)
     file: str = ""
     force: bool = False
+    is_alone: bool = field(default=True, compare=False)
     path: tuple[str | int, ...] = ()
 
 
@@ -202,7 +204,7 @@ class Entry:
         template: its job file is rendered; False: it goes to Nomad as it is.
         version: its own, a literal or a source such as `git:short`; that of the defaults stays in `Declaration.defaults`.
         variables: its own `vars`, likewise.
-        run: for a job that completes; None is `on_change`.
+        run: its own, for a job that completes; that of the defaults is in `DependencyGraph.entries`, and not of hooks.
         dispatches: children that a run of it has, () for none.
         promotion: what becomes of its healthy canaries; None: what the job file says, else a person promotes them.
         on_failure: None: for a post job that of its owner, else `stop`.
@@ -224,6 +226,7 @@ class Entry:
     version: str | None = None
     variables: Mapping[str, Any] = field(default_factory=dict)
     tags: tuple[str, ...] = ()
+    inherits_tags: bool = field(default=False, compare=False)
     run: RunPolicy | None = None
     dispatches: tuple[Dispatch, ...] = ()
     promotion: Promotion | None = None

@@ -289,8 +289,19 @@ def _event_words(event: TaskEvent, task: TaskState) -> str:
 
 
 def _was_killed(task: TaskState) -> bool:
-    """Whether Nomad itself ended the task: a job stop, a sibling that failed, a check that asked for a restart."""
-    return any(event.type in ("Killing", "Killed") for event in task.events)
+    """Whether Nomad itself ended the task: a job stop, a sibling that failed, a check or somebody that asked for a restart."""
+    return any(event.type in ("Killing", "Killed") for event in task.events) or _was_restarted(task)
+
+
+def _was_restarted(task: TaskState) -> bool:
+    """Whether the end that came last was asked for, to start the task anew.
+
+    Source: seen with Nomad 1.11.3: Started, Restart Signaled, Terminated (exit code 130), Restarting, Started.
+    """
+    types = [event.type for event in task.events]
+    last = len(types) - 1 - types[::-1].index("Terminated") if "Terminated" in types else 0
+    asked = (one == "Restart Signaled" for one in reversed(types[:last]) if one in ("Started", "Restart Signaled"))
+    return next(asked, False)
 
 
 def _filtered(reason: Placement) -> str:

@@ -97,7 +97,7 @@ def _faults_of(one: Dispatch, job: RenderedJob, locator: Locator) -> list[Fault]
 def _against_force(one: Dispatch, job: RenderedJob) -> tuple[str, str]:
     if not job.spec.get("Periodic"):
         return f"job '{job.name}' is not periodic, so it has no turn that it could be run out of", "remove `force`"
-    if one.meta or one.payload is not None:
+    if not one.is_alone:
         return f"job '{job.name}' is periodic: a run of it takes neither meta nor a payload", "keep `force: true` alone"
     return "", ""
 

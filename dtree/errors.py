@@ -28,7 +28,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from difflib import get_close_matches
-from typing import ClassVar
+from typing import ClassVar, Final
 
 EXIT_OK = 0
 EXIT_ERROR = 1
@@ -180,19 +180,20 @@ class DeclarationError(DtreeError):
     def __init__(self, faults: Sequence[Fault], *, partial: object = None) -> None:
         self._faults = tuple(faults)
         self.partial = partial
-        super().__init__(f"{len(self._faults)} fault{'s' if len(self._faults) != 1 else ''}")
+        count = len(self._faults)
+        super().__init__(f"{count} fault{'s' if count != 1 else ''}" if count else "something is wrong, and nothing says what")
 
     @property
     def faults(self) -> tuple[Fault, ...]:
-        """All of them, in the order of the file."""
-        return self._faults
+        """All of them, in the order of the file; never none."""
+        return self._faults or super().faults
 
     def reword_hints(self, reword: Callable[[str], str]) -> None:
         """Put the hints of its faults into other words."""
         self._faults = tuple(replace(fault, hint=reword(fault.hint)) for fault in self._faults)
 
     def __str__(self) -> str:
-        return "\n".join(str(fault) for fault in self._faults)
+        return "\n".join(map(str, self.faults))
 
 
 def refuse(faults: Mapping[str, Sequence[Fault]]) -> None:
@@ -206,7 +207,12 @@ class GoalError(DtreeError):
 
     code = "unknown-job"
 
-    def __init__(self, goal: str, known: Sequence[str], *, depfile: str) -> None:
+    def __init__(self, goal: str, known: Sequence[str], *, depfile: str, is_absent: bool = False) -> None:
+        """Take the name and the jobs there are; with `is_absent` it is one that `depfile` names and can do without."""
+        if is_absent:
+            problem = f"'{goal}' has no job file, and whoever names it in {depfile} can do without it"
+            super().__init__(problem, hint=f"write a job file for '{goal}', or name another job")
+            return
         super().__init__(
             f"there is no job '{goal}' in {depfile}, and the store has no job file of that name",
             hint=did_you_mean(goal, known) or "`nomad-dtree graph --all` lists the jobs there are",
@@ -281,6 +287,10 @@ class NotFound(ClusterError):
     """Nomad does not know the thing."""
 
     code = "nomad-not-found"
+
+
+LOOK_FIRST: Final = "look at what it would undo with `nomad-dtree plan`, then run again"
+"""The hint where somebody else changed a job that is to be run."""
 
 
 class Conflict(ClusterError):

@@ -1,4 +1,4 @@
-"""What happens in a run, as values: the executor emits them, `record.fold` and the views read them.
+"""What happens in a run, as values: the course of a run emits them, `record.fold` and the views read them.
 
 The union is `Event`. Each has `time_s` (Unix seconds). `EVENT_SCHEMA` is the version of their JSON form, documented in
 docs/reference/events.md: a field may be added within a version, none changes its meaning or goes.
@@ -29,6 +29,7 @@ class PlannedStep:
     tolerated: bool = False
     region: str = ""
     optional: tuple[str, ...] = ()
+    post_of: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,6 +76,15 @@ class StepRegistered:
 @dataclass(frozen=True, slots=True)
 class StepWaiting:
     """Not ready yet, and why; emitted when the reason changes."""
+
+    time_s: float
+    job: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class StepPostponed:
+    """The step had begun, and jobs that it needs and others run wait again: it begins once more when they are ready."""
 
     time_s: float
     job: str
@@ -287,6 +297,7 @@ Event = (
     | StepStarted
     | StepRegistered
     | StepWaiting
+    | StepPostponed
     | StepReached
     | StepPromoted
     | StepReady

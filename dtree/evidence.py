@@ -27,6 +27,7 @@ class Awaited:
         eval_id: evaluation of that registration; "" when unchanged, and for periodic and parameterized jobs.
         shape: `JobState.shape` of that version: a newer version of equal shape differs only in counts and is adopted.
         completed: this run has seen it completed, which stays true when Nomad collects the job.
+        sighted: signs of what an earlier run saw in its logs, as in `sightings`.
         renewed: allocation that was restarted -> restarts of its tasks before, and it counts again once they are more; one that is
             replaced -> None, and it counts no more.
     """
@@ -37,6 +38,7 @@ class Awaited:
     eval_id: str = ""
     shape: str = ""
     completed: bool = False
+    sighted: frozenset[str] = frozenset()
     renewed: Mapping[str, int | None] = field(default_factory=dict, hash=False)
 
 
@@ -87,6 +89,11 @@ def current_allocations(snapshot: JobSnapshot, awaited: Awaited) -> tuple[Alloca
     if snapshot.job is not None and snapshot.job.type == "batch":
         return tuple({alloc.name: alloc for alloc in current}.values())
     return tuple(current)
+
+
+def count_standing(snapshot: JobSnapshot, awaited: Awaited) -> int:
+    """Count the allocations that stand: running, and not found unhealthy."""
+    return sum(one.client == "running" and one.healthy is not False for one in current_allocations(snapshot, awaited))
 
 
 def restarts_of(alloc: AllocationState) -> int:

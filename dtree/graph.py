@@ -13,7 +13,7 @@ from functools import partial
 from itertools import pairwise
 from typing import Final, Literal
 
-from dtree.declaration import Condition, Declaration, Edge, Entry, OnUpdate
+from dtree.declaration import Condition, Declaration, Edge, Entry, OnUpdate, RunPolicy
 from dtree.errors import DeclarationError, Fault, GoalError, did_you_mean
 from dtree.hooks import Hook, cycle_fault, find_hooks, set_aside, stop_order
 
@@ -111,8 +111,7 @@ def build(declaration: Declaration, job_names: Collection[str]) -> DependencyGra
             if edge.wait_cond is not None:
                 conditions[edge.job] = edge.wait_cond
     hooks = find_hooks(entries)
-    # They have done so in an earlier stop, as a rule.
-    entries |= {name: replace(entries[name], run="always") for name in hooks if entries[name].run is None}
+    entries = {name: replace(entry, run=_run_policy(name, declaration, hooks)) for name, entry in entries.items()}
     terms = _terms(entries, owners)
     needs = {name: tuple(sorted(asked)) for name, asked in terms.items()}
     faults += [_cycle_fault(declaration, entries, path) for path in _cycles(needs)]
@@ -171,7 +170,7 @@ def refuse_unknown(graph: DependencyGraph, names: Iterable[str]) -> None:
     """Raise GoalError for the first of `names` that the graph does not know."""
     for name in names:
         if name not in graph.entries:
-            raise GoalError(name, sorted(graph.entries), depfile=graph.file)
+            raise GoalError(name, sorted(graph.entries), depfile=graph.file, is_absent=name in graph.absent)
 
 
 def restrict(graph: DependencyGraph, names: Collection[str]) -> DependencyGraph:
@@ -282,6 +281,14 @@ def _absent(declaration: Declaration, job_names: Collection[str]) -> frozenset[s
             (others if edge.required or edge.external else optional).add(edge.job)
     files = {name for name, entry in declaration.entries.items() if entry.file is not None}
     return frozenset(optional - others - files - frozenset(job_names))
+
+
+def _run_policy(name: str, declaration: Declaration, hooks: Collection[str]) -> RunPolicy | None:
+    """Return when a job is run again. A hook has run in an earlier stop, as a rule: only its own entry says that this is enough."""
+    own = declaration.entries.get(name)
+    if own is not None and own.run is not None:
+        return own.run
+    return "always" if name in hooks else declaration.defaults.run
 
 
 def _terms(entries: Mapping[str, Entry], owners: Mapping[str, list[tuple[str, Edge]]]) -> dict[str, dict[str, Terms]]:

@@ -17,6 +17,7 @@ from dtree import diagnose, evidence, probes, progress
 from dtree.canaries import unpromoted
 from dtree.conditions import Answer
 from dtree.declaration import Condition, Probe
+from dtree.errors import LOOK_FIRST
 from dtree.evidence import SETTLE_S, Awaited
 from dtree.model import CheckResult, JobSnapshot, Placement
 from dtree.tally import Case
@@ -41,7 +42,8 @@ CHECK_AGAIN_S: Final = 1.0
 """How soon to ask again while only a health check can change the verdict: no list tells of it."""
 
 
-_SOMEBODY_STOPPED: Final = Broken("superseded", "somebody stopped the job", hint="run again to start it")
+_SOMEBODY_STOPPED: Final = Broken("superseded", "somebody stopped the job", hint="ask who did; to start it, run again")
+_LOOK_FIRST: Final = "look at what it would undo with `nomad-dtree plan`, then run again"
 _REGISTERED_AGAIN: Final = Broken("superseded", "somebody registered the job again while it was being stopped", hint="stop it again")
 
 
@@ -88,7 +90,7 @@ def judge(
 
         return (all_of if condition.name == "all" else any_of)([judge_part(part) for part in condition.parts])
     if snapshot.job is None:
-        return Broken("superseded", "the job is gone: somebody purged it, or Nomad collected it", hint="run again")
+        return Broken("superseded", "somebody purged the job, or Nomad collected it", hint="ask who did; to register it, run again")
     evaluations = evidence.evaluations_of(snapshot, awaited, waited_s=waited_s)
     case = Case(snapshot, snapshot.job, awaited, evaluations, waited_s, unplaceable_s, placement_timeout_s, checks or {}, answers or {})
     verdict = next((found for question in _QUESTIONS if (found := question(case)) is not None), None) or _progress(case)
@@ -223,8 +225,8 @@ def _was_replaced(case: Case) -> Verdict | None:
         return _was_cancelled(case)
     if case.job.version < case.awaited.version and case.waited_s <= SETTLE_S:
         return Waiting("Nomad is still registering it", again_in_s=_rest(SETTLE_S, case.waited_s))
-    reason = f"somebody registered version {case.job.version} of the job while version {case.awaited.version} was waited for"
-    return Broken("superseded", reason, hint="run again")
+    reason = f"somebody registered version {case.job.version} of the job over version {case.awaited.version}"
+    return Broken("superseded", reason, hint=LOOK_FIRST)
 
 
 def _was_cancelled(case: Case) -> Verdict | None:
@@ -234,7 +236,7 @@ def _was_cancelled(case: Case) -> Verdict | None:
     # Source: Nomad 1.11.3 writes "Cancelled because job is stopped"; the job may have been read a moment before that.
     if "job is stopped" in deployment.description:
         return _SOMEBODY_STOPPED
-    return Broken("superseded", f"deployment of version {deployment.version}: {deployment.description}", hint="run again")
+    return Broken("superseded", f"deployment of version {deployment.version}: {deployment.description}", hint=LOOK_FIRST)
 
 
 def _was_not_evaluated(case: Case) -> Verdict | None:
@@ -275,7 +277,8 @@ def _reached(case: Case) -> Verdict | None:
     want = sum(tally.want for tally in case.tallies)
     if not want:
         return Ready("nothing to run: count is 0")
-    return Ready(f"{want} of {_many(want, 'allocation')} {progress.WORDS[case.goal]}")
+    is_over = bool(case.allocations) and all(alloc.client == "complete" for alloc in case.allocations)
+    return Ready(f"{want} of {_many(want, 'allocation')} {progress.WORDS['completed' if is_over else case.goal]}")
 
 
 def _answered(case: Case, probe: Probe) -> Verdict | None:

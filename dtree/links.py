@@ -6,8 +6,9 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Final
 
-from dtree.conditions import fit, longest_s, without_seconds
+from dtree.conditions import longest_s, without_seconds
 from dtree.declaration import Condition, Entry, OnFailure
+from dtree.feasibility import as_meant
 from dtree.graph import DependencyGraph
 from dtree.model import RenderedJob, Spec
 from dtree.plan import Intent, Milestone, Step, Stop
@@ -21,11 +22,13 @@ def link(graph: DependencyGraph, steps: Sequence[Step], intent: Intent) -> tuple
     """Say of each step what it asks of those it needs, what those who need it ask of it, and whether the run can do without it."""
     by_name = {step.name: step for step in steps}
     edges = {step.name: _edges(graph, step, by_name, intent) for step in steps}
-    asked: dict[str, dict[Condition, None]] = {}
-    for told in edges.values():
+    asked: dict[str, dict[Condition, bool]] = {}
+    for name, told in edges.items():
         for need, conditions in told.items():
-            asked.setdefault(need, {}).update(dict.fromkeys(conditions))
+            known = asked.setdefault(need, {})
+            known |= {one: known.get(one, False) or graph.terms_of(name, need).required for one in conditions}
     policies = _policies(graph, steps)
+    owners = _owners(graph, steps)
     spared = {name for name, policy in policies.items() if policy == "continue"}
     required = _required(graph, by_name, intent.goals, spared)
     tolerated = {name for name in by_name if name in spared or name not in required}
@@ -33,8 +36,9 @@ def link(graph: DependencyGraph, steps: Sequence[Step], intent: Intent) -> tuple
         replace(
             step,
             edges=edges[step.name],
-            milestones=(*step.milestones, *_milestones(graph, step, asked.get(step.name, ()))),
+            milestones=(*step.milestones, *_milestones(graph, step, asked.get(step.name, {}))),
             optional=tuple(need for need in step.needs if need in spared or not graph.terms_of(step.name, need).required),
+            post_of=() if isinstance(step.action, Stop) else tuple(owners.get(step.name, ())),
             is_tolerated=step.name in tolerated,
             on_failure="stop" if step.name in tolerated and policies[step.name] == "rollback" else policies[step.name],
         )
@@ -44,7 +48,7 @@ def link(graph: DependencyGraph, steps: Sequence[Step], intent: Intent) -> tuple
 
 def as_asked(condition: Condition, intent: Intent, job: RenderedJob) -> Condition:
     """Return a condition of a job as it is meant: what it leaves out from the job file, and numbers of seconds as the intent reads them."""
-    return fit(without_seconds(condition) if intent.wait_ready else condition, job)
+    return as_meant(without_seconds(condition) if intent.wait_ready else condition, job)
 
 
 def longest_wait_s(condition: Condition, entry: Entry, job: RenderedJob) -> float:
@@ -63,11 +67,12 @@ def patience_s(spec: Spec) -> float:
     return max([_DEFAULT_TIMEOUT_S, *deadlines])
 
 
-def _milestones(graph: DependencyGraph, step: Step, asked: Collection[Condition]) -> Iterator[Milestone]:
+def _milestones(graph: DependencyGraph, step: Step, asked: Mapping[Condition, bool]) -> Iterator[Milestone]:
+    """Yield what others wait for; `asked` says of each condition whether somebody requires it."""
     known = {milestone.condition for milestone in step.awaited}
     for condition in sorted(asked, key=str):
         if condition not in known:
-            yield Milestone(condition, longest_wait_s(condition, graph.entries[step.name], step.job))
+            yield Milestone(condition, longest_wait_s(condition, graph.entries[step.name], step.job), is_optional=not asked[condition])
 
 
 def _edges(graph: DependencyGraph, step: Step, steps: Mapping[str, Step], intent: Intent) -> dict[str, tuple[Condition, ...]]:
@@ -87,10 +92,7 @@ def _policies(graph: DependencyGraph, steps: Sequence[Step]) -> dict[str, OnFail
     A post job that says nothing takes what its owner says, for its failure is one of the owner; of several that which takes it most
     seriously. A stop that fails leaves alone what comes after it, whatever the entry says: that is meant of the job.
     """
-    owners: dict[str, list[str]] = {}
-    for step in steps:
-        for edge in graph.entries[step.name].post:
-            owners.setdefault(edge.job, []).append(step.name)
+    owners = _owners(graph, steps)
     found: dict[str, OnFailure] = {}
 
     def policy(name: str) -> OnFailure:
@@ -100,6 +102,15 @@ def _policies(graph: DependencyGraph, steps: Sequence[Step]) -> dict[str, OnFail
         return found[name]
 
     return {step.name: "stop" if isinstance(step.action, Stop) else policy(step.name) for step in steps}
+
+
+def _owners(graph: DependencyGraph, steps: Sequence[Step]) -> dict[str, list[str]]:
+    """Return the steps whose post job each job is, sorted."""
+    owners: dict[str, list[str]] = {}
+    for name in sorted(step.name for step in steps):
+        for edge in graph.entries[name].post:
+            owners.setdefault(edge.job, []).append(name)
+    return owners
 
 
 def _required(graph: DependencyGraph, names: Collection[str], goals: Collection[str], spared: Collection[str]) -> set[str]:

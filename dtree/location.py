@@ -11,7 +11,7 @@ from typing import Final
 from dtree.declaration import Entry, Locator
 from dtree.errors import Fault, Invalid, Place
 from dtree.model import JobRef, RenderedJob
-from dtree.names import DEFAULT_NAMESPACE
+from dtree.names import DEFAULT_NAMESPACE, NAMESPACE, NAMESPACE_WORDS
 from dtree.plan import ObservedJob
 from dtree.ports import Cluster
 
@@ -115,12 +115,16 @@ def _no_namespace(job: RenderedJob, locations: Locations) -> Fault:
     where = f"in region '{ref.region}'" if ref.region else "in this Nomad"
     flag = f" -region={ref.region}" if ref.region else ""
     place = locations.place(job, "namespace")
-    given = "" if place is not None else "check --namespace and NOMAD_NAMESPACE; "
+    if not re.fullmatch(NAMESPACE, ref.namespace):
+        hint = f"a namespace has a name {NAMESPACE_WORDS}"
+    else:
+        given = "" if place is not None else "check --namespace and NOMAD_NAMESPACE; "
+        hint = f"{given}`nomad namespace list{flag}` shows those there are, `nomad namespace apply{flag} {ref.namespace}` makes it"
     return Fault(
         "no-namespace",
         f"there is no namespace '{ref.namespace}' {where}, where job '{job.name}' would be",
-        place or Place(job.file),
-        f"{given}`nomad namespace list{flag}` shows those there are, `nomad namespace apply{flag} {ref.namespace}` makes it",
+        place,
+        hint,
     )
 
 

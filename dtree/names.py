@@ -8,10 +8,15 @@ from __future__ import annotations
 import re
 from typing import Final
 
-__all__ = ["BUILT_IN", "DEFAULT_NAMESPACE", "VARIABLE_NAME", "why_no_name"]
+__all__ = ["BUILT_IN", "DEFAULT_NAMESPACE", "NAMESPACE", "NAMESPACE_WORDS", "VARIABLE_NAME", "why_no_name"]
 
 DEFAULT_NAMESPACE: Final = "default"
 """Where Nomad puts what names no namespace."""
+
+NAMESPACE: Final = "[A-Za-z0-9-]{1,128}"
+"""Pattern of the names of namespaces. Source: Nomad 1.11.3, which refuses to make others."""
+
+NAMESPACE_WORDS: Final = "made of letters, digits and dashes, at most 128"
 
 BUILT_IN: Final = ("version", "versions", "ref", "commit", "commit_date")
 """Names that every template has, and that no variable can have."""

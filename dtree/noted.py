@@ -4,19 +4,19 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from itertools import groupby
 from typing import Final
 
 from dtree.access.at_once import do_all
-from dtree.errors import ClusterError, DeclarationError, Unavailable, Unreachable
+from dtree.errors import ClusterError, DeclarationError, StoreError, Unavailable, Unreachable
 from dtree.inputs import Inputs
 from dtree.job_text import decode_job
 from dtree.location import Locations, settle_regions
 from dtree.model import JobRef, JobState, RenderedJob
 from dtree.plan import ObservedJob
 from dtree.ports import Cluster
-from dtree.provenance import Items, Provenance, read_comments, read_note, registered_as
+from dtree.provenance import DIRTY, Items, Provenance, Source, read_comments, read_note, registered_as
 from dtree.sources import Sources
 from dtree.store import Text
 from dtree.values import variables_of
@@ -38,10 +38,12 @@ class Noted:
     Attributes:
         provenance: None where nothing is noted.
         denied: why the notes of its namespace cannot be read; None where they can.
+        items: all that our own stack has noted of it; {} for nothing, or where that may not be read.
     """
 
     provenance: Provenance | None = None
     denied: ClusterError | None = None
+    items: Items = field(default_factory=dict, hash=False)
 
 
 def read_notes(observed: Mapping[str, ObservedJob], cluster: Cluster, *, stack: str) -> dict[str, ObservedJob]:
@@ -85,7 +87,8 @@ def find_origins(states: Mapping[JobRef, JobState | None], cluster: Cluster, *, 
     for refs in _by_place(states):
         here = [ref for ref in refs if states[ref] is not None]
         try:
-            notes = dict(cluster.notes(stack, refs))
+            own = cluster.notes(stack, refs)
+            notes = dict(own)
             unknown = [ref for ref in here if read_note(notes.get(ref, {})) is None]
             notes |= cluster.notes_of_others(stack, unknown) if unknown else {}
         except (Unreachable, Unavailable):
@@ -94,7 +97,7 @@ def find_origins(states: Mapping[JobRef, JobState | None], cluster: Cluster, *, 
             told = do_all(lambda ref: _submitted(ref, states[ref], cluster), refs, at_once=_AT_ONCE)
             found |= {ref: Noted(provenance, error) for ref, provenance in zip(refs, told, strict=True)}
             continue
-        found |= {ref: Noted(read_note(notes.get(ref, {}))) for ref in refs}
+        found |= {ref: Noted(read_note(notes.get(ref, {})), items=own.get(ref, {})) for ref in refs}
     return found
 
 
@@ -136,6 +139,19 @@ def find_jobs(sources: Sources, texts: Mapping[str, Text], cluster: Cluster, *, 
         for name, ref in sorted(refs.items())
         if (noted := origins[ref].provenance) is not None and noted.job == name
     }
+
+
+def source_of(sources: Sources) -> Source:
+    """Say which state of the store jobs come from, to note it of them. Effects: reads the store."""
+    revision = sources.snapshot.revision.id
+    try:
+        commit = sources.snapshot.commit
+    except StoreError:  # it is told where it is asked for, and no reason not to run
+        commit = None
+    if commit is None:
+        return Source(sources.declaration.stack, sources.store, revision)
+    dirty = DIRTY if commit.is_dirty else ""
+    return Source(sources.declaration.stack, sources.store, revision, commit.ref, commit.id + dirty)
 
 
 def ref_said_by(source: str, values: Mapping[str, str], *, namespace: str, region: str = "") -> JobRef | None:

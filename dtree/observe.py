@@ -8,16 +8,18 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
 from typing import Any, Final, TypeVar
 
+from dtree import diagnose
 from dtree.access.at_once import do_all
 from dtree.access.refusals import diagnostics
-from dtree.completion import children_noted, job_digest, scales
+from dtree.completion import children_ended, last_children, scales
 from dtree.decide import is_alive
 from dtree.errors import DeclarationError, Fault, Invalid, Place, refuse
+from dtree.evidence import Awaited
 from dtree.health import has_failed, is_finished
 from dtree.job_text import JobText
 from dtree.location import Locations, absent_namespaces, settle_regions
-from dtree.model import JobRef, JobSnapshot, JobState, RenderedJob, Spec
-from dtree.plan import ObservedJob
+from dtree.model import Address, AllocationState, CheckResult, GroupState, JobRef, JobSnapshot, JobState, RenderedJob, Spec
+from dtree.plan import ChildState, ObservedJob
 from dtree.ports import Cluster
 
 _AT_ONCE: Final = 8
@@ -102,21 +104,31 @@ def read_stored(jobs: Mapping[str, RenderedJob], cluster: Cluster, *, children: 
     return {name: ObservedJob(snapshots[job.ref], children=parents.get(job.ref, ())) for name, job in sorted(jobs.items())}
 
 
+def read_checks(snapshot: JobSnapshot, awaited: Awaited, cluster: Cluster) -> dict[str, tuple[CheckResult, ...]]:
+    """Return what the health checks of a job say where they decide or explain, by allocation ID. Effects: reads Nomad."""
+    asked = diagnose.check_questions(snapshot, awaited)
+    return {allocation: cluster.checks(snapshot.ref, allocation) for allocation in asked}
+
+
+def read_addresses(ref: JobRef, allocations: Iterable[AllocationState], cluster: Cluster) -> tuple[Address, ...]:
+    """Return the addresses of allocations of a job, each once, sorted by label. Effects: reads Nomad."""
+    found = {address for one in allocations for address in cluster.addresses(ref, one.id)}
+    return tuple(sorted(found, key=lambda address: (address.label, address.host, address.port)))
+
+
 def read_dispatched(jobs: Mapping[str, RenderedJob], observed: Mapping[str, ObservedJob], cluster: Cluster) -> dict[str, ObservedJob]:
-    """Read how the children do that were last dispatched of jobs; returns what was seen of these, with that in it. Effects: reads Nomad."""
-    noted = {name: children_noted(observed[name].note, job_digest(job)) for name, job in sorted(jobs.items()) if job.dispatches}
-    refs = {(name, one): replace(jobs[name].ref, id=one) for name, ids in noted.items() for one in ids}
-    snapshots = cluster.snapshots(sorted(set(refs.values()))) if refs else {}
+    """Read how the children do that were last dispatched of jobs; returns what was seen of these, with that in it. Effects: reads Nomad.
+
+    Of a child that Nomad has forgotten, what is noted of its end is told.
+    """
+    notes = {name: observed[name].note for name, job in sorted(jobs.items()) if job.dispatches}
+    refs = {name: [replace(jobs[name].ref, id=one) for one in last_children(note) if one] for name, note in notes.items()}
+    asked = sorted({ref for some in refs.values() for ref in some})
+    snapshots = cluster.snapshots(asked) if asked else {}
+    known = {ref: _child_state(snapshot) for ref, snapshot in snapshots.items() if snapshot.job is not None}
     return {
-        name: replace(
-            observed[name],
-            dispatched={
-                one: is_finished(snapshots[refs[name, one]])
-                for one in ids
-                if is_alive(snapshots[refs[name, one]]) or is_finished(snapshots[refs[name, one]])
-            },
-        )
-        for name, ids in noted.items()
+        name: replace(observed[name], dispatched=children_ended(note) | {ref.id: known[ref] for ref in refs[name] if ref in known})
+        for name, note in notes.items()
     }
 
 
@@ -124,6 +136,12 @@ def refusals(job: RenderedJob, error: Invalid) -> list[Fault]:
     """Return each of the reasons why Nomad refuses a job as a fault of its file."""
     reasons = error.problem.split(";\n")
     return [Fault("job-invalid", f"Nomad refuses job '{job.name}': {one}", Place(job.file), _hint(one, error.hint)) for one in reasons]
+
+
+def _child_state(snapshot: JobSnapshot) -> ChildState:
+    if is_finished(snapshot):
+        return "completed"
+    return "runs" if is_alive(snapshot) and not has_failed(snapshot) else "failed"
 
 
 def _parse(name: str, text: JobText, locations: Locations, cluster: Cluster) -> RenderedJob:
@@ -166,7 +184,13 @@ def _outline(name: str, state: JobState | None) -> Spec:
     if state is None:
         return {"ID": name}
     periodic = {"Enabled": True} if state.periodic else None
-    return {"ID": name, "Type": state.type, "Periodic": periodic, "ParameterizedJob": {"Payload": ""} if state.parameterized else None}
+    parameterized = {"Payload": ""} if state.parameterized else None
+    groups = [{"Name": group.name, "Tasks": _task_outlines(group)} for group in state.groups]
+    return {"ID": name, "Type": state.type, "Periodic": periodic, "ParameterizedJob": parameterized, "TaskGroups": groups}
+
+
+def _task_outlines(group: GroupState) -> list[Spec]:
+    return [{"Name": task, "Lifecycle": None if moment == "main" else {"Hook": moment}} for task, moment in group.lifecycle.items()]
 
 
 def _api_json(source: str) -> Spec | None:

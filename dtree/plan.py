@@ -12,6 +12,7 @@ from typing import Final, Literal
 
 from dtree.declaration import Condition, Dispatch, OnFailure, OnUpdate, Promotion
 from dtree.errors import ClusterError
+from dtree.footing import Footing
 from dtree.model import DryRun, JobRef, JobSnapshot, JobState, RenderedJob, Spec
 from dtree.provenance import Items, Provenance
 
@@ -38,6 +39,9 @@ run again · dispatch: unchanged, with new children · evaluate: unchanged, look
 others need it · absent: nothing to stop · external: somebody else's, only waited for
 · restart, redeploy: unchanged, but what it needs is changed: its tasks are restarted in place, or its allocations replaced
 · promote: unchanged, and its canaries are promoted · return: registered again as it was before the run that is rolled back"""
+
+ChildState = Literal["runs", "completed", "failed"]
+"""How a child of a parameterized or periodic job does; `failed`: it has ended otherwise, or was stopped."""
 
 Verb = Literal["run", "stop", "promote"]
 """What a plan is made for."""
@@ -127,18 +131,25 @@ class Child:
 
     Attributes:
         id: Nomad's, where it was dispatched before and is only waited for; "" where it is still to be dispatched.
+        is_completed: it has completed before, and Nomad may have forgotten it since.
     """
 
     dispatch: Dispatch
     id: str = ""
+    is_completed: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class Milestone:
-    """A condition that a step reaches on its way, and the longest wait for it."""
+    """A condition that a step reaches on its way, and the longest wait for it.
+
+    Attributes:
+        is_optional: only jobs ask for it that can do without: where it does not come they go on, and the step is none the worse.
+    """
 
     condition: Condition
     timeout_s: float
+    is_optional: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -151,6 +162,7 @@ class Before:
         note: what was noted of it.
         spec: the stored job itself; None where there was none, and where nobody read it: only before a run that may be rolled back.
         source: what it was registered with, text and variables; both "" where Nomad kept none.
+        beside: versions that ran beside it, where it was there only as canaries that a person has yet to promote; None for all others.
     """
 
     state: JobState | None = None
@@ -158,6 +170,7 @@ class Before:
     note: Items = field(default_factory=dict)
     spec: Spec | None = field(default=None, repr=False)
     source: tuple[str, str] = field(default=("", ""), repr=False)
+    beside: frozenset[int] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -184,14 +197,19 @@ class Step:
         edges: need -> all conditions that it must have reached, for the needs where that is not simply the need's own.
         milestones: what those who need the step wait for beside its own condition; the step is ready when it has reached them too.
         optional: needs that it can do without, sorted.
+        post_of: steps whose post job it is, sorted.
         is_tolerated: nothing that was asked for requires it, so its failure is none of the run.
         renewal: what becomes of its running allocations, a few at a time, because something it needs is changed.
+        footing: what it stands on, which is noted once it is started anew or renewed; None where no change of a need renews it.
         promotion: what becomes of its healthy canaries, where Nomad does not promote them by itself.
         deployment: Nomad's ID of the only one that may be promoted; "" for whichever the awaited version has.
+        ends_at_canaries: it is ready once its canaries are healthy, and nobody promotes them.
+        left_to_a_person: it has canaries, or will, that a person has to promote.
         on_failure: what its failure means; for a failure that is tolerated `rollback` is `stop`.
         irreversible: a rollback leaves it as the run made it.
         before: what a rollback returns it to.
-        forgets: what is noted of the job is not of what is registered, and goes.
+        sighted: signs of what an earlier run saw in the logs of the unchanged job, as in `sightings`.
+        forgets: what is noted of the job is to be what `before` has of it, whatever is registered or stopped.
     """
 
     job: RenderedJob
@@ -212,13 +230,18 @@ class Step:
     edges: Mapping[str, tuple[Condition, ...]] = field(default_factory=dict)
     milestones: tuple[Milestone, ...] = ()
     optional: tuple[str, ...] = ()
+    post_of: tuple[str, ...] = ()
     is_tolerated: bool = False
     renewal: OnUpdate = "none"
+    footing: Footing | None = None
     promotion: Promotion = field(default_factory=Promotion)
     deployment: str = ""
+    ends_at_canaries: bool = False
+    left_to_a_person: bool = False
     on_failure: OnFailure = "stop"
     irreversible: bool = False
     before: Before = field(default_factory=Before, repr=False)
+    sighted: frozenset[str] = frozenset()
     forgets: bool = False
 
     @property
@@ -277,7 +300,7 @@ class ObservedJob:
         children: of a periodic or parameterized job, those that still run (asked only for a stop).
         note: what is noted of it; {} for nothing, or where the token may not read it (asked where it matters).
         unread: why its note could not be read; None where it could.
-        dispatched: of the children that are noted as its last ones, those that run or have completed: ID -> the latter.
+        dispatched: how the children do that are noted as its last ones: by ID, without those of which nobody knows.
     """
 
     snapshot: JobSnapshot
@@ -286,7 +309,7 @@ class ObservedJob:
     children: tuple[JobRef, ...] = ()
     note: Items = field(default_factory=dict)
     unread: ClusterError | None = None
-    dispatched: Mapping[str, bool] = field(default_factory=dict)
+    dispatched: Mapping[str, ChildState] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)

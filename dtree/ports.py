@@ -144,7 +144,10 @@ class Cluster(Protocol):
         """Source and variables that a version of a job was registered with; both "" where Nomad keeps none."""
 
     def change_note(self, stack: str, ref: JobRef, change: Callable[[Items], Items]) -> None:
-        """Change a job's note; it is {} before there is one. What others wrote meanwhile is not lost: `change` is then asked again."""
+        """Change a job's note; it is {} before there is one, and one that becomes {} is removed.
+
+        What others wrote meanwhile is not lost: `change` is then asked again.
+        """
 
     def forget(self, stack: str, ref: JobRef) -> None:
         """Remove a job's note, if there is one."""

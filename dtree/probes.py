@@ -12,6 +12,7 @@ from dtree.conditions import EVERYBODY, Answer, Question
 from dtree.declaration import HttpProbe, LogProbe, Probe, ServiceProbe, TcpProbe
 from dtree.diagnose import clean
 from dtree.evidence import group_of
+from dtree.sightings import sign
 from dtree.tally import Case
 
 _NO_ANSWER: Final = Answer()
@@ -34,8 +35,7 @@ def question(case: Case, probe: Probe) -> Question | None:
 
 def met(case: Case, probe: Probe) -> str | None:
     """Say by what the probe is met; None while it is not."""
-    if case.is_met and not case.awaited.changed and (isinstance(probe, LogProbe) or (_has_ended(case) and not _is_one_address(probe))):
-        # What was met when the job came up is not asked for again: the line may be long gone.
+    if case.is_met and not case.awaited.changed and _was_met(case, probe):
         return "completed, unchanged" if _has_ended(case) else "runs, unchanged"
     good = _answer(case, probe).good
     current = {one.id for one in case.allocations}
@@ -75,9 +75,20 @@ def missing(case: Case, probe: Probe, *, is_over: bool = False) -> str:
             so_far = f"{count} of {passing} {_many(passing, 'instance')} of service {service} passing"
             return f"{so_far}; {said}" if said else so_far
         case LogProbe(task=task):
-            return said or f"no line of task {task} matches {clean(probe.shown)}{'' if is_over else ' yet'}"
+            where = "" if is_over else " yet" if case.awaited.changed else " in what there is of its log"
+            return said or f"no line of task {task} matches {clean(probe.shown)}{where}"
         case _:
             return said or f"no answer yet to: {probe}"
+
+
+def _was_met(case: Case, probe: Probe) -> bool:
+    """Whether an unchanged job need not be asked again for what it met when it came up.
+
+    A line may be long gone, so one that was seen then counts; one that was not is looked for, because it may never have come.
+    """
+    if isinstance(probe, LogProbe):
+        return bool(case.allocations) and not case.awaited.renewed and sign(probe) in case.awaited.sighted
+    return _has_ended(case) and not _is_one_address(probe)
 
 
 def _met_by_all(case: Case, probe: HttpProbe | TcpProbe, good: frozenset[str]) -> str | None:

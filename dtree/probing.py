@@ -14,11 +14,10 @@ from dtree.evidence import short_id
 from dtree.model import Address, JobRef
 from dtree.ports import Cluster
 
-_SHORTEST_PAUSE_S: Final = 0.25
-_LONGEST_PAUSE_S: Final = 2.0
 _MATCH_S: Final = 5.0
 _TAIL_BYTES: Final = 256
 """Of what was read is read again, to see that it is the same log."""
+_MOST_PIECES: Final = 200
 _LONGEST_LINE_BYTES: Final = 64 * 1024
 """A longer line is matched in pieces."""
 
@@ -37,14 +36,9 @@ class Probed:
     error: DtreeError | None = None
 
 
-def pause_s(waited_s: float) -> float:
-    """How long to wait from one asking to the next: a tenth of the time waited so far, so that an answer is late by that much at most."""
-    return min(max(waited_s / 10, _SHORTEST_PAUSE_S), _LONGEST_PAUSE_S)
-
-
 def answers_to(questions: Sequence[Question], ref: JobRef, cluster: Cluster) -> dict[Probe, Answer]:
-    """Ask each question once. Effects: as `ask`."""
-    return {question.probe: ask("", ref, question, Answer(), cluster).answer for question in questions}
+    """Ask each question once, and logs to their end. Effects: as `ask`."""
+    return {question.probe: _answer_now(question, ref, cluster) for question in questions}
 
 
 def ask(name: str, ref: JobRef, question: Question, before: Answer, cluster: Cluster) -> Probed:
@@ -71,8 +65,21 @@ def ask(name: str, ref: JobRef, question: Question, before: Answer, cluster: Clu
         problem = f"the pattern of the condition takes more than {_MATCH_S:g} s on lines of its log"
         return Probed(name, probe, before, DtreeError(problem, hint="write it without repeats within repeats, such as (a+)+"))
     except ClusterError as error:
-        return Probed(name, probe, replace(before, good=frozenset(), said=error.problem))
+        # Nobody has said so far where Consul is; where Nomad is goes without saying here.
+        hint = error.hint if isinstance(probe, ServiceProbe) and probe.provider == "consul" else ""
+        said = f"{error.problem} ({hint})" if hint else error.problem
+        return Probed(name, probe, replace(before, good=frozenset(), said=said))
     return Probed(name, probe, answer)
+
+
+def _answer_now(question: Question, ref: JobRef, cluster: Cluster) -> Answer:
+    """Ask once; of a log, which is read in pieces, until there is no more. One that grows as fast is left at some point."""
+    answer = ask("", ref, question, Answer(), cluster).answer
+    for _ in range(_MOST_PIECES if isinstance(question.probe, LogProbe) else 0):
+        before, answer = answer, ask("", ref, question, answer, cluster).answer
+        if answer.good or answer == before:
+            break
+    return answer
 
 
 def _ask_catalogue(probe: ServiceProbe, ref: JobRef, question: Question, cluster: Cluster) -> Answer:

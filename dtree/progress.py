@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Final
 
 from dtree import diagnose
+from dtree.evidence import restarts_of
 from dtree.model import AllocationState
 from dtree.tally import Case, Tally, is_good
 
@@ -45,8 +46,9 @@ def _note(case: Case, alloc: AllocationState) -> str:
         return "its node is lost"
     if alloc.client == "failed":
         return f"an allocation failed{' and will be rescheduled' if alloc.followup_eval else ''}; {diagnose.failure(alloc)}"
+    is_ours = _is_restarted_by_us(case, alloc)
     restarted = diagnose.restarts(alloc)
-    if restarted:
+    if restarted and not is_ours:
         return restarted
     results = case.checks.get(alloc.id, ())
     bad = next((check for check in results if check.status != "success"), None)
@@ -59,4 +61,10 @@ def _note(case: Case, alloc: AllocationState) -> str:
         and alloc.id in diagnose.check_questions(case.snapshot, case.awaited)
     ):
         return "its checks have not answered yet"
-    return diagnose.waits_for(alloc)
+    return f"restarted by this run, and not {WORDS[case.goal]} again yet" if is_ours else diagnose.waits_for(alloc)
+
+
+def _is_restarted_by_us(case: Case, alloc: AllocationState) -> bool:
+    """Whether its tasks were restarted no more often than this run has done it, once each."""
+    before = case.awaited.renewed.get(alloc.id)
+    return before is not None and restarts_of(alloc) <= before + len(alloc.tasks)

@@ -44,13 +44,28 @@ def with_promotion(step: Step, entry: Entry, seen: ObservedJob) -> Step:
     if promotion.after_s is not None and _has_canaries(step.job):
         step = _awaited_at_all(step)
     canaries = stored_canaries(seen.snapshot)
+    if isinstance(step.action, Noop) and canaries is not None and not canaries.promote_themselves and promotion.after_s is None:
+        return replace(step, left_to_a_person=True)
     if isinstance(step.action, Noop) and canaries is not None and not canaries.promote_themselves and promotion.after_s is not None:
         return replace(step, change="promote", cause=f"unchanged; {canaries}; promoted {_when(promotion)}")
     comes = seen.dry_run is not None and any(numbers.get("canary") for numbers in seen.dry_run.updates.values())
     if isinstance(step.action, Register | Rerun) and comes:
-        who = "by Nomad once healthy" if _promotes_itself(step.job) else _when(promotion)
-        return replace(step, cause=f"{step.cause}; canaries first, promoted {who}")
+        itself = _promotes_itself(step.job)
+        who = "by Nomad once healthy" if itself else _when(promotion)
+        cause = f"{step.cause}; canaries first, promoted {who}"
+        return replace(step, cause=cause, left_to_a_person=promotion.after_s is None and not itself)
     return step
+
+
+def left_waiting(step: Step) -> tuple[str, str] | None:
+    """Say that a step that is ready did not wait until its canaries are promoted.
+
+    Returns:
+        (what is so, a hint); None where it did, or where there is nothing for a person to promote.
+    """
+    if not step.left_to_a_person or not all(_is_early(milestone.condition) for milestone in step.awaited):
+        return None
+    return f"'{step.name}' is registered; its canaries wait until somebody promotes them", f"once they are healthy: {_command(step)}"
 
 
 def promoting(step: Step, canaries: Canaries) -> Step:
@@ -93,12 +108,12 @@ def too_late(step: Step, canaries: Canaries, *, waited_s: float) -> tuple[str, s
     """Say that nobody promoted healthy canaries in time.
 
     Returns:
-        (the reason, a hint).
+        (the reason, beside the kind of failure; a hint).
     """
     waited = f", for {waited_s:g} s" if waited_s else ""
     if isinstance(step.action, Await):
-        return f"external, {canaries}{waited}", _command(step)
-    return f"{canaries}{waited}", f"promote with {_command(step)}, then run again for what needs it"
+        return f"external, {canaries.told}{waited}", _command(step)
+    return f"{canaries.told}{waited}", f"promote with {_command(step)}, then run again for what needs it"
 
 
 def _command(step: Step) -> str:
@@ -116,8 +131,12 @@ def _when(promotion: Promotion) -> str:
 def _awaited_at_all(step: Step) -> Step:
     """Have a step that is ready before its canaries are (`registered`) go on until they are promoted; nobody else waits for that."""
     started = Milestone(Condition("started"), step.timeout_s)
-    is_early = any(one.name == "registered" for one in leaves(step.condition))
-    return replace(step, milestones=(started, *step.milestones)) if is_early and started not in step.awaited else step
+    return replace(step, milestones=(started, *step.milestones)) if _is_early(step.condition) and started not in step.awaited else step
+
+
+def _is_early(condition: Condition) -> bool:
+    """Whether it is reached, or may be, before canaries are promoted."""
+    return any(one.name == "registered" for one in leaves(condition))
 
 
 def _history(snapshot: JobSnapshot) -> str:

@@ -13,7 +13,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from typing import Final
 
-from dtree.model import JobState, RenderedJob
+from dtree.model import JobSnapshot, JobState, RenderedJob
 
 Items = Mapping[str, str]
 """What a Nomad Variable holds."""
@@ -118,6 +118,21 @@ def still_runs(registered: Registration, state: JobState) -> bool:
     return state.modify_index == registered.modify_index or state.shape == registered.shape
 
 
+def taken_over(items: Items, snapshot: JobSnapshot) -> str:
+    """Say by whom a stored job is no longer what was registered, by its note; "" where it still is, or nothing is noted.
+
+    Source: seen with Nomad 1.11.3: an automatic revert is the next version, and the failed deployment says so.
+    """
+    noted, state = read_note(items), snapshot.job
+    before = noted.registered if noted is not None else None
+    if before is None or state is None or still_runs(before, state):
+        return ""
+    failed = [one for one in snapshot.deployments if one.version == before.version and one.status == "failed"]
+    if state.version == before.version + 1 and any("rolling back to job version" in one.description for one in failed):
+        return f"Nomad itself went back from version {before.version}, which failed"
+    return f"somebody else registered version {state.version} since"
+
+
 def registered_as(state: JobState) -> Registration:
     """Return what identifies the stored job."""
     return Registration(state.version, state.modify_index, state.shape)
@@ -176,6 +191,18 @@ def noted(items: Items, provenance: Provenance) -> Items:
     }
     others = {name: value for name, value in items.items() if name not in ours}
     return {**others, **{name: value for name, value in ours.items() if value}}
+
+
+def restored(items: Items, before: Items) -> Items:
+    """Return a note's items with what an earlier one says of where the job came from, or with nothing of that; items of others stay.
+
+    Returns:
+        {} where nothing is left to be noted.
+    """
+    ours = {MARK, *_FIELDS, "registered_version", "modify_index", "shape"}
+    kept = {name: value for name, value in items.items() if name not in ours}
+    kept |= {name: value for name, value in before.items() if name in ours and name != MARK}
+    return {MARK: FORM, **kept} if kept else {}
 
 
 def with_comments(variables: str, provenance: Provenance | None) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
-from typing import Literal
+from typing import Final, Literal
 
 from dtree.errors import (
     EXIT_AWAITING_PROMOTION,
@@ -32,6 +32,7 @@ from dtree.events import (
     StepKept,
     StepLost,
     StepNotReturned,
+    StepPostponed,
     StepPromoted,
     StepReady,
     StepRegistered,
@@ -47,6 +48,8 @@ from dtree.provenance import Provenance
 from dtree.returns import Return, return_after
 
 State = Literal["pending", "acting", "waiting", "ready", "failed", "lost", "kept"]
+
+_UNREADY: Final[Mapping[type[Event], State]] = {StepWaiting: "waiting", StepPostponed: "pending"}
 
 Health = Literal["Healthy", "Progressing", "Degraded", "Suspended", "Missing", "Unknown"]
 
@@ -64,6 +67,7 @@ class StepRecord:
         exits: how the tasks of a failed step ended.
         attempts: why each attempt before the last failed, in order.
         back: where it stands in the rollback; None where there is none, or none for it.
+        dispatches: children of it are waited for, and what of these failed is what a further attempt does again.
     """
 
     planned: PlannedStep
@@ -83,6 +87,12 @@ class StepRecord:
     attempts: tuple[str, ...] = ()
     exits: tuple[TaskExit, ...] = ()
     back: Return | None = None
+    dispatches: bool = False
+
+    @property
+    def is_tolerated(self) -> bool:
+        """Whether the run can do without it: canaries that await promotion are waited for, whatever could do without the job."""
+        return self.planned.tolerated and self.kind != "awaiting-promotion"
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,8 +122,9 @@ class RunRecord:
 
     @property
     def returns(self) -> Mapping[str, Return]:
-        """Where each job stands in the rollback that the run changed, in its order."""
-        return {name: step.back for name, step in self.steps.items() if step.back is not None}
+        """Where each job stands in the rollback that the run changed, in the order of returning."""
+        found = {name: step.back for name, step in self.steps.items() if step.back is not None}
+        return dict(sorted(found.items(), key=lambda item: item[1].place))
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,7 +138,7 @@ class StatusRow:
         version: Nomad's counter; None where Nomad has no such job.
         running, desired: allocations of this version, over all groups.
         addresses: of the running allocations, sorted by label.
-        reason: why it is not healthy, "" where it is.
+        reason: why it is not healthy; "" where it is, or that it completed and Nomad has forgotten it since.
         provenance: where it came from, as we noted when we registered it; None where nothing is noted that may be read.
         changed_since: what Nomad has is no longer what we registered: somebody else changed it, or reverted it.
         other_stack: the stack that noted it, where that is another than ours; else "".
@@ -191,7 +202,7 @@ class Recorder:
             case RollbackStarted(because=because):
                 self._record = replace(self.record(), rolled_back_for=because)
             case RollbackPlanned(steps=steps):
-                self.steps |= {one.job: replace(self.steps[one.job], back=Return(one)) for one in steps}
+                self.steps |= {one.job: replace(self.steps[one.job], back=Return(one, place)) for place, one in enumerate(steps)}
             case RollbackContinued(signal=signal):
                 self._record = replace(self.record(), continued=signal)
             case StepReturning() | StepReturned() | StepNotReturned() | StepStays():
@@ -223,9 +234,9 @@ def fold(events: Iterable[Event]) -> RunRecord:
 def exit_code(record: RunRecord, *, touched: bool) -> int:
     """Return what the program ends with after a run.
 
-    A failure that the run can do without is none. Where several apply, the first of: a rollback that is incomplete, one that is not,
-    interrupted, a job failed, timed out, awaiting promotion. An error before anything was changed is an error, after a change it is a run
-    that broke off.
+    A failure that the run can do without is none, but canaries that await promotion are always told. Where several apply, the first of: a
+    rollback that is incomplete, one that is not, interrupted, a job failed, timed out, awaiting promotion. An error before anything was
+    changed is an error, after a change it is a run that broke off.
 
     Args:
         touched: a request whose outcome is not known may have changed something that no step tells of.
@@ -235,7 +246,7 @@ def exit_code(record: RunRecord, *, touched: bool) -> int:
         return EXIT_ROLLED_BACK if all(one.state in ("returned", "stays") for one in returns) else EXIT_ROLLBACK_INCOMPLETE
     if record.interrupted:
         return EXIT_INTERRUPTED
-    kinds = {step.kind for step in record.steps.values() if step.state == "failed" and not step.planned.tolerated}
+    kinds = {step.kind for step in record.steps.values() if step.state == "failed" and not step.is_tolerated}
     changed = touched or any(step.registered for step in record.steps.values())
     if kinds & {"failed", "superseded"} or (kinds & {"error", "changed-meanwhile"} and changed):
         return EXIT_JOB_FAILED
@@ -266,9 +277,10 @@ def step_after(  # noqa: PLR0911 - one return per kind of event
                 version=event.version,
                 registered=step.registered or event.changed,
                 warnings=event.warnings or step.warnings,
+                dispatches=bool(event.children),
             )
-        case StepWaiting():
-            return replace(step, state="waiting", reason=event.reason)
+        case StepWaiting() | StepPostponed():
+            return replace(step, state=_UNREADY[type(event)], reason=event.reason)
         case StepPromoted():
             return replace(step, registered=True)
         case StepReady():

@@ -1,4 +1,4 @@
-"""What a rollback has to ask Nomad: what runs before anything is changed, and what is there once something failed. Changes nothing."""
+"""What a rollback has to ask Nomad: what runs before anything is changed, what is there once something failed; and notes it puts back."""
 
 from __future__ import annotations
 
@@ -8,11 +8,14 @@ from typing import Final
 
 from dtree.access.at_once import do_all
 from dtree.errors import ClusterError
+from dtree.footing import without_footing
+from dtree.ledger import Changed, Seen
 from dtree.plan import ObservedJob, Plan, Step
 from dtree.ports import Cluster
-from dtree.rollback import Changed, Seen, needs_spec
+from dtree.provenance import restored
+from dtree.rollback import needs_spec
 
-__all__ = ["keep_earlier", "look"]
+__all__ = ["keep_earlier", "look", "note_again"]
 
 _AT_ONCE: Final = 8
 
@@ -43,9 +46,23 @@ def look(changes: Sequence[Changed], cluster: Cluster) -> Seen:
         return error
 
 
+def note_again(steps: Sequence[Step], cluster: Cluster, *, stack: str) -> ClusterError | None:
+    """Note of jobs where they came from as before the run; returns why that could not be done. Effects: changes Nomad."""
+    errors = do_all(lambda step: _note_again(step, cluster, stack), steps, at_once=_AT_ONCE)
+    return next(filter(None, errors), None)
+
+
 def _keep(step: Step, cluster: Cluster) -> Step:
     state = step.before.state
     if not needs_spec(step) or state is None:
         return step
     spec, source = cluster.stored(step.ref), cluster.submission(step.ref, version=state.version)
     return replace(step, before=replace(step.before, spec=spec, source=source))
+
+
+def _note_again(step: Step, cluster: Cluster, stack: str) -> ClusterError | None:
+    try:
+        cluster.change_note(stack, step.ref, lambda items: restored(without_footing(items, step.before.note), step.before.note))
+    except ClusterError as error:
+        return error
+    return None

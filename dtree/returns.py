@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from typing import Literal
 
+from dtree.by_hand import ByHand
 from dtree.events import (
     Event,
     PlannedReturn,
@@ -28,7 +29,6 @@ from dtree.events import (
     StepWaiting,
 )
 from dtree.plan import Nothing, Plan, Refuse, Step
-from dtree.rollback import by_hand
 
 __all__ = ["Return", "ReturnEvent", "ReturnState", "Returns", "return_after"]
 
@@ -43,11 +43,13 @@ class Return:
     """Where one job stands in a rollback.
 
     Attributes:
+        place: where it comes in the order of returning, from 0.
         reason: what is waited for, how it was returned, or why it was not.
         version: what runs of it now; None where nothing does.
     """
 
     planned: PlannedReturn
+    place: int = 0
     state: ReturnState = "pending"
     reason: str = ""
     details: tuple[str, ...] = ()
@@ -73,11 +75,13 @@ class Returns:
 
     Args:
         plan: of the rollback.
+        by_hand: what somebody can do about each job of it.
         emit: handed its events.
     """
 
-    def __init__(self, plan: Plan, emit: Callable[[Event], None]) -> None:
+    def __init__(self, plan: Plan, by_hand: Mapping[str, ByHand], emit: Callable[[Event], None]) -> None:
         self._plan = plan
+        self._by_hand = by_hand
         self._causes = {step.name: step.cause for step in plan.steps if not isinstance(step.action, Nothing | Refuse)}
         self._versions: dict[str, int | None] = {}
         self._missed: set[str] = set()
@@ -92,7 +96,7 @@ class Returns:
     def _told(self, event: Event) -> Event | None:
         match event:
             case RunStarted(time_s=time_s):
-                return RollbackPlanned(time_s, tuple(map(_planned, self._plan.steps)))
+                return RollbackPlanned(time_s, tuple(_planned(step, self._by_hand[step.name].command) for step in self._plan.steps))
             case RunFinished(time_s=time_s, elapsed_s=elapsed_s):
                 return RollbackFinished(time_s, not self._missed, elapsed_s)
             case RunWarned() | RollbackContinued():
@@ -114,14 +118,14 @@ class Returns:
                 return StepStays(time_s, job, reason)
             case StepFailed(time_s=time_s, job=job):
                 self._missed.add(job)
-                return StepNotReturned(time_s, job, event.reason, event.details, event.hint)
+                return StepNotReturned(time_s, job, event.reason, event.details, event.hint or self._by_hand[job].hint)
             case StepLost(time_s=time_s, job=job):
                 self._missed.add(job)
-                return StepNotReturned(time_s, job, "not begun, because Nomad cannot be watched any more", (), "")
+                return StepNotReturned(time_s, job, "not begun, because Nomad cannot be watched any more", (), self._by_hand[job].hint)
             case _:
                 pass
         return None
 
 
-def _planned(step: Step) -> PlannedReturn:
-    return PlannedReturn(step.name, step.ref.id, step.ref.namespace, step.ref.region, step.change, step.cause, by_hand(step))
+def _planned(step: Step, command: str) -> PlannedReturn:
+    return PlannedReturn(step.name, step.ref.id, step.ref.namespace, step.ref.region, step.change, step.cause, command)

@@ -7,18 +7,17 @@ way they are connected. What cannot or must not be returned has a step as well, 
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass, replace
-from shlex import quote
+from dataclasses import replace
 from typing import Any, Final
 
+from dtree.canaries import runs_on
 from dtree.completion import scales
 from dtree.declaration import Condition, Promotion
 from dtree.errors import ClusterError
-from dtree.evidence import Awaited, is_adopted
 from dtree.health import is_finished
+from dtree.ledger import Changed, Seen, is_as_before, is_same_life, is_untouched, stranger
 from dtree.links import patience_s
 from dtree.model import JobState, RenderedJob, Spec
-from dtree.names import DEFAULT_NAMESPACE
 from dtree.plan import (
     UNCHANGED,
     Action,
@@ -35,47 +34,12 @@ from dtree.plan import (
 )
 from dtree.provenance import Provenance, read_note, registered_as, still_runs, without_comments
 
-__all__ = ["Changed", "Ledger", "Seen", "by_hand", "forewarn", "make", "needs_spec"]
+__all__ = ["forewarn", "make", "needs_spec", "to_note_again"]
 
 _STOP_SPARE_S: Final = 10.0
 _SHOWN_NAMES: Final = 3
 
-Seen = Mapping[str, ObservedJob] | ClusterError
-"""What Nomad has of the jobs that a run changed, by name; the error where it cannot be asked."""
-
 Decided = tuple[Action, Change, str]
-
-
-@dataclass(frozen=True, slots=True)
-class Changed:
-    """What a run changed of one job.
-
-    Attributes:
-        step: as it was last begun; `step.before` is what Nomad had before the run.
-        registered: what Nomad stored when it accepted it, `changed` for all attempts together; None where nobody knows whether it did.
-    """
-
-    step: Step
-    registered: Awaited | None
-
-
-class Ledger:
-    """What a run changes, in the order in which it first does so."""
-
-    def __init__(self) -> None:
-        self._changes: dict[str, Changed] = {}
-
-    @property
-    def changes(self) -> tuple[Changed, ...]:
-        """All of it so far."""
-        return tuple(self._changes.values())
-
-    def note(self, step: Step, registered: Awaited | None) -> None:
-        """Note that a step changed something in Nomad, or may have."""
-        earlier = self._changes.get(step.name)
-        if registered is not None and earlier is not None:
-            registered = replace(registered, changed=registered.changed or earlier.registered is None or earlier.registered.changed)
-        self._changes[step.name] = Changed(step, registered)
 
 
 def forewarn(steps: Sequence[Step]) -> tuple[str, ...]:
@@ -86,6 +50,17 @@ def forewarn(steps: Sequence[Step]) -> tuple[str, ...]:
         return ()
     shown = ", ".join(causes[:_SHOWN_NAMES]) + (f" and {len(causes) - _SHOWN_NAMES} more" if len(causes) > _SHOWN_NAMES else "")
     return (f"a rollback, which a failure of {shown} brings, would not undo {', '.join(lasting)}",)
+
+
+def to_note_again(plan: Plan, noted: Sequence[Step]) -> tuple[Step, ...]:
+    """Return the steps of unchanged jobs of which only the note is to be what it was before the run.
+
+    Args:
+        plan: of the rollback.
+        noted: as in `Ledger`.
+    """
+    as_they_were = (step for step in plan.steps if isinstance(step.action, Nothing) and step.change == "noop")
+    return (*(step for step in noted if not step.irreversible), *as_they_were)
 
 
 def needs_spec(step: Step) -> bool:
@@ -115,21 +90,6 @@ def make(plan: Plan, changes: Sequence[Changed], seen: Seen) -> Plan:
     return replace(plan, verb="run", goals=(), warnings=(), out=(), steps=_in_order(plan, steps, renewed))
 
 
-def by_hand(step: Step) -> str:
-    """Return the command that does by hand what a step of a rollback did not; "" where there is nothing to do."""
-    before = step.before
-    if isinstance(step.action, Nothing | Noop):
-        return ""
-    flags = "".join((_flag("namespace", step.ref.namespace, DEFAULT_NAMESPACE), _flag("region", step.ref.region, "")))
-    if before.runs and before.state is not None:
-        return f"nomad job revert{flags} {quote(step.ref.id)} {before.state.version}"
-    return f"nomad job stop{flags} {quote(step.ref.id)}"
-
-
-def _flag(name: str, value: str, usual: str) -> str:
-    return f" -{name}={value}" if value != usual else ""
-
-
 def _why_lasting(step: Step) -> str:
     if step.irreversible:
         return "irreversible"
@@ -137,6 +97,8 @@ def _why_lasting(step: Step) -> str:
         return "its promotion"
     if step.children:
         return "what it dispatches"
+    if step.before.beside is not None and step.before.state is not None:
+        return f"once its new version has taken over: version {step.before.state.version} had not"
     return "once it has completed" if step.job.completes else ""
 
 
@@ -157,6 +119,7 @@ def _return(change: Changed, seen: ObservedJob) -> Step | None:
         return None
     action, word, cause = decided
     stop_s = max([group.stop_timeout_s for group in state.groups] if state is not None else [], default=0.0)
+    was_promoted = step.before.beside is None
     returned = Step(
         job=step.job,
         action=action,
@@ -166,7 +129,10 @@ def _return(change: Changed, seen: ObservedJob) -> Step | None:
         condition=Condition(),
         timeout_s=patience_s(step.job.spec) + stop_s + _STOP_SPARE_S,
         before=step.before,
-        promotion=Promotion(after_s=0.0),  # what it returns to has been promoted once
+        provenance=step.provenance,
+        forgets=True,
+        promotion=Promotion(after_s=0.0) if was_promoted else Promotion(),
+        ends_at_canaries=not was_promoted,
     )
     if not isinstance(action, Register | Noop) or step.before.spec is None:
         return returned
@@ -185,15 +151,15 @@ def _return(change: Changed, seen: ObservedJob) -> Step | None:
 
 
 def _decide(change: Changed, seen: ObservedJob) -> Decided | None:
-    if change.registered is None and _is_untouched(change.step.before, seen.snapshot.job):
+    if change.registered is None and is_untouched(change.step.before, seen.snapshot.job):
         return None
     why = _why_kept(change, seen)
     if why:
         return Nothing(), "keep", why
-    stranger = _stranger(change, seen)
-    if stranger:
-        return Refuse(f"it is left alone: {stranger}", ""), "keep", stranger
-    return _decide_return(change, seen.snapshot.job)
+    others = stranger(change, seen)
+    if others:
+        return Refuse(f"it is left alone: {others}", f"`nomad-dtree status {change.step.name}` shows what it is now"), "keep", others
+    return _decide_return(change, seen)
 
 
 def _why_kept(change: Changed, seen: ObservedJob) -> str:
@@ -205,48 +171,39 @@ def _why_kept(change: Changed, seen: ObservedJob) -> str:
     return "it has completed, which cannot be undone" if is_finished(seen.snapshot) else ""
 
 
-def _decide_return(change: Changed, state: JobState | None) -> Decided:
-    before = change.step.before
+def _decide_return(change: Changed, seen: ObservedJob) -> Decided:
+    before, state = change.step.before, seen.snapshot.job
     if not before.runs or before.state is None:
         if state is None or state.stopped:
-            return Nothing(), "absent", "is stopped already" if state is not None else "not in Nomad any more"
+            return Stop(purge=False, asked=True), "absent", "is stopped already" if state is not None else "not in Nomad any more"
         return Stop(purge=False), "stop", "was not in Nomad before" if before.state is None else "did not run before"
     version = before.state.version
-    if state is not None and _is_as_before(before.state, state):
+    if before.beside is not None and not (is_same_life(before.state, state) and runs_on(before.beside, seen.snapshot)):
+        return _unreturnable(change.step, before.beside, version)
+    if state is not None and is_as_before(before.state, state):
         if change.registered is not None and change.registered.shape == state.shape:
             return Nothing(), "noop", "its specification is what it was"
         return Noop(state.version, state.shape), "noop", f"Nomad itself has returned it to version {version}"
     if before.spec is None:
         return Refuse(f"what version {version} of it was is not known any more", ""), "keep", "what it was is not known any more"
-    return Register(state.modify_index if state is not None else 0), "return", f"to version {version}"
+    if before.beside is not None:
+        cause = f"to the canaries of version {version}, which nobody had promoted"
+    elif is_same_life(before.state, state):
+        cause = f"to version {version}"
+    else:
+        cause = f"to what was version {version} before it was purged"
+    return Register(state.modify_index if state is not None else 0), "return", cause
 
 
-def _is_untouched(before: Before, state: JobState | None) -> bool:
-    if before.state is None or state is None:
-        return before.state is state
-    return before.state.modify_index == state.modify_index
+def _unreturnable(step: Step, beside: Collection[int], version: int) -> Decided:
+    """Leave a job alone that had canaries only, where what stood beside them makes way: Nomad would let them take over at once.
 
-
-def _stranger(change: Changed, seen: ObservedJob) -> str:
-    """Say what others have done to a job since this run changed it; "" for nothing."""
-    state, before, registered = seen.snapshot.job, change.step.before, change.registered
-    if registered is None:
-        # Running a job again begins with stopping or purging it, so that may be all that was done.
-        ours = state is None or (seen.dry_run is not None and seen.dry_run.diff == "None") or state.stopped
-        return "" if ours else "nobody knows whether this run changed it, and it is not what this run was to make of it"
-    if state is None:
-        return "somebody removed it meanwhile" if before.runs else ""
-    if state.stopped:
-        return "somebody stopped it meanwhile" if before.runs else ""
-    if is_adopted(state, registered) or (before.state is not None and _is_as_before(before.state, state)):
-        return ""
-    return f"version {state.version} of it is not from this run, which registered version {registered.version}"
-
-
-def _is_as_before(before: JobState, state: JobState) -> bool:
-    """Whether a job is specified as it was, and wanted as often."""
-    counts, found = ({group.name: group.count for group in one.groups} for one in (before, state))
-    return state.shape == before.shape and counts == found and not state.stopped
+    Source: Nomad 1.11.3 places canaries beside what runs, whatever version that is; nobody has promoted these.
+    """
+    others = f"version {', '.join(map(str, sorted(beside)))}" if beside else "nothing"
+    why = f"nobody had promoted the canaries of version {version}, and what ran beside them, {others}, does so no more"
+    hint = f"run the files of the version that is to be; `nomad-dtree status {step.name}` shows what runs"
+    return Refuse(f"it is left alone: {why}", hint), "keep", why
 
 
 def _earlier_job(step: Step, spec: Spec, state: JobState | None) -> RenderedJob:

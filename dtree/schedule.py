@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import heapq
+from collections.abc import Collection
 
 from dtree.declaration import Condition
 from dtree.plan import Plan
@@ -23,10 +24,11 @@ class Schedule:
         self._waiting: dict[str, dict[Condition, list[str]]] = {step.name: {} for step in plan.steps}
         self._optional = {step.name: frozenset(step.optional) for step in plan.steps if step.optional}
         own = {step.name: (step.condition,) for step in plan.steps}
+        self._asked = {(step.name, need): step.edges.get(need, own[need]) for step in plan.steps for need in step.needs}
         for step in plan.steps:
             for need in step.needs:
                 self._dependents[need].append(step.name)
-                for condition in step.edges.get(need, own[need]):
+                for condition in self._asked[step.name, need]:
                     self._waiting[need].setdefault(condition, []).append(step.name)
                     self._missing[step.name] += 1
         self._free = [self._position[name] for name, count in self._missing.items() if count == 0]
@@ -55,15 +57,27 @@ class Schedule:
         for condition in list(self._waiting[name]):
             self.reached(name, condition)
 
-    def broke(self, name: str) -> tuple[str, ...]:
-        """Note that a step broke; return the steps lost with it that have not started, in plan order. Who can do without it may start."""
+    def again(self, name: str, needs: Collection[str]) -> None:
+        """Note that a started step starts once more when some of its needs, which were ready, are so again."""
+        self._open.add(name)
+        for need in needs:
+            for condition in self._asked[name, need]:
+                self._waiting[need].setdefault(condition, []).append(name)
+                self._missing[name] += 1
+
+    def broke(self, name: str, *, is_spared: bool = True) -> tuple[str, ...]:
+        """Note that a step broke; return the steps lost with it that have not started, in plan order. Who can do without it may start.
+
+        Args:
+            is_spared: False: nobody can do without it, nor without what is lost with it.
+        """
         lost: set[str] = set()
         spared: dict[str, set[str]] = {}
         todo = [name]
         while todo:
             broken = todo.pop()
             for dependent in self._dependents[broken]:
-                if broken in self._optional.get(dependent, ()):
+                if is_spared and broken in self._optional.get(dependent, ()):
                     spared.setdefault(broken, set()).add(dependent)
                 elif dependent in self._open and dependent not in lost:
                     lost.add(dependent)

@@ -15,7 +15,7 @@ from dtree.graph import DependencyGraph
 from dtree.job_text import check_depth, decode_job
 from dtree.store import Snapshot, Text
 
-__all__ = ["Sources", "check", "goals", "job_texts", "read"]
+__all__ = ["Sources", "check", "goals", "job_texts", "read", "refuse_externals"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,12 +73,12 @@ def goals(
     """Return what is asked for, sorted, each once.
 
     Args:
-        tags: jobs that have one of them are asked for as well.
+        tags: jobs that have one of them are asked for as well. What is nothing but a hook has none of the defaults.
         skip: jobs that are not, whatever else says so.
         with_hooks: everything is also what is nothing but a hook, and so none of a run's business.
 
     Raises:
-        UsageError: neither a job nor a tag nor `--all`, or both; or all that is asked for is skipped.
+        UsageError: neither a job nor a tag nor `--all`, or both; several tags in one; or all that is asked for is skipped.
         GoalError: a name that is no job.
         TagError: a tag that no job has.
     """
@@ -90,13 +90,29 @@ def goals(
     graph.refuse_unknown(sources.graph, (*names, *skip))
     known = {tag for entry in entries.values() for tag in entry.tags}
     for tag in sorted(set(tags) - known):
+        if "," in tag:  # which a name may have
+            several = " ".join(f"--selector tag={one.strip().removeprefix('tag=')}" for one in tag.split(","))
+            raise UsageError(f"'{tag}' is no tag, and --selector takes one", hint=f"repeat the option: `{several}`")
         raise TagError(tag, sorted(known), depfile=sources.declaration.file)
-    tagged = (name for name, entry in entries.items() if not set(entry.tags).isdisjoint(tags))
-    aside = () if with_hooks else sources.graph.aside
+    hooks = sources.graph.aside
+    tagged = (name for name, one in entries.items() if set(one.tags) & set(tags) and not (one.inherits_tags and name in hooks))
+    aside = () if with_hooks else hooks
     found = {*(set(entries).difference(aside) if everything else names), *tagged}.difference(skip)
     if found or not skip:
         return tuple(sorted(found))
     raise UsageError("all that is asked for is skipped", hint="leave a --skip out")
+
+
+def refuse_externals(sources: Sources, names: Sequence[str]) -> None:
+    """Refuse to show the job files of jobs that have none here.
+
+    Raises:
+        UsageError: one of the names is that of an external job.
+    """
+    theirs = next((name for name in names if name in sources.graph.externals), None)
+    if theirs is not None:
+        hint = f"`nomad job inspect {theirs}` shows what runs of it, in the namespace and region that its entry gives"
+        raise UsageError(f"'{theirs}' is external: it is only waited for, and has no job file here", hint=hint)
 
 
 def check(snapshot: Snapshot, *, store: str) -> Sources:
@@ -147,7 +163,8 @@ def job_texts(sources: Sources, names: Collection[str]) -> tuple[dict[str, Text]
         except StoreUnreachable:
             raise
         except StoreError as error:
-            faults[name] = error.faults
+            place = sources.declaration.locator.place(("dependencies", name, "file")) if name in files else None
+            faults[name] = tuple(replace(fault, place=fault.place or place) for fault in error.faults)
     return texts, faults
 
 

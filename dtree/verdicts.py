@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from dtree.canaries import Canaries
@@ -10,7 +10,7 @@ from dtree.conditions import Question
 from dtree.diagnose import cut
 from dtree.model import FailureKind, JobRef
 
-__all__ = ["Broken", "Ready", "Verdict", "Waiting", "all_of", "any_of", "of_child", "within"]
+__all__ = ["Broken", "Ready", "Verdict", "Waiting", "all_of", "any_of", "of_children", "within"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,13 +74,27 @@ def any_of(verdicts: Sequence[Verdict]) -> Verdict:
     if met is not None:
         return met
     waiting = [verdict for verdict in verdicts if isinstance(verdict, Waiting)]
-    return _joined(waiting, " or ") if waiting else _worst([verdict for verdict in verdicts if isinstance(verdict, Broken)])
+    if waiting:
+        return _joined(waiting, " or ")
+    broken = [verdict for verdict in verdicts if isinstance(verdict, Broken)]
+    return replace(_worst(broken), reason=_listed(broken, "; "))
 
 
-def of_child(child: JobRef, verdict: Verdict) -> Verdict:
-    """Say whose verdict it is, where several jobs are waited for."""
-    reason = cut(f"{child.id}: {verdict.reason}")
-    return replace(verdict, reason=reason, child=child) if isinstance(verdict, Broken) else replace(verdict, reason=reason)
+def of_children(verdicts: Mapping[JobRef, Verdict], goal: str) -> Verdict:
+    """Join the verdicts of the children of a job: how many have come so far, and what the first of the others waits for.
+
+    Args:
+        goal: the condition that each is to reach, in words.
+    """
+    verdict = all_of([_of_child(child, one) for child, one in verdicts.items()])
+    if isinstance(verdict, Broken) or len(verdicts) == 1:
+        return verdict
+    word = {"ready": "completed", "started": "running"}.get(goal, goal if goal in ("completed", "registered") else "ready")
+    come = sum(isinstance(one, Ready) for one in verdicts.values())
+    if isinstance(verdict, Ready):
+        return Ready(f"{come} children {word}")
+    child, first = next((child, one) for child, one in verdicts.items() if isinstance(one, Waiting))
+    return replace(verdict, reason=cut(f"{come} of {len(verdicts)} children {word}; {child.id}: {first.reason}"))
 
 
 def within(verdict: Verdict, timeout_s: float | None, what: str, *, waited_s: float) -> Verdict:
@@ -91,6 +105,11 @@ def within(verdict: Verdict, timeout_s: float | None, what: str, *, waited_s: fl
     if left_s <= 0:
         return Broken("timed-out", cut(f"not {what} within {timeout_s:g} s: {verdict.reason}"))
     return _again_in(verdict, left_s + 0.001)
+
+
+def _of_child(child: JobRef, verdict: Verdict) -> Verdict:
+    reason = cut(f"{child.id}: {verdict.reason}")
+    return replace(verdict, reason=reason, child=child) if isinstance(verdict, Broken) else replace(verdict, reason=reason)
 
 
 def _worst(broken: Sequence[Broken]) -> Broken:

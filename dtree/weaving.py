@@ -11,8 +11,10 @@ from dtree.declaration import Declaration, Edge, OnFailure
 from dtree.errors import DeclarationError, Fault, Place
 from dtree.evidence import living
 from dtree.graph import DependencyGraph, Terms, restrict, waits_for_posts
+from dtree.health import has_failed, is_finished
 from dtree.hooks import HookKind, follows, hook_edges, moment
 from dtree.links import link
+from dtree.model import JobSnapshot
 from dtree.plan import Intent, ObservedJob, Step, Stop
 
 
@@ -34,6 +36,51 @@ def find_due(graph: DependencyGraph, steps: Sequence[Step], observed: Mapping[st
             if edge.job not in skip and not (kind == "pre_stop" and step.action.asked):
                 found.setdefault(edge.job, (kind, {}))[1][step.name] = edge
     return {name: Due(kind, edges) for name, (kind, edges) in sorted(found.items())}
+
+
+def find_open(
+    graph: DependencyGraph, steps: Sequence[Step], observed: Mapping[str, ObservedJob], skip: Collection[str]
+) -> dict[str, dict[str, Edge]]:
+    """Return the `post_stop` jobs of those that are stopped already -> the edge of each of these: they may have failed, or be under way."""
+    found: dict[str, dict[str, Edge]] = {}
+    for step in steps:
+        seen = observed.get(step.name)
+        if step.change == "keep" or seen is None or _runs(seen) or not _is_stopped(seen):
+            continue
+        for edge in graph.entries[step.name].post_stop:
+            if edge.job not in skip:
+                found.setdefault(edge.job, {})[step.name] = edge
+    return dict(sorted(found.items()))
+
+
+def take_up(due: Mapping[str, Due], open_: Mapping[str, Mapping[str, Edge]], hooks: Mapping[str, ObservedJob]) -> dict[str, Due]:
+    """Add the hooks of an earlier stop that have failed since, or that still run.
+
+    Args:
+        open_: as `find_open` returns them.
+        hooks: what Nomad has of those.
+    """
+    again = {name: Due("post_stop", edges) for name, edges in open_.items() if name in hooks and _is_unfinished(hooks[name].snapshot)}
+    return dict(sorted({**again, **due}.items()))
+
+
+def find_unknown(
+    graph: DependencyGraph, open_: Mapping[str, Mapping[str, Edge]], hooks: Mapping[str, ObservedJob], observed: Mapping[str, ObservedJob]
+) -> dict[str, tuple[str, ...]]:
+    """Return those hooks of an earlier stop that Nomad has seen nothing of since -> their owners.
+
+    Of a service, a parent, and a job that does not run each time nobody can tell by what is stored.
+    """
+    found: dict[str, tuple[str, ...]] = {}
+    for name in sorted(set(open_).intersection(hooks)):
+        state = hooks[name].snapshot.job
+        if graph.entries[name].run != "always" or (state is not None and (state.is_parent or not state.is_batch)):
+            continue
+        began = state.modify_index if state is not None else 0
+        stops = {owner: stored.modify_index for owner in open_[name] if (stored := observed[owner].snapshot.job) is not None}
+        if owners := tuple(sorted(owner for owner, index in stops.items() if index > began)):
+            found[name] = owners
+    return found
 
 
 def to_run(graph: DependencyGraph, due: Collection[str], skip: Collection[str]) -> frozenset[str]:
@@ -121,6 +168,19 @@ def _runs(seen: ObservedJob) -> bool:
     """Whether there is something to stop: an allocation or a child that has not ended, or a parent that could still launch one."""
     state = seen.snapshot.job
     return bool(seen.children) or bool(living(seen.snapshot)) or (state is not None and state.is_parent and not state.stopped)
+
+
+def _is_stopped(seen: ObservedJob) -> bool:
+    """Whether somebody stopped it, so that it did not just come to its end; of one that is purged nobody can tell."""
+    return seen.snapshot.job is None or seen.snapshot.job.stopped
+
+
+def _is_unfinished(hook: JobSnapshot) -> bool:
+    """Whether its last run has failed, or that of one that is to come to an end is still under way."""
+    state = hook.job
+    if state is None or state.is_parent or state.stopped:
+        return False
+    return has_failed(hook) or (state.is_batch and bool(living(hook)) and not is_finished(hook))
 
 
 def _await_hooks(

@@ -8,7 +8,7 @@ from typing import Any, Final, Protocol
 from urllib.parse import parse_qs, urlsplit
 
 from dtree.access.refusals import reasons
-from dtree.errors import ClusterError, Conflict, Denied, Invalid, NotFound, Unavailable, Unreachable
+from dtree.errors import LOOK_FIRST, ClusterError, Conflict, Denied, Invalid, NotFound, Unavailable, Unreachable
 
 __all__ = ["NO_REGION", "Response", "capability", "clean", "decode_json", "is_page", "not_nomad", "refusal_of", "with_doing"]
 
@@ -109,9 +109,7 @@ def refusal_of(response: Response) -> ClusterError:
 def _conflict(status: int, text: str) -> Conflict:
     if status == 409:  # noqa: PLR2004 - HTTP; only a Variable that is written on a condition is refused like this
         return Conflict("the variable was changed in between by somebody else", hint="do it again", code="store-changed")
-    return Conflict(
-        "the job was changed in between by somebody else", notes=[text], hint="run again: the plan will be made from what is there now"
-    )
+    return Conflict("the job was changed in between by somebody else", notes=[text], hint=LOOK_FIRST)
 
 
 def capability(method: str, parts: tuple[str, ...]) -> str:

@@ -38,6 +38,7 @@ def explain(invocation: Invocation, *, job: OneJob, name: Name = None, output: O
     with invocation.snapshot() as snapshot:
         held = sources.read(snapshot, store=invocation.store_name, asked=(job,))
         sources.goals(held, (job,), everything=False)
+        sources.refuse_externals(held, (job,))
         texts, missing = sources.job_texts(held, (job,))
         versions = Versions(held, invocation.inputs)
         rendered, wrong = render_jobs(held, texts, invocation.inputs, versions=versions)

@@ -43,6 +43,12 @@ Skip = Annotated[
         "--skip", metavar="JOB", help="Leave this job as it is, whatever needs it; may be repeated.", autocompletion=complete_jobs
     ),
 ]
+SkipInStop = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--skip", metavar="JOB", help="Leave this job running, or do without this hook; may be repeated.", autocompletion=complete_jobs
+    ),
+]
 Only = Annotated[bool, typer.Option("--only", help="Without what the jobs need: that has to be ready already.")]
 WithDependents = Annotated[bool, typer.Option("--with-dependents", help="Also all that needs these jobs, directly or not.")]
 Output = Annotated[Literal["text", "json"], typer.Option("--output", help="json: for programs, on standard output.", show_default=True)]

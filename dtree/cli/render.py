@@ -122,6 +122,7 @@ def _render(invocation: Invocation, names: Sequence[str], inputs: Inputs | None 
         for name in names:
             if name not in entries and name not in known:
                 raise GoalError(name, sorted(entries), depfile=held.declaration.file)
+        sources.refuse_externals(held, names)
         chosen = sorted(name for name in names if name in entries) if names else sorted(entries)
         texts, missing = sources.job_texts(held, chosen)
         versions = Versions(held, inputs or invocation.inputs)

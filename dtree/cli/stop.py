@@ -9,7 +9,7 @@ import typer
 from dtree import config
 from dtree.cli.execution import Showing, execute, preview
 from dtree.cli.invocation import Invocation
-from dtree.cli.options import All, Command, Job, JobsToStop, Output, Quiet, Selector, Skip, Verbose, WithDependents
+from dtree.cli.options import All, Command, Job, JobsToStop, Output, Quiet, Selector, SkipInStop, Verbose, WithDependents
 from dtree.cli.part import part_of
 
 Deep = Annotated[bool, typer.Option("--deep", help="Also all that these jobs need, unless something else that runs needs it.")]
@@ -26,7 +26,7 @@ def stop(  # noqa: PLR0913 - one per option
     everything: All = False,
     selector: Selector = None,
     with_dependents: WithDependents = False,
-    skip: Skip = None,
+    skip: SkipInStop = None,
     deep: Deep = False,
     purge: Purge = False,
     force: Force = False,

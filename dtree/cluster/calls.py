@@ -17,7 +17,7 @@ from dtree.cluster import decode
 from dtree.cluster.notes import Notes
 from dtree.cluster.regions import Regions
 from dtree.cluster.watch import NomadWatch, by_ref, job_filter
-from dtree.errors import Conflict, Denied, Invalid, NotFound, StoreError, Unavailable
+from dtree.errors import LOOK_FIRST, Conflict, Denied, Invalid, NotFound, StoreError, Unavailable
 from dtree.model import (
     BOOKKEEPING,
     Address,
@@ -379,7 +379,7 @@ class NomadCluster:
             raise Conflict(f"job '{ref}' was removed by somebody else right after we registered it", hint="run again")
         accepted = answer.get("JobModifyIndex") or state.modify_index
         if state.modify_index > accepted:
-            raise Conflict(f"job '{ref}' was changed by somebody else right after we registered it", hint="run again")
+            raise Conflict(f"job '{ref}' was changed by somebody else right after we registered it", hint=LOOK_FIRST)
         return Registered(state.version, state.shape, state.modify_index, answer.get("EvalID") or "", decode.warnings(answer))
 
     def _list(self, table: str, refs: Sequence[JobRef], region: str) -> dict[JobRef, list[Mapping[str, Any]]]:

@@ -60,7 +60,7 @@ class Notes:
         return found
 
     def change(self, stack: str, ref: JobRef, change: Callable[[Items], Items]) -> None:
-        """Change a job's note, or write its first, by compare-and-set: what others have put into it meanwhile is not lost.
+        """Change a job's note, write its first, or remove what is to hold nothing, by compare-and-set: what others write is not lost.
 
         Effects: reads and changes Nomad.
         """
@@ -71,6 +71,9 @@ class Notes:
             wanted = change(items)
             if wanted == items:
                 return
+            if not wanted and found is not None:
+                variables.remove(path, expected_index=found.index)
+                continue  # and see whether somebody was faster
             try:
                 variables.write(path, wanted, expected_index=found.index if found is not None else 0)
             except Conflict:  # or a first answer that was lost: then the next look finds nothing to change

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from typing import Final
 
+from dtree.access.answers import NO_REGION
 from dtree.access.nomad import NomadClient
-from dtree.errors import Invalid
+from dtree.errors import ClusterError, Invalid, did_you_mean
 
 _GLOBAL: Final = "global"
 
@@ -27,7 +28,7 @@ class Regions:
         Raises:
             Invalid: there is no way to it, or none to register a job there.
 
-        Effects: reads Nomad, up to three requests.
+        Effects: reads Nomad, up to four requests.
         """
         if name not in self._found:
             self._found[name] = self._find_global(name) if (name or self._own) == _GLOBAL else self._find(name)
@@ -54,7 +55,7 @@ class Regions:
             return ""
         if not self._is(there, ""):
             problem = "this agent would put a job of region 'global' into its own region, which is another one"
-            raise Invalid(problem, hint="ask an agent of region 'global' (--server-addr), or name the agent's region", code="no-region")
+            raise Invalid(problem, hint="ask an agent of region 'global' (--server-addr), or name the agent's region", code=NO_REGION)
         return "" if self._own in ("", _GLOBAL) else name
 
     def _is(self, leader: str, region: str) -> bool:
@@ -62,4 +63,19 @@ class Regions:
         return bool(leader) and leader == self._leader(region)
 
     def _leader(self, region: str) -> str:
-        return str(self._client.call("get", "status", "leader", params={"region": region}, doing=f"looking for region '{region}'"))
+        try:
+            return str(self._client.call("get", "status", "leader", params={"region": region}, doing=f"looking for region '{region}'"))
+        except Invalid as error:
+            if error.error_code == NO_REGION:
+                error.hint = self._known(region)
+            raise
+
+    def _known(self, wanted: str) -> str:
+        """Say which regions the agent knows of, which takes no right."""
+        try:
+            known = sorted(map(str, self._client.call("get", "regions", params={"region": ""}, kind=list)))
+        except ClusterError:
+            known = []
+        there = f"the regions there are: {', '.join(known)}" if known else "`nomad server members -detailed` lists the regions there are"
+        told = " ".join(filter(None, (did_you_mean(wanted, known), there)))
+        return f"{told}; check --region and NOMAD_REGION" if wanted == self._own else told

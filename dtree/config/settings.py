@@ -6,6 +6,9 @@ import keyword
 from dataclasses import dataclass
 from typing import Final, Literal
 
+from dtree.names import NAMESPACE as NAMESPACE_PATTERN
+from dtree.names import NAMESPACE_WORDS
+
 FILE_NAME: Final = "nomad-dtree.toml"
 
 SettingType = Literal["str", "int", "float", "bool", "path", "duration", "list", "texts", "paths"]
@@ -26,6 +29,7 @@ class Setting:
         choices: the only values allowed, () for any.
         at_least: smallest number allowed.
         above: the number that it must be more than.
+        pattern: regular expression for the whole text, "" for any; `pattern_words` say the same after "is not".
         secret: its value appears nowhere.
         file_first: the key beats the variables: of a store that was named, so that its own table is what was meant.
     """
@@ -41,6 +45,8 @@ class Setting:
     choices: tuple[str, ...] = ()
     at_least: float | None = None
     above: float | None = None
+    pattern: str = ""
+    pattern_words: str = ""
     required: bool = False
     secret: bool = False
     file_first: bool = False
@@ -69,6 +75,8 @@ NAMESPACE: Final = Setting(
     "Namespace of jobs that name none.",
     variables=("NOMAD_NAMESPACE",),
     key=("namespace",),
+    pattern=NAMESPACE_PATTERN,
+    pattern_words=NAMESPACE_WORDS,
 )
 
 NOMAD: Final = (

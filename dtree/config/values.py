@@ -30,6 +30,8 @@ def convert(setting: Setting, value: Any, folder: Path, blame: DtreeError) -> An
     if setting.choices and result not in setting.choices:
         hint = did_you_mean(str(value), setting.choices)
         raise wrong(f"{blame.problem}: {shown} is not {_words(setting)}", place=blame.place, hint=hint)
+    if setting.pattern and result and not re.fullmatch(setting.pattern, result):
+        raise wrong(f"{blame.problem}: {shown} is not {setting.pattern_words}", place=blame.place)
     if setting.at_least is not None and result < setting.at_least:
         raise wrong(f"{blame.problem}: {shown} is less than {setting.at_least:g}", place=blame.place)
     if setting.above is not None and result <= setting.above:

@@ -26,6 +26,7 @@ from dtree.declaration import (
 )
 from dtree.depfile.keys import DEPENDENCIES, FILE
 from dtree.depfile.kinds import MAX_FINDINGS, Findings, check
+from dtree.depfile.waits import check_waits
 from dtree.document import ODD_NUMBER, Document, Path, Value, quote, read
 from dtree.errors import DeclarationError, Fault, Place
 from dtree.hooks import hook_edges
@@ -61,12 +62,13 @@ def parse(file: str, data: bytes, *, title: str) -> Declaration:
     _check_shared_posts(entries, findings, document)
     _check_hooks(entries, findings, document)
     _check_externals(entries, fields.get(DEPENDENCIES) or {}, findings, document)
+    check_waits(entries, _make_entry("", defaults, {}), fields.get(DEPENDENCIES) or {}, findings)
     declaration = Declaration(
         file=file,
         stack=fields.get("stack") or title,
         entries=entries,
         locator=document,
-        defaults=_make_entry("", defaults, {}),
+        defaults=replace(_make_entry("", defaults, {}), inherits_tags=True),
     )
     if document.faults or findings.items:
         partial = _make_partial(declaration, fields.get(DEPENDENCIES) or {}, document, findings)
@@ -141,11 +143,12 @@ def _make_entry(name: str, own: Fields, defaults: Fields) -> Entry:
         template=given.get("template") is not False,
         version=_make_version(own.get("version")),
         variables=own.get("vars") or {},
-        run=given.get("run"),
+        run=own.get("run"),
         dispatches=_make_dispatches(own.get("dispatch"), (DEPENDENCIES, name, "dispatch")),
         on_failure=given.get("on_failure"),
         irreversible=given.get("irreversible") is True,
         tags=tuple(filter(None, given.get("tags") or ())),
+        inherits_tags="tags" not in own,
         promotion=_make_promotion(given.get("promote")),
     )
 
@@ -192,6 +195,7 @@ def _make_dispatch(given: Fields, at: Path) -> Dispatch:
         payload=payload.encode() if isinstance(payload, str) else None,
         file=(payload.get("file") or "") if isinstance(payload, dict) else "",
         force=given.get("force") is True,
+        is_alone=not {"meta", "payload"} & given.keys(),
         path=at,
     )
 

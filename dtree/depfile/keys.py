@@ -8,6 +8,7 @@ from typing import Final
 from dtree.depfile.kinds import MAX_SECONDS, Anything, Choice, Duration, Flag, Kind, Name, Number, Regex, Text, VariableName
 from dtree.depfile.shapes import Forms, Key, ListOf, MapOf, OneOf, Record, RecordOrMap, Shared
 from dtree.depfile.versions import VERSION
+from dtree.names import NAMESPACE, NAMESPACE_WORDS
 
 DEPENDENCIES: Final = "dependencies"
 CONDITIONS: Final = ("ready", "registered", "started", "healthy", "completed")
@@ -115,6 +116,7 @@ _COMPOSE_KEYS: Final = {
 }
 _OWN_ENTRY: Final = "it stands in that job's own entry"
 _MISPLACED_IN_EDGE: Final = {
+    "restart": "write on_update: restart; `restart: true` goes with compose's map form, {NAME: {restart: true}}",
     **dict.fromkeys(("timeout", "retries", "run", "dispatch", "file", "namespace", "region"), _OWN_ENTRY),
     "wait_cond": "when that job counts as ready stands in its own entry; what this edge waits for is 'condition'",
 }
@@ -158,7 +160,7 @@ _PROMOTE: Final = OneOf(
     Choice("a way to promote", ("auto", "manual")),
     Record("'promote'", {"after": Key(_DURATION, "How long the canaries must have been healthy.", is_required=True)}),
 )
-_NAMESPACE: Final = Text("made of letters, digits and dashes, at most 128", pattern="[A-Za-z0-9-]{1,128}")
+_NAMESPACE: Final = Text(NAMESPACE_WORDS, pattern=NAMESPACE)
 
 _ENTRY_KEYS: Final = {
     "pre": Key(_EDGES, "Jobs that must have reached a condition before this one is registered."),
@@ -175,7 +177,7 @@ _ENTRY_KEYS: Final = {
     ),
     "run": Key(
         Choice("a way to run", ("on_change", "always", "once")),
-        "When a job that completes is run again; default on_change.",
+        "When a job that completes is run again; default on_change, of a hook always.",
     ),
     "file": Key(Name("a path in the store"), "Path of its job file in the store; default: the file of its name."),
     "template": Key(Flag(), "false: the job file is passed as it is; default true."),
@@ -189,7 +191,7 @@ _ENTRY_KEYS: Final = {
     ),
     "promote": Key(_PROMOTE, "What becomes of healthy canaries; default: what the job file says (auto_promote), else manual."),
     "irreversible": Key(Flag(), "true: a rollback never undoes it."),
-    "tags": Key(ListOf(_NAME), "Tags for choosing jobs: `--selector tag=NAME`."),
+    "tags": Key(ListOf(_NAME), "Tags for choosing jobs: `--selector tag=NAME`. Those of defaults are none of what is only a hook."),
 }
 _OF_ONE_JOB: Final = ("pre", "depends_on", "post", "pre_stop", "post_stop", "file", "dispatch")
 _MISPLACED_AT_TOP: Final = dict.fromkeys(("jobs", "services", "pre", "post", "wait_cond"), "jobs and their keys stand below 'dependencies'")

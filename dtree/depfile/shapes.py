@@ -197,7 +197,7 @@ class RecordOrMap:
 
     def read(self, value: Value, at: Path, findings: Findings) -> Value:
         """Return the record as a map, or the map as a tuple of pairs, with None beside a bad name."""
-        if not value or any(not isinstance(part, dict) for part in value.values()):
+        if not self._is_free(value):
             return self._record.read(value, at, findings)
         read = self._free.read(value, at, findings)
         return tuple((name, read.get(name)) for name in value)
@@ -205,6 +205,11 @@ class RecordOrMap:
     def schema(self, shelf: Shelf) -> Schema:
         """Allow either."""
         return {"anyOf": [self._record.schema(shelf), {"description": "The map form.", **self._free.schema(shelf)}]}
+
+    def _is_free(self, value: Mapping[str, Value]) -> bool:
+        """Whether the map form is meant: all values are maps, or were forgotten where no key is one of the record."""
+        forgotten = any(part is None for part in value.values()) and not any(key in self._record.keys for key in value)
+        return bool(value) and all(isinstance(part, dict) or (part is None and forgotten) for part in value.values())
 
 
 class Shared:

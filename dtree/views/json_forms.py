@@ -28,7 +28,7 @@ from dtree.views.versions_text import ListedVersion, VersionChange
 if TYPE_CHECKING:
     from dtree.artifacts import Checked  # brings the clients of servers along, which most commands have no use for
     from dtree.critical_path import CriticalPath
-    from dtree.views.graph_text import DrawnEdge, Edges
+    from dtree.views.graph_text import DrawnEdge, DrawnHook, Edges
 
 
 class JsonLines:
@@ -192,15 +192,17 @@ def validate_json(jobs: int, warnings: Sequence[str], missing_edges: Sequence[Fa
     return _line(form)
 
 
-def graph_json(goals: Sequence[str], edges: Edges, hooks: Mapping[str, Hook]) -> str:
+def graph_json(goals: Sequence[str], edges: Edges, hooks: Mapping[str, Hook], hook_edges: Sequence[DrawnHook]) -> str:
     """Write a graph as one document.
 
     Args:
         goals: what was asked for.
         edges: of each job.
         hooks: what those that run around stops are hooks of.
+        hook_edges: what each of their owners asks of them.
     """
-    around = {name: {"kind": hook.kind, "owners": list(hook.owners)} for name, hook in hooks.items()}
+    asked = {name: [_hook_form(edge) for edge in hook_edges if edge.hook == name] for name in hooks}
+    around = {name: {"kind": hook.kind, "owners": list(hook.owners), "edges": asked[name]} for name, hook in hooks.items()}
     jobs = [{"job": job, "needs": [_need_form(need) for need in needs], "hook": around.get(job)} for job, needs in edges.items()]
     return _document({"schema": EVENT_SCHEMA, "goals": list(goals), "jobs": jobs})
 
@@ -256,6 +258,10 @@ def _path_form(path: CriticalPath | None) -> dict[str, Any] | None:
 def _need_form(edge: DrawnEdge) -> dict[str, Any]:
     form = _plain(edge)
     return {"job": form.pop("need"), **form}
+
+
+def _hook_form(edge: DrawnHook) -> dict[str, Any]:
+    return {"owner": edge.owner, "condition": edge.condition, "required": edge.required}
 
 
 def _artifact_form(one: Checked) -> dict[str, Any]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from datetime import UTC, datetime, tzinfo
 from types import TracebackType
-from typing import Final, Literal, Self, TextIO
+from typing import Literal, Self, TextIO
 
 from dtree.events import (
     Event,
@@ -22,6 +22,7 @@ from dtree.events import (
     StepKept,
     StepLost,
     StepNotReturned,
+    StepPostponed,
     StepPromoted,
     StepReached,
     StepReady,
@@ -40,8 +41,6 @@ from dtree.views.text import cells, clean, duration, write
 from dtree.views.words import address_lines, head_line, identity, state_role, state_word
 
 Verbosity = Literal["quiet", "normal", "verbose"]
-
-_WIDEST_NAME: Final = 32
 
 
 class Lines:
@@ -79,7 +78,7 @@ class Lines:
         """Write the event's line, if this verbosity shows it."""
         if isinstance(event, RunStarted):
             self._recorder, self._verb = Recorder(), event.verb
-            self._name_width = min(max((cells(_named(step)) for step in event.steps), default=0), _WIDEST_NAME)
+            self._name_width = max((cells(_named(step)) for step in event.steps), default=0)
         if self._recorder is None:
             return
         self._recorder(event)
@@ -152,7 +151,8 @@ def _tell(event: Event, step: StepRecord, verb: str) -> tuple[str, Role, str]:
         case StepReady(reason=reason, addresses=addresses):
             word, told = word + _achieved(step), "; ".join(filter(None, (clean(reason), *address_lines(addresses))))
         case StepReached(condition=condition, reason=reason):
-            word, role, told = f"reached {clean(condition)}", "good", clean(reason)
+            told = clean(reason) if reason != condition else ""
+            word, role = f"reached {clean(condition)}", "good"
         case StepPromoted(version=version):
             word, role, told = "promoted", "good", f"version {version}"
         case StepRetrying(attempt=attempt, attempts=attempts, reason=reason):
@@ -161,7 +161,7 @@ def _tell(event: Event, step: StepRecord, verb: str) -> tuple[str, Role, str]:
             word, told = word + _time(" after", step), clean(reason)
         case StepLost(because=because):
             told = f"because of {clean(because)}" if because else "the run was broken off"
-        case StepWaiting(reason=reason) | StepKept(reason=reason):
+        case StepWaiting(reason=reason) | StepPostponed(reason=reason) | StepKept(reason=reason):
             told = clean(reason)
         case _:
             pass  # the run's own events have lines of their own

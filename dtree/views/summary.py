@@ -51,15 +51,31 @@ def _failures(record: RunRecord, look: Look) -> Iterator[str]:
     for name, step in record.steps.items():
         if step.state != "failed":
             continue
+        if _is_taken_back(step):
+            yield from _taken_back(record, name, look)
+            continue
         told = failure_word(step)
         title = f"{look.mark('failed')} {identity(name, step.planned.id, step.planned.namespace, step.planned.region)} {told}"
         lines = [f"{look.paint(title, 'bad')}{_after(step)}: {clean(step.reason)}"]
+        lines.extend([f"    it is a post job of {join_names(step.planned.post_of)}"] if step.planned.post_of else [])
         lines.extend(f"    attempt {number}: {clean(reason)}" for number, reason in enumerate(step.attempts, start=1))
         lines.extend(f"    {look.fit(clean(line), _LONGEST_DETAIL)}" for line in _details(step))
         lines.extend([f"    {look.paint('hint:', 'busy')} {clean(step.hint)}"] if step.hint else [])
         lines.extend(_lost_line(record, name))
         lines.extend(_spared_line(record, name))
         yield "\n".join(line.rstrip() for line in lines)
+
+
+def _is_taken_back(step: StepRecord) -> bool:
+    """Whether it awaited a promotion, and its canaries are gone with a rollback."""
+    return step.kind == "awaiting-promotion" and step.back is not None and step.back.state == "returned"
+
+
+def _taken_back(record: RunRecord, name: str, look: Look) -> Iterator[str]:
+    """Say what was not begun because of canaries that nobody can promote any more; nothing where that cost nothing."""
+    lost = list(_lost_line(record, name))
+    if lost:
+        yield "\n".join([f"{clean(name)} {look.paint('awaited promotion', 'busy')} when the run was rolled back", *lost])
 
 
 def _details(step: StepRecord) -> Iterator[str]:
@@ -100,12 +116,23 @@ def _notices(record: RunRecord, look: Look) -> Iterator[str]:
     stay = [name for name, step in record.steps.items() if step.registered and step.state == "failed"]
     if stay and record.verb == "run" and not record.returns:
         registered = sum(step.registered for step in record.steps.values())
-        told = "1 job registered by this run stays" if registered == 1 else f"{registered} jobs registered by this run stay"
-        yield f"{told} in Nomad, also what did not become ready: {join_names(stay)}"
+        told = f"1 job was registered by this run: {join_names(stay)}"
+        if registered > 1:
+            told = f"{registered} jobs were registered by this run, {join_names(stay)} among them"
+        yield f"Nothing is undone: {told}"
+    if record.verb == "stop":
+        yield from _runs_on(record)
     given_up = [name for name, step in record.steps.items() if step.state == "lost" and not step.because]
     if given_up:
         for told, names in _not_begun(record, given_up).items():
             yield f"{told.capitalize()}, because the run was broken off: {join_names(names)}"
+
+
+def _runs_on(record: RunRecord) -> Iterator[str]:
+    """Say of hooks that were waited for in vain that nobody stops them."""
+    names = [name for name, step in record.steps.items() if step.kind == "timed-out" and step.registered and verb_of(step, "stop") == "run"]
+    for name in names:
+        yield f"{clean(name)} was started by this stop and may still run; `nomad-dtree stop {clean(name)}` stops it"
 
 
 def _lost_line(record: RunRecord, name: str) -> Iterator[str]:
@@ -124,6 +151,8 @@ def _not_begun(record: RunRecord, names: Sequence[str]) -> dict[str, list[str]]:
 
 def _spared_line(record: RunRecord, name: str) -> Iterator[str]:
     """Name those that went on without a job that failed, or without those that were lost because of it."""
+    if record.steps[name].kind == "awaiting-promotion":
+        return  # who began before that asks for less of it
     missing = {name, *(other for other, step in record.steps.items() if step.state == "lost" and step.because == name)}
     spared = [other for other, step in record.steps.items() if step.started_s is not None and missing & set(step.planned.optional)]
     if spared:
@@ -133,7 +162,7 @@ def _spared_line(record: RunRecord, name: str) -> Iterator[str]:
 def _standing(record: RunRecord, look: Look) -> str:
     """Say where everything stands after an interrupt, and how to go on."""
     verbs = {verb_of(step, record.verb) for step in record.steps.values()}
-    titles = ("stopped", "not yet stopped", "not stopped") if record.verb == "stop" else ("ready", "not yet ready", "not started")
+    titles = ("stopped", "not yet stopped", "not stopped") if record.verb == "stop" else ("was ready", "not yet ready", "not started")
     titles = titles if len(verbs) < 2 else ("done", "not yet done", "not begun")  # noqa: PLR2004 - a stop with hooks
     ready = [name for name, step in record.steps.items() if step.state == "ready" and step.planned.change != "absent"]
     begun = [(name, step) for name, step in record.steps.items() if step.state in _UNDER_WAY]
@@ -150,7 +179,7 @@ def _standing(record: RunRecord, look: Look) -> str:
     if record.verb == "promote":
         lines.append("What is promoted stays so; `nomad-dtree status` shows how it goes on.")
     else:
-        lines.append(f"Run the same command again to go on; what is {titles[0]} stays as it is.")
+        lines.append(f"Run the same command again to go on; what is {titles[0].removeprefix('was ')} stays as it is.")
     return "\n".join(lines)
 
 
@@ -174,7 +203,8 @@ def _counts(record: RunRecord) -> Iterator[str]:
     """Count the steps by what became of them, the worst first where the run was no success."""
     words: Counter[str] = Counter()
     ready: Counter[str] = Counter()
-    for step in (replace(step, back=None) for step in record.steps.values() if step.back is None or step.state != "ready"):
+    shown = (step for step in record.steps.values() if step.back is None or not (step.state == "ready" or _is_taken_back(step)))
+    for step in (replace(step, back=None) for step in shown):
         if step.state == "ready":
             ready[state_word(step, record.verb)] += 1
         elif step.state in _UNDER_WAY:

@@ -90,6 +90,8 @@ def state_word(step: StepRecord, verb: str) -> str:
 def _own_word(step: StepRecord, verb: str) -> str:
     words = change_words(step.planned.change)
     match step.state:
+        case "acting" if step.attempts:
+            return "dispatching again" if step.dispatches else "running again"
         case "acting":
             return words.doing
         case "waiting":
@@ -106,7 +108,7 @@ def _own_word(step: StepRecord, verb: str) -> str:
 
 def failure_word(step: StepRecord) -> str:
     """Say how a step failed, and whether that is put up with."""
-    return FAILURES.get(step.kind, "failed") + (TOLERATED if step.planned.tolerated else "")
+    return FAILURES.get(step.kind, "failed") + (TOLERATED if step.is_tolerated else "")
 
 
 def state_role(step: StepRecord) -> Role:

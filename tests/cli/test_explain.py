@@ -128,3 +128,14 @@ def test_a_job_at_fault_and_one_that_there_is_not_are_told(program: Program, fol
     (folder / "jobs" / "db.nomad").write_text("[[ gone ]]")
     assert program("explain", "db").code == EXIT_ERROR
     assert "error[unknown-job]" in program("explain", "nobody").err
+
+
+def test_an_external_job_has_no_values_because_it_has_no_job_file(program: Program, folder: Path) -> None:
+    entries = {"api": {"pre": {"job": "vault", "external": True}}, "db": {}}
+    (folder / "dependency.json").write_text(json.dumps({"dependencies": entries}))
+    told = "error[usage]: 'vault' is external: it is only waited for, and has no job file here\n  hint: `nomad job inspect vault` shows"
+    for words in (("explain", "vault"), ("explain", "vault", "image"), ("render", "vault"), ("render", "db", "vault")):
+        done = program(*words)
+        assert (done.code, done.out) == (EXIT_USAGE, "")
+        assert told in done.err
+    assert program("render", "db").code == EXIT_OK

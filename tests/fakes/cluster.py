@@ -185,6 +185,7 @@ class FakeCluster:
         return {ref: self.snapshot(ref) for ref in refs}
 
     def job(self, ref: JobRef) -> JobState | None:
+        self._answer("job", ref.id)
         return self.peek(ref).job
 
     def stored(self, ref: JobRef) -> Spec | None:
@@ -274,7 +275,7 @@ class FakeCluster:
         if name:
             self._answer("find_region", name)
         if name in self.no_regions:
-            raise Invalid(f"No path to region '{name}'", hint="`nomad server members -detailed` lists those there are", code="no-region")
+            raise Invalid(f"No path to region '{name}'", hint="the regions there are: eu, global", code="no-region")
         return "" if name == "global" else name
 
     def children(self, ref: JobRef) -> tuple[JobRef, ...]:
@@ -333,6 +334,8 @@ class FakeCluster:
         if wanted != items:
             self.calls.append(Call(self.clock.now_s(), "write_note", ref.id))
             self.variables[place] = dict(wanted)
+            if not wanted:
+                del self.variables[place]
 
     def forget(self, stack: str, ref: JobRef) -> None:
         self._answer("forget", ref.id)
@@ -403,6 +406,7 @@ class FakeCluster:
         own = {"ID": f"{parent.id}/{name}", "ParentID": parent.id, "Periodic": None, "ParameterizedJob": None}
         spec = {**self._known(parent).spec, **own, **more}
         ref = replace(parent, id=spec["ID"])
+        self.jobs[ref] = StoredJob(self, ref, first_version=self.jobs[parent].state.version)
         self._store(RenderedJob(spec["ID"], ref, "", "", "json", spec), script or self._next_script(f"{parent.id}/"))
         return ref
 

@@ -142,9 +142,10 @@ class StoredJob:
 
     Args:
         remains: evaluations of a life before, which ended with a purge.
+        first_version: of a child that of its parent.
     """
 
-    def __init__(self, nomad: Nomad, ref: JobRef, remains: Iterable[EvaluationState] = ()) -> None:
+    def __init__(self, nomad: Nomad, ref: JobRef, remains: Iterable[EvaluationState] = (), *, first_version: int = 0) -> None:
         self.nomad = nomad
         self.ref = ref
         self.gone = False
@@ -158,7 +159,9 @@ class StoredJob:
         self._deployments: dict[str, DeploymentState] = {}
         self._evaluations: dict[str, EvaluationState] = {one.id: one for one in remains}
         self._created = 0
+        self._first_version = first_version
         self._keeps = False
+        self._unfilled: list[tuple[AllocationState, Renewal]] = []
         self.after_promotion: Script = lambda life: life.take_over()
 
     def register(self, spec: dict[str, Any], index: int, script: Script) -> None:
@@ -201,8 +204,17 @@ class StoredJob:
         life.after(renewal.after_s, lambda: self._end_renewal(self._allocations[alloc_id], renewal))
 
     def replace(self, alloc_id: str, renewal: Renewal) -> None:
-        """Stop an allocation and place another one, whose tasks after a while run, or end for good."""
+        """Stop an allocation and place another one, of a system job with the next evaluation."""
         old = self._allocations[alloc_id]
+        if self.state.type == "system":
+            self._allocations[old.id] = replace(_ended(old), desired="stop")
+            self._unfilled.append((old, renewal))
+            self.nomad.tell(self.ref)
+        else:
+            self._replace(old, renewal)
+
+    def _replace(self, old: AllocationState, renewal: Renewal) -> None:
+        """Place an allocation for another one; its tasks after a while run, or end for good."""
         fresh = self._allocation(old.group, 0, canary=False)
         self._allocations[old.id] = replace(_ended(old), desired="stop", next_allocation=fresh.id)
         self._allocations[fresh.id] = replace(fresh, name=old.name)
@@ -242,6 +254,9 @@ class StoredJob:
         """Look again: what was lost is placed anew, what failed for good is not."""
         eval_id = self._evaluated("job-register", self.nomad.next_index())
         self.replace_over("lost")
+        unfilled, self._unfilled = self._unfilled, []
+        for old, renewal in unfilled:
+            self._replace(old, renewal)
         self.nomad.tell(self.ref)
         return eval_id
 
@@ -308,7 +323,7 @@ class StoredJob:
     def place(self, *, canaries: bool = False) -> None:
         if any(one.failed_groups for one in self._evaluations.values() if one.create_index >= self._created):
             self._evaluated("queued-allocs", self.nomad.next_index())
-        alive = {one.name: one for one in self._allocations.values() if not one.is_over}
+        alive = {one.name: one for one in self._allocations.values() if not one.is_over and not one.canary}
         kept = alive if self._keeps and not canaries else {}
         self._keeps = False
         fresh: dict[str, AllocationState] = {}
@@ -323,6 +338,8 @@ class StoredJob:
             for name in [name for name in alive if self._allocations[alive[name].id].version != self.state.version or name in fresh]:
                 next_id = fresh[name].id if name in fresh else ""
                 self._allocations[alive[name].id] = replace(_ended(alive[name]), desired="stop", next_allocation=next_id)
+        for one in [one for one in self._allocations.values() if one.canary and not one.is_over]:
+            self._allocations[one.id] = replace(_ended(one), desired="stop")
         self._allocations.update({one.id: one for one in fresh.values()})
         self._deploy(canaries=canaries)
         self.nomad.tell(self.ref)
@@ -363,7 +380,7 @@ class StoredJob:
 
     def _set(self, spec: dict[str, Any], index: int, *, stopped: bool = False, stable: bool = False) -> None:
         """Make a new version, which ends the deployment of the one before."""
-        version = max(self.versions, default=-1) + 1
+        version = max(self.versions, default=self._first_version - 1) + 1
         self.spec = self.versions[version] = spec
         if stopped:
             self.stops.add(version)

@@ -7,12 +7,15 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any, TypeVar, cast
 
-from dtree import pipeline
+from dtree import acting, pipeline
+from dtree.acting import Halt
 from dtree.events import Event, StepFailed, StepLost, StepReady, StepRegistered, StepRetrying, StepStarted, StepWaiting
+from dtree.evidence import Awaited
 from dtree.model import JobRef, RenderedJob
+from dtree.outcomes import Acted
 from dtree.pipeline import Limits
-from dtree.plan import Intent, Plan, Verb
-from dtree.record import RunRecord
+from dtree.plan import Intent, Plan, Step, Verb
+from dtree.record import RunRecord, StatusRow
 from tests.fakes.clock import FakeClock
 from tests.fakes.cluster import FakeCluster
 from tests.fakes.jobs import job_spec, rendered_from
@@ -80,6 +83,10 @@ class World:
             plan, self.cluster, self.clock, self._emit, limits=replace(Limits(), **limits), interrupts=self._subscribe
         )
 
+    def status(self, *names: str) -> dict[str, StatusRow]:
+        rows = pipeline.status(pipeline.read(self.snapshot(), store="memory"), self.cluster, names, namespace="")
+        return {row.job: row for row in rows}
+
     def when(self, matches: Callable[[Event], bool], action: Callable[[], object]) -> None:
         """Do something as soon as an event comes."""
         self._when.append((matches, action))
@@ -109,6 +116,20 @@ class World:
 
     def _subscribe(self, interrupt: Callable[[str], int]) -> None:
         self._interrupt = interrupt
+
+
+def step_of(world: World, name: str = "db", verb: str = "run", **intent: Any) -> Step:
+    plan = world.plan(name, verb=verb, **intent)
+    return next(step for step in plan.steps if step.name == name)
+
+
+def registered(world: World, name: str = "db") -> tuple[Step, Awaited]:
+    """A step that was just carried out."""
+    step = step_of(world, name)
+    outcome = acting.act(step, [], world.cluster, Halt())
+    assert isinstance(outcome, Acted)
+    assert outcome.awaited is not None
+    return step, outcome.awaited
 
 
 def _named(dependencies: Mapping[str, Any]) -> set[str]:

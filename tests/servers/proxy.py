@@ -6,12 +6,13 @@ import re
 import socket
 import struct
 import threading
+from collections import Counter
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass, field
 from types import TracebackType
 from typing import Final, Literal, Self
-from urllib.parse import urlsplit
+from urllib.parse import parse_qs, urlsplit
 
 _PIECE: Final = 65536
 _REQUEST: Final = re.compile(rb"^(GET|PUT|POST|DELETE) (\S+) HTTP/1\.1\r\n")
@@ -33,6 +34,12 @@ class Request:
         """A standing query: Nomad holds its answer until something changes."""
         return "&index=" in self.target or "?index=" in self.target
 
+    @property
+    def list(self) -> str:
+        """The path, and the region where one is named."""
+        region = "".join(parse_qs(urlsplit(self.target).query).get("region", ()))
+        return self.target.partition("?")[0] + (f" in {region}" if region else "")
+
     def is_for(self, method: str, path: str) -> bool:
         """Whether it is of that method and path."""
         return (self.method, self.target.partition("?")[0]) == (method, path)
@@ -51,6 +58,7 @@ class Proxy:
         fate: decides about a request; may be replaced at any time.
         requests: all so far, in order.
         open: connections now; `most_open`: at most so far.
+        most_standing: by list, how many standing queries for it were open at once, at most so far.
     """
 
     target: str
@@ -60,6 +68,7 @@ class Proxy:
     open: int = 0
     most_open: int = 0
     accepted: int = 0
+    most_standing: Counter[str] = field(default_factory=Counter)
 
     def __enter__(self) -> Self:
         self._lock = threading.Lock()
@@ -160,6 +169,9 @@ class Proxy:
     def _ask(self, server: socket.socket, client: socket.socket, request: Request, message: bytes) -> bytes:
         with self._lock:
             self._held[client] = request
+            if request.is_blocking:
+                standing = sum(one.is_blocking and one.list == request.list for one in self._held.values())
+                self.most_standing[request.list] = max(self.most_standing[request.list], standing)
         try:
             server.sendall(message)
             return _read_answer(server, client)

@@ -42,7 +42,10 @@ ENTRY: Final[Mapping[str, Row]] = {
     ),
     "post_stop": Row(
         ("hooks::test_hooks_run_between_the_stops_and_are_no_part_of_a_run",),
-        ("hooks::test_a_post_stop_job_that_fails_leaves_what_its_owner_needs_running",),
+        (
+            "hooks::test_a_post_stop_job_that_fails_leaves_what_its_owner_needs_running",
+            "hooks::test_a_post_stop_job_that_failed_is_run_again_by_the_next_stop_and_one_that_still_runs_is_awaited",
+        ),
     ),
     "wait_cond": Row(
         ("readiness::test_started_waits_for_running_and_not_for_healthy",),
@@ -72,6 +75,8 @@ ENTRY: Final[Mapping[str, Row]] = {
         (
             "completing::test_a_migration_that_failed_is_remembered_as_no_success",
             "completing::test_what_is_run_once_and_failed_is_run_again",
+            "completing::test_what_is_run_once_and_completed_unseen_is_refused_until_somebody_says_how_it_ended",
+            "completing::test_what_is_run_once_and_completed_after_an_interrupt_is_not_run_again",
             "completing::test_what_is_always_run_and_fails_the_second_time_fails_the_run",
         ),
     ),
@@ -111,10 +116,13 @@ ENTRY: Final[Mapping[str, Row]] = {
     "dispatch": Row(
         (
             "dispatch::test_children_get_their_meta_and_payload_and_are_awaited_before_anything_that_needs_them",
+            "dispatch::test_children_are_awaited_at_the_version_of_their_parent_which_was_changed_or_stopped_before",
             "dispatch::test_a_periodic_job_is_run_out_of_its_turn",
+            "dispatch::test_a_periodic_job_that_was_changed_is_run_out_of_its_turn_again",
         ),
         (
             "dispatch::test_a_child_that_fails_is_a_failure_with_its_id_task_exit_code_and_logs",
+            "dispatch::test_what_completed_beside_a_child_that_failed_is_not_dispatched_again_although_nomad_has_forgotten_it",
             "dispatch::test_a_periodic_job_whose_forced_run_fails_fails_the_run",
             "dispatch::test_what_nomad_would_not_take_is_told_before_anything_is_registered",
         ),
@@ -130,7 +138,7 @@ ENTRY: Final[Mapping[str, Row]] = {
         ),
     ),
     "irreversible": Row(
-        ("on_failure::test_what_cannot_or_must_not_be_undone_stays_and_is_told_before_and_after",),
+        ("on_failure::test_an_irreversible_job_that_was_updated_stays_as_it_was_updated",),
         ("on_failure::test_what_cannot_or_must_not_be_undone_stays_and_is_told_before_and_after",),
     ),
     "tags": Row(
@@ -152,21 +160,32 @@ EDGE: Final[Mapping[str, Row]] = {
         (
             "edges::test_the_failure_of_an_optional_job_is_tolerated_and_named",
             "edges::test_an_optional_job_without_a_file_is_left_out",
+            "edges::test_a_line_that_only_an_optional_edge_waits_for_and_that_does_not_come_fails_nobody",
+            "hooks::test_post_jobs_and_hooks_that_one_can_do_without_fail_and_nothing_else_does",
         ),
         ("edges::test_the_same_failure_is_one_where_another_requires_the_job",),
     ),
     "external": Row(
-        ("edges::test_an_external_job_is_waited_for_and_never_touched",),
+        (
+            "edges::test_an_external_job_is_waited_for_and_never_touched",
+            "edges::test_a_dependent_waits_for_an_external_job_whose_owner_is_updating_it",
+            "edges::test_of_the_post_jobs_those_of_others_are_waited_for_and_those_that_run_restarted",
+        ),
         ("edges::test_an_external_job_that_is_never_there_times_out",),
     ),
     "on_update": Row(
         (
             "edges::test_a_running_dependent_outside_of_the_goals_is_restarted_in_place_one_by_one",
             "edges::test_a_running_dependent_is_redeployed_with_new_allocations",
+            "edges::test_a_system_job_is_redeployed_and_a_sysbatch_job_cannot_be",
+            "edges::test_a_job_that_does_not_come_back_is_run_again_as_often_as_its_retries_say",
+            "edges::test_a_restart_that_a_promotion_by_hand_came_before_is_made_up_for_by_the_next_run",
+            "edges::test_of_the_post_jobs_those_of_others_are_waited_for_and_those_that_run_restarted",
         ),
         (
             "edges::test_a_dependent_that_does_not_come_back_fails_the_run_and_its_other_allocations_are_left_alone",
             "edges::test_where_the_dependency_fails_its_dependents_are_not_restarted",
+            "edges::test_a_restart_that_a_run_did_not_get_to_is_made_up_for_by_the_next",
         ),
     ),
     "wait_cond": Row(
@@ -258,7 +277,10 @@ CONDITION: Final[Mapping[str, Row]] = {
         ),
     ),
     "{log}": Row(
-        ("conditions::test_a_line_of_the_log_makes_it_ready",),
+        (
+            "conditions::test_a_line_of_the_log_makes_it_ready",
+            "conditions::test_a_line_that_was_seen_and_rotated_away_since_counts_as_long_as_it_is_noted",
+        ),
         (
             "conditions::test_a_line_that_never_comes_times_out",
             "conditions::test_the_log_of_an_old_version_meets_nothing",
@@ -292,6 +314,8 @@ PROMISES: Final[Mapping[str, tuple[str, ...]]] = {
         "readiness::test_a_job_that_somebody_else_registers_meanwhile_is_superseded",
         "readiness::test_a_job_that_somebody_scales_meanwhile_is_not_superseded",
         "readiness::test_a_job_that_somebody_stops_meanwhile_is_a_failure",
+        "readiness::test_a_job_that_somebody_else_registers_after_it_was_ready_is_superseded",
+        "readiness::test_a_job_that_somebody_stops_before_the_end_is_superseded",
         "canaries::test_a_newer_version_of_somebody_else_supersedes_the_canary",
     ),
     "waiting costs three standing queries, however many jobs there are": (

@@ -236,7 +236,9 @@ def test_without_the_right_to_forget_a_purge_warns_once(guarded: Scenario, token
     assert run_with(guarded, token, "run", "api", "--output", "json").of("run-warned") == []
     done = run_with(guarded, token, "stop", "api", "--deep", "--purge", "--output", "json")
     assert done.code == 0, done.stderr
-    assert len(done.of("run-warned")) == 1
+    (warned,) = done.of("run-warned")
+    assert "stays, so that the next run takes for completed what had completed" in warned["problem"]
+    assert "destroy" in warned["hint"]
     assert guarded.names() == []
 
 

@@ -140,7 +140,7 @@ def test_a_canary_that_nobody_promotes_is_exit_7_until_the_command_does(scenario
     done = run(scenario, "user", "--promotion-timeout", "1s", code=7)
     assert waiting(done)[-1] == "awaiting promotion: 1 healthy canary of version 1; `nomad-dtree promote web`"
     event = failed(done)
-    assert (event["kind"], event["reason"]) == ("awaiting-promotion", "awaiting promotion: 1 healthy canary of version 1, for 1 s")
+    assert (event["kind"], event["reason"]) == ("awaiting-promotion", "1 healthy canary of version 1, for 1 s")
     assert event["hint"] == "promote with `nomad-dtree promote web`, then run again for what needs it"
 
     again = run(scenario, "user", "--promotion-timeout", "0", code=7)
@@ -206,7 +206,9 @@ def test_a_canary_that_fails_is_told_with_the_reason_of_its_version_though_nomad
     web(scenario, 'run_for = "0.5s"\nexit_code = 9', more="auto_revert = true", healthy_s=2, promote="auto")
     done = run(scenario, "user", code=3)
     assert failed(done)["kind"] == "failed"
-    assert "rolling back to job version 0" in failed(done)["reason"]
+    told = "deployment of version 1: Failed due to unhealthy allocations - rolling back to job version 0; task main: exit code 9"
+    assert failed(done)["reason"] == told
+    assert [(one["job"], one["exit_code"]) for one in failed(done)["exits"]] == [(scenario.id("web"), 9)]
     assert (done.of("step-promoted"), "user" in scenario.registered()) == ([], False)
 
 
@@ -293,6 +295,43 @@ def test_a_rollback_takes_canaries_back_that_nobody_promoted_and_promotes_those_
     assert eventually(lambda: (running(scenario), running(scenario, "db")) == ([2, 2], [2]))
 
 
+@pytest.mark.parametrize(("promote", "code"), [("manual", 4), ("auto", 5)])
+def test_a_rollback_promotes_no_canaries_that_nobody_had_promoted(scenario: Scenario, promote: str, code: int) -> None:
+    begin(scenario, promote="manual")
+    run(scenario, "web", "--promotion-timeout", "0", code=7)
+    web(scenario, 'run_for = "3h"', promote=promote)
+    scenario.mock("bad", 'run_for = "2s"\nexit_code = 1', type="batch", on_failure="rollback")
+    assert "web (once its new version has taken over: version 1 had not)" in scenario.dtree("plan", "--all").stdout
+    done = run(scenario, "web", "bad", code=code)
+    if promote == "manual":
+        assert (done.of("step-promoted"), sorted(event["job"] for event in done.of("step-returned"))) == ([], ["bad", "web"])
+        assert eventually(lambda: running(scenario) == [0, 0, 3])
+        assert deployment(scenario, 3)["TaskGroups"]["main"]["Promoted"] is False
+        run(scenario, "web", verb="promote")
+        assert eventually(lambda: running(scenario) == [3, 3])
+        return
+    (missed,) = done.of("step-not-returned")
+    assert (missed["job"], eventually(lambda: running(scenario) == [2, 2])) == ("web", True)
+    assert "nobody had promoted the canaries of version 1, and what ran beside them, version 0, does so no more" in missed["reason"]
+
+
+def test_who_could_do_without_a_job_waits_for_its_promotion_all_the_same(scenario: Scenario) -> None:
+    begin(scenario, on_failure="continue")
+    done = run(scenario, "user", "--promotion-timeout", "0", code=7)
+    assert [event["job"] for event in done.of("step-lost")] == ["user"]
+    run(scenario, "web", verb="promote")
+    run(scenario, "user")
+
+
+def test_a_run_that_is_ready_once_registered_says_that_canaries_wait(scenario: Scenario) -> None:
+    begin(scenario, wait_cond="registered")
+    (warning,) = run(scenario, "web").of("run-warned")
+    assert (warning["problem"], warning["hint"]) == (
+        "'web' is registered; its canaries wait until somebody promotes them",
+        "once they are healthy: `nomad-dtree promote web`",
+    )
+
+
 # -- the command -------------------------------------------------------------------------------------------------------
 
 
@@ -308,6 +347,23 @@ def test_canaries_that_are_not_healthy_are_not_promoted(scenario: Scenario) -> N
     (error,) = refused.events
     assert (error["code"], error["problem"]) == ("canaries-not-healthy", "'web' cannot be promoted yet: 0 of 1 canary of version 1 healthy")
     assert deployment(scenario)["TaskGroups"]["main"]["Promoted"] is False
+
+
+def test_of_all_jobs_those_that_are_not_healthy_yet_are_named_and_the_others_promoted(scenario: Scenario) -> None:
+    begin(scenario)
+    scenario.mock("db", 'run_for = "1h"', update=UPDATE.format(canary=1, healthy_s=0, more=""))
+    run(scenario, "db")
+    web(scenario, 'run_for = "2h"', healthy_s=60)
+    scenario.mock("db", 'run_for = "2h"', update=UPDATE.format(canary=1, healthy_s=0, more=""))
+    with scenario.running("run", "web", "db") as under_way:
+        under_way.until("step-waiting", "db", "awaiting promotion")
+        eventually(lambda: deployment(scenario)["Status"] == "running")
+        done = run(scenario, "--all", verb="promote")
+        under_way.process.terminate()
+        under_way.finish()
+    assert [event["job"] for event in done.of("step-ready")] == ["db"]
+    (warning,) = done.of("run-warned")
+    assert warning["problem"] == "'web' cannot be promoted yet: 0 of 1 canary of version 1 healthy"
 
 
 def test_of_all_jobs_those_that_await_it_are_promoted_each_after_what_it_needs(scenario: Scenario) -> None:

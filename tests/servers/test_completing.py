@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -66,12 +67,17 @@ def note(scenario: Scenario) -> dict[str, str]:
     return items
 
 
+def await_end(scenario: Scenario) -> None:
+    """Wait until the migration has ended, whoever waited for it before."""
+    eventually(lambda: [row["ClientStatus"] for row in scenario.allocations("migrate")] == ["complete"])
+
+
 def collect(scenario: Scenario) -> None:
     """Have Nomad forget the migration."""
 
     def is_gone() -> bool:
         scenario.api.put("/v1/system/gc", {})
-        return scenario.stored("migrate") is None
+        return "migrate" not in scenario.names()
 
     eventually(is_gone)
 
@@ -126,6 +132,40 @@ def test_what_is_run_once_is_never_run_again_until_a_purge_forgets_it(shop: Scen
     assert runs(tmp_path / "count") == 2
 
 
+def test_what_is_run_once_and_completed_unseen_is_refused_until_somebody_says_how_it_ended(shop: Scenario, tmp_path: Path) -> None:
+    counting(shop, tmp_path / "count", then="sleep 1", run="once", wait_cond="started")
+    run(shop)
+    await_end(shop)
+    collect(shop)
+    done = shop.dtree("run", "api")
+    assert (done.code, runs(tmp_path / "count")) == (1, 1)
+    assert "error[forgotten-run]: 'migrate' is to be run once; it was begun at 20" in done.stderr
+    assert "and Nomad has forgotten what became of it" in shop.dtree("status", "migrate").stdout
+    path = note_path(stack(shop), shop.id("migrate"))
+    assert f"nomad var put -force {path} nomad-dtree=1 succeeded=by-hand" in done.stderr
+    shop.api.put(f"/v1/var/{path}", {"Items": {"nomad-dtree": "1", "succeeded": "by-hand"}})
+    assert change(run(shop)) == ("noop", "completed before, and is run only once")
+    assert "Healthy" in shop.dtree("status", "migrate").stdout
+    assert "`nomad-dtree stop migrate --purge` forgets that" in shop.dtree("which", "migrate").stderr
+    assert shop.dtree("stop", "migrate", "--purge", "--force").code == 0
+    run(shop)
+    assert runs(tmp_path / "count") == 2
+
+
+def test_what_is_run_once_and_completed_after_an_interrupt_is_not_run_again(shop: Scenario, tmp_path: Path) -> None:
+    counting(shop, tmp_path / "count", then=f"while [ ! -e {tmp_path / 'go'} ]; do sleep 0.1; done", run="once")
+    with shop.running("run", "api") as going:
+        going.until("step-waiting", "migrate")
+        going.process.send_signal(signal.SIGINT)
+        assert going.finish().code == 130
+    (tmp_path / "go").touch()
+    await_end(shop)
+    collect(shop)
+    done = shop.dtree("run", "api", "--force")
+    assert (done.code, runs(tmp_path / "count")) == (1, 1)
+    assert "forgotten-run" in done.stderr
+
+
 def test_what_is_run_once_and_failed_is_run_again(shop: Scenario, tmp_path: Path) -> None:
     counting(shop, tmp_path / "count", then=f"[ -e {tmp_path / 'fixed'} ]", group=RESCHEDULED_NEVER, run="once")
     run(shop, code=3)
@@ -146,5 +186,11 @@ def test_what_is_always_run_and_fails_the_second_time_fails_the_run(shop: Scenar
     then = f"[ $(wc -l < {tmp_path / 'count'}) -lt 2 ]"
     counting(shop, tmp_path / "count", then=then, group=RESCHEDULED_NEVER, run="always")
     run(shop)
-    (failed,) = run(shop, code=3).of("step-failed")
-    assert failed["exits"][0]["exit_code"] == 1
+    before = shop.modified()["api"]
+    done = run(shop, code=3)
+    (failed,) = done.of("step-failed")
+    assert "task main: exit code 1" in failed["reason"]
+    assert [(one["job"], one["exit_code"]) for one in failed["exits"]] == [(shop.id("migrate"), 1)]
+    # What runs of the one that needs it goes on as it was.
+    assert ([event["job"] for event in done.of("step-lost")], shop.modified()["api"]) == (["api"], before)
+    assert [row["ClientStatus"] for row in shop.allocations("api")] == ["running"]

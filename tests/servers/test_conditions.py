@@ -130,9 +130,13 @@ def test_one_allocation_that_does_not_answer_is_one_too_many(scenario: Scenario)
 
 @pytest.fixture
 def elsewhere() -> Iterator[ThreadingHTTPServer]:
-    """A web server that is no job's; it keeps when it was asked."""
+    """A web server that is no job's; it keeps each connection, and what was asked."""
 
     class Answering(BaseHTTPRequestHandler):
+        def setup(self) -> None:
+            asked.append("connected")
+            super().setup()
+
         def do_GET(self) -> None:
             self.send_response(200)
             self.end_headers()
@@ -157,6 +161,10 @@ def test_one_address_is_enough_where_it_is_named(scenario: Scenario, elsewhere: 
     web(scenario, {kind: f"http://{place}/up?token=s3cret" if kind == "http" else place}, listens=False)
     done = run(scenario)
     assert done.code == 0, done.stdout
+    ready = [event for event in done.of("step-ready") if event["job"] == "web"]
+    assert (len(ready), place in ready[0]["reason"]) == (1, True)
+    once = ["connected", '"GET /up?token=s3cret HTTP/1.1" 200 -'] if kind == "http" else ["connected"]
+    assert elsewhere.asked == once  # type: ignore[attr-defined] # as above
     assert "s3cret" not in done.stdout + done.stderr
 
 
@@ -206,6 +214,8 @@ def test_the_other_stream_is_read_where_it_is_meant(scenario: Scenario) -> None:
 def test_a_line_that_never_comes_times_out(scenario: Scenario) -> None:
     log(scenario, "echo up >&2; exec sleep 3600", {"log": "up", "timeout": 4})
     assert fail(scenario, 6) == "not a line of task main matching /up/ within 4 s: no line of task main matches /up/ yet"
+    # That it runs by now does not mean that the line ever came.
+    assert fail(scenario, 6).endswith("no line of task main matches /up/ in what there is of its log")
 
 
 def test_a_log_of_many_megabytes_is_read_in_pieces_to_its_line(scenario: Scenario) -> None:
@@ -241,6 +251,34 @@ job "PREFIXweb" {{
     scenario.job("web", text, wait_cond={"log": "^done$", "timeout": "60s"})
     scenario.mock("user", pre=["web"])
     assert succeed(scenario) == "a line of task main matches /^done$/"
+
+
+def test_a_line_that_was_seen_and_rotated_away_since_counts_as_long_as_it_is_noted(scenario: Scenario, tmp_path: Path) -> None:
+    more = "head -c 2500000 /dev/zero | tr '\\0' x | fold -w 99"
+    script = f"echo done; while [ ! -e {tmp_path / 'go'} ]; do sleep 0.05; done; {more}; exec sleep 3600"
+    log(scenario, script, {"log": "^done$", "timeout": 4}, task="")
+    job = scenario.folder / "jobs" / "web.nomad"
+    job.write_text(job.read_text().replace("disabled = false", "max_files = 1\nmax_file_size = 1"))
+    assert succeed(scenario) == "a line of task main matches /^done$/"
+    (tmp_path / "go").touch()
+    eventually(lambda: not any(row["Name"].endswith("stdout.0") for row in log_files(scenario)), timeout_s=20)
+    assert succeed(scenario) == "runs, unchanged"
+    (path,) = [row["Path"] for row in scenario.api.get("/v1/vars", prefix="dtree/") if row["Path"].endswith(scenario.id("web"))]
+    scenario.api.delete(f"/v1/var/{path}")
+    assert fail_again(scenario).endswith("no line of task main matches /^done$/ in what there is of its log")
+
+
+def log_files(scenario: Scenario) -> list[dict[str, Any]]:
+    (allocation,) = scenario.allocations("web")
+    found: list[dict[str, Any]] = scenario.api.get(f"/v1/client/fs/ls/{allocation['ID']}?path=alloc/logs")
+    return found
+
+
+def fail_again(scenario: Scenario) -> str:
+    done = run(scenario)
+    assert done.code == 6, done.stdout
+    (event,) = done.of("step-failed")
+    return str(event["reason"])
 
 
 def test_a_batch_job_that_ends_without_the_line_has_failed(scenario: Scenario) -> None:
@@ -288,8 +326,13 @@ def test_instances_of_another_job_do_not_count(scenario: Scenario) -> None:
         update="update {\n max_parallel = 0\n }",
         wait_cond={"service": name, "timeout": 5},
     )
-    done = scenario.dtree("run", "other", "--output", "json")
+    scenario.mock("later", pre="other")
+    done = scenario.dtree("run", "later", "--output", "json")
     assert done.code == 6, done.stdout
+    (event,) = done.of("step-failed")
+    told = f"not 1 instance of service {name} passing within 5 s: 0 of 1 instance of service {name} passing; check '"
+    assert (event["job"], event["reason"].startswith(told)) == ("other", True), event["reason"]
+    assert ([lost["job"] for lost in done.of("step-lost")], "later" in scenario.registered()) == (["later"], False)
     assert len(scenario.api.get(f"/v1/service/{name}")) == 2
 
 
@@ -332,7 +375,11 @@ def test_instances_in_consul_whose_checks_fail_do_not_pass(consul_scenario: Scen
     done = run(consul_scenario, CONSUL_HTTP_ADDR=consul.address)
     assert done.code == 6, done.stdout + done.stderr
     (event,) = done.of("step-failed")
+    told = f"not 1 instance of service {name} passing within 6 s: 0 of 1 instance of service {name} passing; check '"
+    assert event["reason"].startswith(told), event["reason"]
     assert event["reason"].endswith("says critical")
+    assert ([lost["job"] for lost in done.of("step-lost")], list(consul_scenario.names())) == (["user"], ["web"])
+    assert len(consul.api.call("GET", f"/v1/catalog/service/{name}")) == 1
 
 
 def test_a_consul_that_cannot_be_asked_is_told_while_it_is_waited_for(consul_scenario: Scenario) -> None:

@@ -124,6 +124,42 @@ def test_what_was_dispatched_and_completed_is_done_until_the_dispatch_changes(sh
     assert [row["Meta"]["table"] for row in children(shop)] == ["users", "orders"]
 
 
+def test_children_are_awaited_at_the_version_of_their_parent_which_was_changed_or_stopped_before(shop: Scenario) -> None:
+    load(shop, "exit 0", {"meta": {"table": "users"}})
+    run(shop)
+    load(shop, "true; exit 0", {"meta": {"table": "users"}})
+    assert step(run(shop))[0] == "update"
+    assert shop.dtree("stop", "api", "load").code == 0
+    run(shop, "--force")
+    assert [row["Version"] for row in children(shop)] == [0, 1, 3]
+
+
+def collect_children(scenario: Scenario) -> None:
+    """Have Nomad forget the children."""
+
+    def are_gone() -> bool:
+        scenario.api.put("/v1/system/gc", {})
+        return children(scenario) == []
+
+    eventually(are_gone)
+
+
+def test_what_completed_beside_a_child_that_failed_is_not_dispatched_again_although_nomad_has_forgotten_it(shop: Scenario) -> None:
+    fixed, first = shop.folder / "fixed", shop.folder / "first"
+    orders = f"while [ ! -e {first} ]; do sleep 0.1; done; sleep 1; [ -e {fixed} ]"
+    script = f'if [ "$NOMAD_META_table" = users ]; then echo once >> {first}; else {orders}; fi'
+    load(shop, script, [{"meta": {"table": "users"}}, {"meta": {"table": "orders"}}], run="once")
+    run(shop, code=3)
+    collect_children(shop)
+    status = shop.dtree("status", "load")
+    assert "Degraded" in status.stdout
+    assert "it failed, and Nomad has forgotten it since" in status.stdout
+    fixed.touch()
+    assert step(run(shop)) == ("dispatch", "registered, unchanged; 1 of 2 children are dispatched")
+    assert len(first.read_text().splitlines()) == 1
+    assert step(run(shop))[0] == "noop"
+
+
 def test_what_is_always_dispatched_is_dispatched_in_each_run(shop: Scenario) -> None:
     load(shop, "exit 0", {"meta": {"table": "users"}}, run="always")
     run(shop)
@@ -139,10 +175,26 @@ def test_a_periodic_job_is_run_out_of_its_turn(shop: Scenario) -> None:
     assert step(run(shop))[0] == "noop"
 
 
+def test_a_periodic_job_that_was_changed_is_run_out_of_its_turn_again(shop: Scenario) -> None:
+    load(shop, "exit 0", {"force": True}, NIGHTLY, run="always")
+    run(shop)
+    load(shop, "true; exit 0", {"force": True}, NIGHTLY, run="always")
+    eventually(lambda: all(row["Status"] == "dead" for row in children(shop)))
+    run(shop)
+    assert [row["Version"] for row in children(shop)] == [0, 1]
+
+
 def test_a_periodic_job_whose_forced_run_fails_fails_the_run(shop: Scenario) -> None:
     load(shop, "exit 9", {"force": True}, NIGHTLY)
-    (failed,) = run(shop, code=3).of("step-failed")
-    assert [one["exit_code"] for one in failed["exits"]] == [9]
+    done = run(shop, code=3)
+    (failed,), (child,) = done.of("step-failed"), children(shop)
+    assert failed["reason"].startswith(f"{child['ID']}: ")
+    assert "task main: exit code 9" in failed["reason"]
+    assert [(one["job"], one["exit_code"]) for one in failed["exits"]] == [(child["ID"], 9)]
+    assert ([event["job"] for event in done.of("step-lost")], shop.stored("api")) == (["api"], None)
+    nightly = shop.stored("load")
+    assert nightly is not None
+    assert (nightly["Status"], nightly["Stop"]) == ("running", False)
 
 
 def test_what_nomad_would_not_take_is_told_before_anything_is_registered(shop: Scenario) -> None:

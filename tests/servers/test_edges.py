@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from datetime import datetime
+from pathlib import Path
 from typing import Any
 
 from tests.servers.eventually import eventually
@@ -173,6 +174,27 @@ def test_an_external_job_that_is_never_there_times_out(scenario: Scenario) -> No
     assert list(scenario.names()) == []
 
 
+def test_a_dependent_waits_for_an_external_job_whose_owner_is_updating_it(scenario: Scenario, tmp_path: Path) -> None:
+    vault = scenario.id("vault")
+    scenario.mock("vault")
+    somebody_runs(scenario, "vault")
+    scenario.mock("vault", 'run_for = "2h"', update=LATE)
+    del scenario.entries["vault"]
+    scenario.shell("slow", f"while [ ! -e {tmp_path / 'go'} ]; do sleep 0.05; done", type="batch")
+    scenario.mock("search", pre=[{"job": vault, "external": True}, "slow"])
+    with scenario.running("run", "search") as running:
+        running.until("step-ready", vault)
+        somebody_runs(scenario, "vault")
+        eventually(lambda: [row["JobVersion"] for row in scenario.allocations("vault")] == [0, 1])
+        (tmp_path / "go").touch()
+        running.until("step-postponed", "search", says=f"{vault} waits again: 0 of 1 allocation healthy")
+        done = running.finish()
+    assert done.code == 0, done.stdout + done.stderr
+    assert len([event for event in done.of("step-ready") if event["job"] == vault]) == 2
+    updated = scenario.allocations("vault")[-1]["DeploymentStatus"]
+    assert (updated["Healthy"], updated["ModifyIndex"] < scenario.registered()["search"]) == (True, True)
+
+
 # -- dependents that run already ---------------------------------------------------------------------------------------
 
 
@@ -217,15 +239,79 @@ def test_a_running_dependent_outside_of_the_goals_is_restarted_in_place_one_by_o
 
 def test_a_running_dependent_is_redeployed_with_new_allocations(scenario: Scenario) -> None:
     scenario.mock("db")
-    scenario.mock("api", count=2, pre={"job": "db", "on_update": "redeploy"})
+    scenario.mock("api", count=2, update=HEALTHY_LATER, pre={"job": "db", "on_update": "redeploy"})
     assert run(scenario, "api").code == 0
     before = {row["ID"] for row in scenario.allocations("api")}
     change(scenario, "db")
     done = run(scenario, "api")
     assert done.code == 0, done.stdout + done.stderr
-    after = {row["ID"] for row in scenario.allocations("api") if row["DesiredStatus"] == "run"}
-    assert (len(after), after & before) == (2, set())
-    assert {row["ClientStatus"] for row in scenario.allocations("api") if row["ID"] in after} == {"running"}
+    rows = [row for row in scenario.allocations("api") if row["DesiredStatus"] == "run"]
+    assert (len(rows), {row["ID"] for row in rows} & before) == (2, set())
+    assert [row["ClientStatus"] for row in rows] == ["running", "running"]
+    # One at a time, as its `update` says: the second is replaced once the first has run for its min_healthy_time.
+    first_s, second_s = restarted_s(scenario, "api")
+    assert second_s - first_s >= 0.9
+
+
+def test_of_the_post_jobs_those_of_others_are_waited_for_and_those_that_run_restarted(scenario: Scenario) -> None:
+    vault = scenario.id("vault")
+    scenario.mock("vault", update=LATE)
+    del scenario.entries["vault"]
+    scenario.mock("agent")
+    scenario.mock("db", post=[{"job": vault, "external": True}, {"job": "agent", "on_update": "restart"}])
+    scenario.mock("api", pre="db")
+    with scenario.running("run", "api") as running:
+        running.until("step-waiting", vault, says="Nomad has no such job")
+        running.until("step-ready", "agent")
+        assert list(scenario.names()) == ["agent", "db"]
+        somebody_runs(scenario, "vault")
+        done = running.finish()
+    assert done.code == 0, done.stdout + done.stderr
+    assert healthy_index(scenario, "vault") < scenario.registered()["api"]
+    before = scenario.modified()
+    change(scenario, "db")
+    done = run(scenario, "db")
+    assert done.code == 0, done.stdout + done.stderr
+    assert {name: restarts(scenario, name) for name in ("agent", "api", "vault")} == {"agent": [1], "api": [0], "vault": [0]}
+    changed = [name for name, index in scenario.modified().items() if index != before[name]]
+    assert changed == ["db"]
+
+
+def test_a_system_job_is_redeployed_and_a_sysbatch_job_cannot_be(scenario: Scenario) -> None:
+    scenario.mock("db")
+    scenario.mock("agent", type="system", pre={"job": "db", "on_update": "redeploy"})
+    assert run(scenario, "--all").code == 0
+    (before,) = scenario.allocations("agent")
+    change(scenario, "db")
+    done = run(scenario, "db")
+    assert done.code == 0, done.stdout + done.stderr
+    (after,) = [row for row in scenario.allocations("agent") if row["DesiredStatus"] == "run"]
+    assert (after["ClientStatus"], after["ID"] != before["ID"]) == ("running", True)
+    scenario.mock("sweep", type="sysbatch", group="", pre={"job": "db", "on_update": "redeploy"})
+    done = scenario.dtree("run", "--all")
+    assert (done.code, "sweep" in scenario.registered()) == (1, False)
+    assert "error[impossible-redeploy]: 'sweep' is a sysbatch job" in done.stderr
+
+
+def test_a_job_that_does_not_come_back_is_run_again_as_often_as_its_retries_say(scenario: Scenario) -> None:
+    tried = scenario.folder / "tried"
+    script = f'test -e "$NOMAD_TASK_DIR/once" -a ! -e {tried} && {{ touch {tried}; exit 7; }}; touch "$NOMAD_TASK_DIR/once"; sleep 3600'
+    scenario.mock("db")
+    scenario.shell("api", script, update=HEALTHY_LATER, retries=1, pre={"job": "db", "on_update": "restart"})
+    assert run(scenario, "--all").code == 0
+    change(scenario, "db")
+    done = run(scenario, "--all")
+    assert done.code == 0, done.stdout + done.stderr
+    assert "exit code 7" in done.of("step-retrying")[0]["reason"]
+
+
+def test_a_line_that_only_an_optional_edge_waits_for_and_that_does_not_come_fails_nobody(scenario: Scenario) -> None:
+    scenario.shell("db", "echo up; exec sleep 3600", logged=True)
+    scenario.mock("api", pre={"job": "db", "condition": {"log": "never", "timeout": "2s"}, "required": False})
+    done = run(scenario, "--all")
+    assert (done.code, jobs_of(done, "step-ready")) == (0, ["api", "db"]), done.stdout + done.stderr
+    (warned,) = done.of("run-warned")
+    assert warned["problem"].endswith("; api goes on without it")
 
 
 def test_a_dependent_that_does_not_come_back_fails_the_run_and_its_other_allocations_are_left_alone(scenario: Scenario) -> None:
@@ -251,6 +337,36 @@ def test_where_the_dependency_fails_its_dependents_are_not_restarted(scenario: S
     done = run(scenario, "db")
     assert (done.code, jobs_of(done, "step-lost")) == (3, ["api"])
     assert restarts(scenario, "api") == [0]
+
+
+def test_a_restart_that_a_run_did_not_get_to_is_made_up_for_by_the_next(scenario: Scenario) -> None:
+    scenario.mock("db")
+    scenario.mock("api", pre={"job": "db", "on_update": "restart"})
+    assert run(scenario, "api").code == 0
+    scenario.mock("db", 'run_for = "1h"', update=HEALTHY_LATER.replace("1s", "2s"), timeout="1s")
+    late = run(scenario, "api")
+    assert (late.code, jobs_of(late, "step-lost"), restarts(scenario, "api")) == (6, ["api"], [0])
+    scenario.depfile({**scenario.entries, "db": {"timeout": "30s"}})
+    done = run(scenario, "api")
+    assert done.code == 0, done.stdout + done.stderr
+    (started,) = done.of("run-started")
+    assert [(step["job"], step["change"]) for step in started["steps"]] == [("db", "noop"), ("api", "restart")]
+    assert started["steps"][1]["cause"] == "restarted, because db was changed since it last started"
+    assert run(scenario, "api").code == 0
+    assert restarts(scenario, "api") == [1]
+
+
+def test_a_restart_that_a_promotion_by_hand_came_before_is_made_up_for_by_the_next_run(scenario: Scenario) -> None:
+    scenario.mock("db", update=HEALTHY_LATER.replace("{", "{\n    canary = 1", 1))
+    scenario.mock("api", pre={"job": "db", "on_update": "restart"})
+    assert run(scenario, "api").code == 0
+    change(scenario, "db")
+    assert run(scenario, "db", "--promotion-timeout", "0").code == 7
+    promoted = scenario.dtree("promote", "db")
+    assert (promoted.code, restarts(scenario, "api")) == (0, [0]), promoted.stderr
+    done = run(scenario, "db")
+    assert done.code == 0, done.stdout + done.stderr
+    assert restarts(scenario, "api") == [1]
 
 
 def test_a_restarted_service_is_ready_once_its_check_passes_again(scenario: Scenario) -> None:

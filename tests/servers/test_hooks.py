@@ -91,7 +91,7 @@ def test_a_post_job_that_fails_is_a_failure_of_its_owner(scenario: Scenario) -> 
     done = done_of(scenario, "run", "api", code=3)
     assert (jobs_of(done, "step-failed"), jobs_of(done, "step-lost")) == (["setup"], ["api"])
     assert "exit code 4" in done.of("step-failed")[0]["reason"]
-    assert scenario.names() == ["db", "setup"]
+    assert (scenario.names(), running(scenario, "db")) == (["db", "setup"], [True])
     assert done_of(scenario, "run", "db", code=3).of("run-finished")[0]["exit_code"] == 3
 
 
@@ -102,6 +102,21 @@ def test_one_post_job_with_different_settings_is_told_before_the_first_registrat
     done = scenario.dtree("run", "--all")
     assert (done.code, scenario.names()) == (1, [])
     assert "error[same-post-twice]: 'setup' is a post job of 'db' (line 4) and of 'queue'" in done.stderr
+
+
+def test_post_jobs_and_hooks_that_one_can_do_without_fail_and_nothing_else_does(scenario: Scenario) -> None:
+    scenario.mock("setup", FAILS, type="batch")
+    scenario.mock("backup", FAILS, type="batch")
+    scenario.mock("db", post={"job": "setup", "required": False}, pre_stop={"job": "backup", "required": False})
+    scenario.mock("api", pre="db")
+    done = scenario.dtree("run", "api")
+    assert done.code == 0, done.stderr
+    assert f"setup ({scenario.id('setup')}) failed (tolerated)" in done.stderr
+    assert running(scenario, "db", "api") == [True, True]
+    done = scenario.dtree("stop", "--all")
+    assert done.code == 0, done.stderr
+    assert f"backup ({scenario.id('backup')}) failed (tolerated)" in done.stderr
+    assert running(scenario, "db", "api") == [False, False]
 
 
 # -- around a stop -----------------------------------------------------------------------------------------------------
@@ -169,6 +184,20 @@ def test_a_post_stop_job_that_fails_leaves_what_its_owner_needs_running(scenario
     done = done_of(scenario, "stop", "--all", code=3)
     assert (jobs_of(done, "step-failed"), jobs_of(done, "step-lost")) == (["wipe"], ["disk"])
     assert running(scenario, "db", "disk") == [False, True]
+
+
+def test_a_post_stop_job_that_failed_is_run_again_by_the_next_stop_and_one_that_still_runs_is_awaited(scenario: Scenario) -> None:
+    shop(scenario, wipe=FAILS)
+    assert scenario.dtree("stop", "--all").code == 3
+    scenario.mock("wipe", 'run_for = "1h"', type="batch", timeout="1s")
+    done = done_of(scenario, "stop", "--all", code=6)
+    assert (jobs_of(done, "step-failed"), running(scenario, "db", "disk")) == (["wipe"], [False, True])
+    allocations = len(scenario.allocations("wipe"))
+    done = done_of(scenario, "stop", "--all", code=6)
+    assert (jobs_of(done, "step-failed"), len(scenario.allocations("wipe"))) == (["wipe"], allocations)
+    scenario.mock("wipe", ENDS, type="batch")
+    done_of(scenario, "stop", "--all")
+    assert running(scenario, "db", "disk", "wipe") == [False, False, False]
 
 
 def test_what_a_hook_needs_is_not_started_for_it_and_stays_up_until_it_is_done(scenario: Scenario) -> None:

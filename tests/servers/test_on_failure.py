@@ -38,6 +38,13 @@ def healthy(scenario: Scenario, name: str) -> int:
     return sum((row["DeploymentStatus"] or {}).get("Healthy") is True for row in rows)
 
 
+def healthy_index(scenario: Scenario, name: str) -> int:
+    """Raft index at which the newest allocation of a job became healthy."""
+    newest = scenario.allocations(name)[-1]
+    assert newest["DeploymentStatus"]["Healthy"] is True
+    return int(newest["DeploymentStatus"]["ModifyIndex"])
+
+
 def returned(done: Done) -> list[str]:
     return [event["job"] for event in done.of("step-returned")]
 
@@ -60,6 +67,9 @@ def test_what_a_run_changed_is_returned_in_reverse_order_and_is_healthy_again(sc
     assert sorted(returned(done)) == ["api", "cache", "db"]
     assert [release_of(scenario, name) for name in ("db", "api", "cache", "web")] == ["1", "1", "", ""]
     assert (healthy(scenario, "db"), healthy(scenario, "api")) == (1, 1)
+    # Nothing that `api` needs was touched before it was healthy again.
+    back = scenario.modified()
+    assert back["api"] < healthy_index(scenario, "api") < min(back["db"], back["cache"])
     assert scenario.dtree("which", "api").stdout.count("changed since") == 0
     source = scenario.api.get(f"/v1/job/{scenario.id('api')}/submission", version=scenario.stored("api")["Version"])  # type: ignore[index]
     assert 'release = "1"' in source["Source"]
@@ -74,15 +84,33 @@ def test_the_note_after_a_rollback_is_that_of_what_runs_again(scenario: Scenario
     assert (row["provenance"]["version"], row["changed_since"], row["health"]) == ("1.0", False, "Healthy")
 
 
-def test_what_was_stopped_before_is_stopped_again(scenario: Scenario) -> None:
-    service(scenario, "db", 1)
-    assert run(scenario, "db").code == 0
+def test_what_was_stopped_before_is_stopped_again_and_noted_as_before_and_what_is_new_is_noted_no_more(scenario: Scenario) -> None:
+    service(scenario, "db", 1, version="1.0")
+    scenario.mock("same", version="1.0")
+    assert run(scenario, "db", "same").code == 0
     assert scenario.dtree("stop", "db").code == 0
-    service(scenario, "db", 2)
-    service(scenario, "api", 2, FAILS, pre="db", on_failure="rollback")
+    told = [scenario.dtree("which", name).stdout for name in ("db", "same")]
+    service(scenario, "db", 2, version="2.0")
+    scenario.mock("same", version="2.0")
+    service(scenario, "api", 2, FAILS, pre=["db", "same"], on_failure="rollback", version="2.0")
     done = run(scenario, "api")
     assert done.code == 4, done.stdout + done.stderr
     assert [scenario.stored(name)["Stop"] for name in ("db", "api")] == [True, True]  # type: ignore[index]
+    assert [scenario.dtree("which", name).stdout for name in ("db", "same")] == told
+    rows = {row["job"]: row for row in json.loads(scenario.dtree("status", "api", "--output", "json").stdout)["jobs"]}
+    assert rows["api"]["provenance"] is None
+
+
+def test_a_version_from_before_a_purge_is_not_named_for_its_number_means_another_one(scenario: Scenario) -> None:
+    none = "update {\n max_parallel = 0\n }"
+    service(scenario, "api", 1, update=none, wait_cond="started")
+    assert run(scenario, "api").code == 0
+    service(scenario, "api", 2, FAILS, update=none, retries=1, wait_cond=2, on_failure="rollback")
+    done = run(scenario, "api")
+    assert done.code == 4, done.stdout + done.stderr
+    (step,) = done.of("rollback-planned")[0]["steps"]
+    assert (step["by_hand"], step["cause"]) == ("", "to what was version 0 before it was purged")
+    assert (release_of(scenario, "api"), done.of("step-returned")[0]["version"]) == ("1", 1)
 
 
 def test_a_rollback_comes_after_the_last_attempt_and_finds_what_ran_though_nomad_keeps_six_versions(scenario: Scenario) -> None:
@@ -134,6 +162,22 @@ def test_what_cannot_or_must_not_be_undone_stays_and_is_told_before_and_after(sc
     assert [scenario.stored(name)["Stop"] for name in ("migrate", "ledger", "api")] == [False, False, True]  # type: ignore[index]
 
 
+def test_an_irreversible_job_that_was_updated_stays_as_it_was_updated(scenario: Scenario) -> None:
+    service(scenario, "ledger", 1)
+    assert run(scenario, "ledger").code == 0
+    service(scenario, "ledger", 2, irreversible=True)
+    service(scenario, "api", 2, FAILS, pre="ledger", on_failure="rollback")
+    told = "a rollback, which a failure of api brings, would not undo ledger (irreversible)"
+    assert told in json.loads(scenario.dtree("plan", "api", "--output", "json").stdout)["warnings"]
+    done = run(scenario, "api")
+    assert done.code == 4, done.stdout + done.stderr
+    (stays,) = done.of("step-stays")
+    assert (stays["job"], stays["reason"], returned(done)) == ("ledger", "it is irreversible", ["api"])
+    stored = scenario.stored("ledger")
+    assert (release_of(scenario, "ledger"), stored and stored["Version"]) == ("2", 1)
+    assert (healthy(scenario, "ledger"), release_of(scenario, "api")) == (1, "")
+
+
 def test_what_somebody_else_changed_meanwhile_is_left_alone_and_the_rollback_incomplete(scenario: Scenario) -> None:
     service(scenario, "db", 1)
     assert run(scenario, "db").code == 0
@@ -148,7 +192,8 @@ def test_what_somebody_else_changed_meanwhile_is_left_alone_and_the_rollback_inc
     (missed,) = done.of("step-not-returned")
     assert (missed["job"], release_of(scenario, "db"), release_of(scenario, "api")) == ("db", "3", "")
     (planned,) = done.of("rollback-planned")
-    assert {step["job"]: step["by_hand"] for step in planned["steps"]}["db"] == f"nomad job revert {scenario.id('db')} 0"
+    assert {step["job"]: step["by_hand"] for step in planned["steps"]}["db"] == ""
+    assert missed["hint"] == "`nomad-dtree status db` shows what it is now"
     assert done.of("rollback-finished")[0]["complete"] is False
 
 

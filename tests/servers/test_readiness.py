@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import sys
 from datetime import datetime
 from pathlib import Path
@@ -493,7 +494,7 @@ def test_a_job_that_somebody_else_registers_meanwhile_is_superseded(scenario: Sc
     assert done.code == 3, done.stdout
     event = failed(done)
     assert event["kind"] == "superseded"
-    assert event["reason"] == "somebody registered version 1 of the job while version 0 was waited for"
+    assert event["reason"] == "somebody registered version 1 of the job over version 0"
     assert scenario.names() == ["db"]
 
 
@@ -631,6 +632,39 @@ def test_a_need_that_falls_over_before_its_dependent_registers_is_a_failure(scen
     assert "exit code 5" in failed(done)["reason"]
     assert [(lost["job"], lost["because"]) for lost in done.of("step-lost")] == [("api", "db")]
     assert scenario.names() == ["db", "slow"]
+
+
+def test_a_job_that_somebody_else_registers_after_it_was_ready_is_superseded(scenario: Scenario, tmp_path: Path) -> None:
+    scenario.mock("db")
+    scenario.shell("slow", until_there(tmp_path / "go", 0), type="batch")
+    scenario.mock("api", pre=["db", "slow"])
+    with scenario.running("run", "api") as running:
+        running.until("step-ready", "db")
+        stored = scenario.stored("db")
+        assert stored is not None
+        scenario.api.put("/v1/jobs", {"Job": {**stored, "Meta": {"by": "somebody"}}})
+        (tmp_path / "go").touch()
+        done = running.finish()
+    assert done.code == 3, done.stdout
+    event = failed(done)
+    assert (event["job"], event["kind"]) == ("db", "superseded")
+    assert event["reason"] == "was ready; then somebody registered version 1 of the job over version 0"
+    assert event["hint"] == "look at what it would undo with `nomad-dtree plan`, then run again"
+    assert scenario.names() == ["db", "slow"]
+    plan = json.loads(scenario.dtree("plan", "api", "--output", "json").stdout)
+    assert next(step["cause"] for step in plan["steps"] if step["job"] == "db").endswith("; somebody else registered version 1 since")
+
+
+def test_a_job_that_somebody_stops_before_the_end_is_superseded(scenario: Scenario, tmp_path: Path) -> None:
+    scenario.mock("db")
+    scenario.shell("slow", until_there(tmp_path / "go", 0), type="batch")
+    with scenario.running("run", "db", "slow") as running:
+        running.until("step-ready", "db")
+        scenario.api.delete(f"/v1/job/{scenario.id('db')}")
+        (tmp_path / "go").touch()
+        done = running.finish()
+    assert done.code == 3, done.stdout
+    assert (failed(done)["kind"], failed(done)["reason"]) == ("superseded", "was ready; then somebody stopped the job")
 
 
 def test_a_batch_job_that_needs_only_to_have_started_may_fall_over_too(scenario: Scenario, tmp_path: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
@@ -9,7 +10,8 @@ from typing import Any
 import pytest
 
 from dtree.completion import job_digest
-from dtree.errors import DeclarationError, Denied, Unavailable
+from dtree.errors import Conflict, DeclarationError, Denied, Unavailable
+from dtree.events import StepStarted
 from dtree.plan import Step
 from dtree.provenance import MARK, note_path
 from tests.fakes.jobs import job_spec
@@ -167,6 +169,135 @@ def test_what_is_run_once_and_failed_is_run_again() -> None:
     assert world.run("migrate").exit_code == 3
     assert world.run("migrate").exit_code == 0
     assert "succeeded" in note(world)
+
+
+BEGUN = "'migrate' is to be run once; it was begun at 2026-01-01T00:00:00.000Z, and Nomad has forgotten what became of it"
+
+
+def refusal(world: World, **intent: Any) -> tuple[str, str, str]:
+    with pytest.raises(DeclarationError) as caught:
+        world.plan("migrate", **intent)
+    (fault,) = caught.value.faults
+    return fault.code, re.sub(r"begun at \S+,", "begun at 2026-01-01T00:00:00.000Z,", fault.problem), fault.hint
+
+
+def interrupted(world: World, after_s: float = 5.0) -> None:
+    world.clock.after(after_s, world.interrupt)
+    assert world.run("migrate").exit_code == 130
+
+
+def test_what_was_begun_once_and_completed_unseen_is_refused_once_nomad_has_forgotten_it() -> None:
+    started, broken_off, late = world_of("once", wait_cond="started"), world_of("once"), world_of("once", timeout=10)
+    for world in (started, broken_off, late):
+        world.cluster.script("migrate", well(60.0))
+    assert started.run("migrate").exit_code == 0
+    interrupted(broken_off)
+    assert late.run("migrate").exit_code == 6
+    for world in (started, broken_off, late):
+        world.cluster.collect(world.ref("migrate"))
+        code, problem, hint = refusal(world, force=True)
+        assert (code, problem) == ("forgotten-run", BEGUN)
+        assert refusal(world) == (code, problem, hint)
+        assert "`nomad-dtree stop migrate --purge` forgets it, and the next run runs it" in hint
+        assert "`nomad var put -force dtree/memory/migrate nomad-dtree=1 succeeded=by-hand` says so" in hint
+        assert world.stop("migrate", purge=True).exit_code == 0
+        assert world.run("migrate").exit_code in (0, 6)
+
+
+def test_what_somebody_says_has_succeeded_is_not_run_again() -> None:
+    world = world_of("once")
+    world.cluster.variables["default", note_path(STACK, "migrate")] = {MARK: "1", "succeeded": "by-hand"}
+    assert told(step_of(world)) == ("noop", "completed before, and is run only once")
+
+
+def test_the_hint_names_namespace_and_region_where_the_note_is() -> None:
+    world = World({"migrate": {"run": "once"}}, specs={"migrate": job_spec("migrate", "batch", Namespace="shop", Region="eu")})
+    world.cluster.script("migrate", well(60.0))
+    interrupted(world)
+    world.cluster.collect(world.ref("migrate"))
+    assert "`nomad var put -namespace shop -region eu -force dtree/memory/migrate " in refusal(world)[2]
+
+
+def test_what_was_begun_once_and_still_is_in_nomad_is_waited_for_and_noted() -> None:
+    world = world_of("once")
+    world.cluster.script("migrate", well(60.0))
+    interrupted(world)
+    world.clock.pause(120.0)
+    assert world.run("migrate").exit_code == 0
+    assert (world.cluster.changes, "succeeded" in note(world)) == ([], True)
+    world.cluster.collect(world.ref("migrate"))
+    assert told(step_of(world)) == ("noop", "completed before, and is run only once")
+
+
+def test_what_completed_once_unseen_is_noted_and_not_run_again_although_its_file_changed() -> None:
+    world = world_of("once", wait_cond="started")
+    world.cluster.script("migrate", well(60.0))
+    world.run("migrate")
+    world.clock.pause(120.0)
+    before = note(world)["text_digest"]
+    run_changed(world)
+    assert told(step_of(world)) == ("noop", "completed, and is run only once")
+    assert world.run("migrate").exit_code == 0
+    assert (world.cluster.changes, "succeeded" in note(world), note(world)["text_digest"]) == ([], True, before)
+
+
+def test_what_was_seen_to_fail_is_run_again_although_nomad_has_forgotten_it() -> None:
+    world = world_of("once")
+    world.cluster.script("migrate", fails(), well())
+    assert world.run("migrate").exit_code == 3
+    world.cluster.collect(world.ref("migrate"))
+    assert world.run("migrate").exit_code == 0
+
+
+def test_what_completed_after_a_timeout_was_told_is_noted_as_far_as_it_is_seen() -> None:
+    world = world_of("once", timeout=10)
+    world.cluster.script("migrate", well(10.5))
+    world.cluster.latency_s["snapshot migrate"] = 1.0
+    assert world.run("migrate").exit_code == 6
+    world.clock.pause(60.0)
+    assert world.run("migrate").exit_code == 0
+
+
+def test_what_a_run_never_came_to_was_not_begun() -> None:
+    world = World({"migrate": {"run": "once", "pre": "db"}}, kinds={"migrate": "batch"})
+    world.cluster.script("db", fails())
+    assert world.run("migrate").exit_code == 3
+    assert step_of(world).change == "create"
+
+
+def test_what_nomad_would_not_register_was_not_begun_and_what_it_may_have_was() -> None:
+    world = world_of("once")
+    world.cluster.refuse("register", "migrate", Conflict("somebody else was quicker"))
+    assert world.run("migrate").exit_code == 1
+    assert step_of(world).change == "create"
+    world.cluster.refuse("register", "migrate", Unavailable("no leader"))
+    world.run("migrate")
+    assert refusal(world)[:2] == ("forgotten-run", BEGUN)
+
+
+def test_what_is_run_once_is_not_registered_where_its_beginning_cannot_be_noted() -> None:
+    world = world_of("once")
+    plan = world.plan("migrate")
+    world.when(
+        lambda event: isinstance(event, StepStarted), lambda: world.cluster.refuse("change_note", "migrate", Denied("Nomad denies it"))
+    )
+    assert world.carry_out(plan).exit_code == 1
+    assert world.cluster.changes == []
+
+
+def test_the_plan_says_that_nomad_has_forgotten_what_it_runs_again() -> None:
+    world = world_of(wait_cond="started")
+    world.cluster.script("migrate", well(60.0))
+    world.run("migrate")
+    world.cluster.collect(world.ref("migrate"))
+    assert told(step_of(world)) == ("create", "Nomad has forgotten it, and whether it completed")
+    world.run("migrate")
+    world.clock.pause(120.0)
+    world.run("migrate")
+    world.cluster.collect(world.ref("migrate"))
+    assert step_of(world, force=True).cause == "completed before; Nomad has forgotten it since"
+    run_changed(world)
+    assert step_of(world).cause == "changed since it completed; Nomad has forgotten it since"
 
 
 # -- run: always -------------------------------------------------------------------------------------------------------

@@ -138,6 +138,77 @@ def test_what_the_job_file_does_not_have_cannot_be_asked_for(probe: Probe, expec
     assert misfit(asks(probe), shop) == expected
 
 
+def group(name: str, *, count: int | None = 1, **more: Any) -> dict[str, Any]:
+    """A group with one task that offers a service and, unless it says otherwise, has the port `http`."""
+    task = {"Name": f"{name}-task", "Services": [{"Name": "web", "Provider": "nomad"}]}
+    return {"Name": name, "Count": count, "Tasks": [task], "Networks": [{"DynamicPorts": [{"Label": "http"}]}], **more}
+
+
+def of_groups(*groups: dict[str, Any], type_: str = "service") -> RenderedJob:
+    return rendered_from("shop", {"ID": "shop", "Name": "shop", "Type": type_, "TaskGroups": list(groups)})
+
+
+SCALED: Any = {"Scaling": {"Min": 0, "Max": 5}}
+SILENT: Any = {"Tasks": [{"Name": "a-task", "LogConfig": {"Disabled": True}}]}
+
+
+@pytest.mark.parametrize(
+    ("probe", "shop", "reason"),
+    [
+        (
+            TcpProbe("http"),
+            of_groups(group("a"), group("b", Networks=[])),
+            "every allocation is asked at port 'http', and group 'b' has none",
+        ),
+        (
+            HttpProbe("http", "/"),
+            of_groups(group("a"), group("b", Networks=[]), group("c", Networks=[], **SCALED)),
+            "every allocation is asked at port 'http', and groups 'b' and 'c' have none",
+        ),
+        (TcpProbe("http"), of_groups(group("a", count=None), group("b", count=0, Networks=[])), None),
+        (TcpProbe("http"), of_groups(group("a", count=0)), None),
+        (ServiceProbe("web"), of_groups(group("a", count=0, **SCALED)), None),
+        (TcpProbe(target="h:1"), of_groups(group("a", count=0)), None),
+        (ServiceProbe("web", provider="nomad"), of_groups(group("a")), None),
+        (ServiceProbe("web", provider="consul"), of_groups(group("a")), "service 'web' is one of nomad, not of consul"),
+        (ServiceProbe("web", 2), of_groups(group("a"), group("b")), None),
+        (
+            ServiceProbe("web", 2),
+            of_groups(group("a"), group("b", Tasks=[])),
+            "2 instances of service 'web' are asked for, and the job has 1",
+        ),
+        (ServiceProbe("web", 9), of_groups(group("a"), group("b", **SCALED)), None),
+        (
+            ServiceProbe("web", 2),
+            of_groups(group("a", Scaling={"Enabled": False})),
+            "2 instances of service 'web' are asked for, and the job has 1",
+        ),
+        (ServiceProbe("web", 9), of_groups(group("a"), type_="system"), None),
+        (
+            ServiceProbe("web"),
+            of_groups(group("a", count=0), group("b", Tasks=[])),
+            "its count is 0, so that there is nothing to meet: 1 instance of service web passing",
+        ),
+        (LogProbe("up", "a-task"), of_groups(group("a")), None),
+        (LogProbe("up", "a-task"), of_groups(group("a", **SILENT)), "task 'a-task' has its logs disabled"),
+        (LogProbe("up", "a-task"), of_groups(group("a", **SILENT), group("a")), None),
+        (
+            LogProbe("up", "a-task"),
+            of_groups(group("a", count=0), group("b")),
+            "its count is 0, so that there is nothing to meet: a line of task a-task matching /up/",
+        ),
+    ],
+)
+def test_what_a_job_has_but_not_so_or_not_enough_of_cannot_be_asked_for(probe: Probe, shop: RenderedJob, reason: str | None) -> None:
+    found = misfit(asks(probe), shop)
+    assert (found and found[0]) == reason
+
+
+def test_of_services_whose_names_only_the_node_knows_nothing_is_counted() -> None:
+    services = [{"Name": "web", "Provider": "nomad"}, {"Name": "web-${NOMAD_ALLOC_INDEX}"}]
+    assert misfit(asks(ServiceProbe("web", 3, provider="consul")), of_groups(group("a", Services=services))) is None
+
+
 def test_a_job_without_any_is_told_to_add_one() -> None:
     assert misfit(asks(TcpProbe("db")), job()) == ("the job has no port 'db'", "it has no ports at all: add one to the job file")
 
@@ -151,7 +222,10 @@ def test_of_a_job_without_a_file_of_ours_only_the_task_has_to_be_said() -> None:
     external = rendered_from("vault", {"ID": "vault", "Type": "service"})
     assert misfit(asks(ServiceProbe("vault")), external) is None
     assert misfit(asks(LogProbe("up", "main")), external) is None
-    assert misfit(asks(LogProbe("up")), external) == ("whose log is meant is not said, and it is not the only task", "add 'task'")
+    assert misfit(asks(LogProbe("up")), external) == (
+        "whose log is meant is not said, and the job is not there to tell its tasks",
+        "add 'task'",
+    )
 
 
 def test_a_named_condition_fits_every_job() -> None:

@@ -178,12 +178,23 @@ def test_switches_are_read_as_nomad_and_people_write_them(text: str, value: obje
         ("parallelism", "NOMAD_DTREE_PARALLELISM", "many", "environment variable NOMAD_DTREE_PARALLELISM: 'many' is not a whole number"),
         ("parallelism", "NOMAD_DTREE_PARALLELISM", "0", "environment variable NOMAD_DTREE_PARALLELISM: '0' is less than 1"),
         ("wait", "NOMAD_DTREE_WAIT", "redy", "environment variable NOMAD_DTREE_WAIT: 'redy' is not one of declared, ready"),
+        (
+            "namespace",
+            "NOMAD_NAMESPACE",
+            "*",
+            "environment variable NOMAD_NAMESPACE: '*' is not made of letters, digits and dashes, at most 128",
+        ),
     ],
 )
 def test_a_bad_variable_is_named_with_its_value(name: str, variable: str, text: str, says: str) -> None:
     with pytest.raises(ConfigError) as caught:
         value_of(name, environ={variable: text})
     assert caught.value.problem == says
+
+
+def test_a_namespace_that_there_can_be_none_of_is_a_usage_error() -> None:
+    with pytest.raises(UsageError, match="--namespace: 'b/x' is not made of letters, digits and dashes, at most 128"):
+        value_of("namespace", "b/x")
 
 
 def test_a_bad_value_of_a_secret_is_not_shown() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -10,9 +11,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from dtree.critical_path import CriticalPath, critical_path, rollout_s
-from dtree.declaration import Condition, Dispatch
-from dtree.model import DryRun, JobSnapshot
-from dtree.plan import Action, Child, Evaluate, Milestone, Noop, ObservedJob, Plan, Refuse, Register, Step, Stop
+from dtree.declaration import Condition, Dispatch, Promotion
+from dtree.model import DryRun, JobSnapshot, RenderedJob
+from dtree.plan import Action, Child, Evaluate, Milestone, Noop, ObservedJob, Plan, Refuse, Register, Rerun, Step, Stop
+from tests.fakes import snapshots
 from tests.fakes.jobs import rendered
 
 S = 10**9
@@ -119,8 +121,11 @@ def test_a_step_is_ready_when_it_has_reached_all_that_others_ask_of_it() -> None
 
 
 def rollout(numbers: Mapping[str, int], update: Mapping[str, Any] | None = None, type_: str = "service", **more: Any) -> float:
-    job = rendered("api", type_, Update=update, **more)
-    return rollout_s(job, ObservedJob(JobSnapshot(job.ref, None), DryRun("Edited", {"main": numbers}, 0)))
+    return least_s(rendered("api", type_, Update=update, **more), {"main": numbers})
+
+
+def least_s(job: RenderedJob, updates: Mapping[str, Mapping[str, int]], **more: Any) -> float:
+    return rollout_s(replace(step("api"), job=job, **more), ObservedJob(JobSnapshot(job.ref, None), DryRun("Edited", updates, 0)))
 
 
 def test_without_an_update_block_nomads_default_counts() -> None:
@@ -169,8 +174,7 @@ def test_a_groups_own_block_goes_over_that_of_the_job_key_by_key() -> None:
     job = rendered("api", groups=("main", "side"), Update={"MaxParallel": 1, "MinHealthyTime": 3 * S, "HealthCheck": None})
     side = {**job.spec["TaskGroups"][1], "Update": {"MinHealthyTime": 4 * S, "MaxParallel": None}}
     job = rendered("api", Update=job.spec["Update"], TaskGroups=[job.spec["TaskGroups"][0], side])
-    seen = ObservedJob(JobSnapshot(job.ref, None), DryRun("Edited", {"main": {"place": 1}, "side": {"destructive": 1, "ignore": 1}}, 0))
-    assert rollout_s(job, seen) == 8.0
+    assert least_s(job, {"main": {"place": 1}, "side": {"destructive": 1, "ignore": 1}}) == 8.0
 
 
 def test_a_group_that_says_no_count_has_one() -> None:
@@ -179,8 +183,55 @@ def test_a_group_that_says_no_count_has_one() -> None:
 
 
 def test_where_nomad_was_not_asked_nothing_is_known() -> None:
-    job = rendered("api")
-    assert rollout_s(job, ObservedJob(JobSnapshot(job.ref, None))) == 0.0
+    assert rollout_s(step("api"), ObservedJob(JobSnapshot(rendered("api").ref, None))) == 0.0
+
+
+@pytest.mark.parametrize(("count", "expected"), [(3, 5.0), (0, 0.0)])
+def test_what_is_run_again_comes_all_at_once_whatever_nomad_would_do_now(count: int, expected: float) -> None:
+    job = rendered("api", Update={"MaxParallel": 1, "MinHealthyTime": 5 * S}, count=count)
+    assert least_s(job, {"main": {"ignore": 3}}, action=Rerun("purge", 1), change="rerun") == expected
+
+
+CANARIES: Any = {"MaxParallel": 2, "MinHealthyTime": 5 * S, "Canary": 1}
+
+
+@pytest.mark.parametrize(
+    ("numbers", "more", "expected"),
+    [
+        ({"canary": 1, "ignore": 3}, {"promotion": Promotion(after_s=4.0)}, 5.0 + 4.0 + 5.0),
+        ({"canary": 1, "ignore": 3}, {"promotion": Promotion()}, 10.0),
+        ({"place": 3}, {"promotion": Promotion(after_s=4.0)}, 5.0),
+        ({"ignore": 3}, {"promotion": Promotion(after_s=4.0), "action": Noop(1), "change": "promote"}, 4.0 + 5.0),
+        ({"ignore": 3}, {"promotion": Promotion(after_s=4.0), "action": Noop(1), "change": "noop"}, 0.0),
+    ],
+)
+def test_canaries_wait_for_their_time_before_the_rest_follows(numbers: Mapping[str, int], more: Any, expected: float) -> None:
+    assert least_s(rendered("api", Update=CANARIES, count=3), {"main": numbers}, **more) == expected
+
+
+def test_only_groups_with_canaries_go_on_after_a_promotion() -> None:
+    job = rendered("api", Update={"MaxParallel": 1, "MinHealthyTime": 5 * S}, count=3)
+    assert least_s(job, {"main": {}}, action=Noop(1), change="promote", promotion=Promotion(after_s=0.0)) == 0.0
+
+
+@pytest.mark.parametrize(("kind", "expected"), [("service", 6.0), ("batch", 0.0)])
+def test_each_portion_that_is_renewed_has_to_be_healthy_before_the_next(kind: str, expected: float) -> None:
+    stored = snapshots.job(replace(snapshots.group(count=3), max_parallel=2, min_healthy_s=3.0), type_=kind)
+    found = snapshots.snapshot(stored, *(snapshots.alloc(str(number)) for number in range(3)))
+    renewed = step("api", action=Noop(1), renewal="restart")
+    assert rollout_s(renewed, ObservedJob(found)) == expected
+    assert rollout_s(step("api", action=Noop(1)), ObservedJob(found)) == 0.0
+
+
+def test_a_renewal_and_a_promotion_are_on_the_path_and_seconds_of_what_is_unchanged_are_not() -> None:
+    db = step("db", rollout_s=1.0)
+    api = step("api", "db", action=Noop(1), renewal="restart", rollout_s=2.0, condition=Condition("started", seconds=9))
+    healthy = replace(api, milestones=(Milestone(Condition("healthy"), 300.0),))
+    assert path_of(db, healthy) == path("db", "api", least_s=3.0)
+    assert path_of(replace(healthy, needs=())) == path("api", least_s=2.0)
+    promoted = replace(step("web", action=Noop(1), rollout_s=4.0), change="promote")
+    assert path_of(promoted) == path("web", least_s=4.0)
+    assert path_of(promoted, verb="promote") is None
 
 
 # -- what holds for every plan -----------------------------------------------------------------------------------------

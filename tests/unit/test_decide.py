@@ -26,7 +26,7 @@ from dtree.plan import (
     Step,
     Stop,
 )
-from dtree.provenance import Registration
+from dtree.provenance import Registration, taken_over
 from dtree.views.plan_text import plan_text
 from tests.fakes import snapshots
 from tests.fakes.jobs import job_spec, rendered
@@ -528,3 +528,42 @@ def test_what_was_changed_back_by_hand_is_noted_as_what_it_now_is() -> None:
     assert (step.change, step.is_noted) == ("noop", False)
     assert step.provenance is not None
     assert step.provenance.registered == Registration(state.version, state.modify_index, state.shape)
+
+
+# -- what others did since ---------------------------------------------------------------------------------------------
+
+
+def test_a_plan_that_undoes_what_somebody_else_registered_says_so() -> None:
+    world = World({"db": {}})
+    world.run("db")
+    world.cluster.somebody_registers(world.job("db", Priority=70))
+    assert step_of(world.plan("db"), "db").cause.endswith("; somebody else registered version 1 since")
+    world.run("db")
+    assert "somebody else" not in step_of(world.plan("db"), "db").cause
+
+
+def test_a_change_of_what_was_registered_last_says_nothing_of_others() -> None:
+    world = World({"db": {}})
+    world.run("db")
+    world.specs["db"] = world.specs["db"] | {"Priority": 70}
+    assert "since" not in step_of(world.plan("db"), "db").cause
+
+
+def test_a_version_that_nomad_itself_returned_to_is_nobody_elses() -> None:
+    world = World({"db": {}})
+    world.run("db")
+    ref = world.ref("db")
+    world.specs["db"] = world.specs["db"] | {"Priority": 70}
+    world.run("db")
+    snapshot = world.cluster.peek(ref)
+    assert snapshot.job is not None
+    failed = [
+        replace(one, status="failed", description="Failed due to progress deadline - rolling back to job version 0")
+        for one in snapshot.deployments
+    ]
+    reverted = replace(snapshot, job=replace(snapshot.job, version=2, modify_index=900, shape="as it was"), deployments=tuple(failed))
+    note = world.cluster.variables["default", "dtree/memory/db"]
+    assert taken_over(note, reverted) == "Nomad itself went back from version 1, which failed"
+    assert taken_over(note, replace(reverted, deployments=())) == "somebody else registered version 2 since"
+    assert taken_over({}, reverted) == ""
+    assert taken_over(note, replace(reverted, job=None)) == ""

@@ -22,6 +22,7 @@ from dtree.declaration import Condition, Declaration, Dispatch, Edge, Entry, Htt
 from dtree.depfile.kinds import MAX_FINDINGS, Findings, Name, Text, check
 from dtree.depfile.shapes import MapOf
 from dtree.errors import DeclarationError
+from dtree.graph import build
 
 CORPUS = Path(__file__).parent / "bad_depfiles"
 BAD_FILES = sorted(path for path in CORPUS.iterdir() if path.suffix != ".txt")
@@ -241,7 +242,8 @@ def test_what_is_dispatched_is_carried_over_with_its_place() -> None:
 
 @pytest.mark.parametrize(("own", "expected"), [("{}", "once"), ("{run: always}", "always")])
 def test_when_to_run_may_stand_in_the_defaults(own: str, expected: str) -> None:
-    assert _parse(f"defaults: {{run: once}}\ndependencies: {{api: {own}}}").entries["api"].run == expected
+    declaration = _parse(f"defaults: {{run: once}}\ndependencies: {{api: {own}}}")
+    assert build(declaration, ()).entries["api"].run == expected
 
 
 def test_defaults_fill_in_what_an_entry_does_not_say() -> None:
@@ -398,7 +400,7 @@ CONDITIONS = (
 )
 KEYS: Mapping[str, st.SearchStrategy[Any]] = {
     "wait_cond": CONDITIONS,
-    "timeout": st.sampled_from(["90s", "1h30m", 5, 0.5]),
+    "timeout": st.sampled_from(["1000s", "1h30m", 1000, 1000.5]),
     "retries": st.integers(0, 9),
     "namespace": st.from_regex("[a-z-]{1,9}", fullmatch=True),
 }

@@ -83,6 +83,8 @@ def test_a_placement_names_at_most_six_constraints() -> None:
 
 # -- how tasks end -----------------------------------------------------------------------------------------------------
 
+RESTARTED = [event(one) for one in ("Started", "Restart Signaled", "Terminated", "Restarting", "Started")]
+
 
 @pytest.mark.parametrize(
     ("ended", "expected"),
@@ -93,6 +95,11 @@ def test_a_placement_names_at_most_six_constraints() -> None:
         (task(exit_code=170, signal=42), "killed by signal 42, exit code 170"),
         (task(exit_code=137, signal=9), "killed by SIGKILL, exit code 137 (nobody stopped it: perhaps out of memory)"),
         (task(exit_code=137, signal=9, events=[event("Killing")]), "killed by SIGKILL, exit code 137"),
+        (task(exit_code=137, signal=9, events=RESTARTED), "killed by SIGKILL, exit code 137"),
+        (
+            task(exit_code=137, signal=9, events=[*RESTARTED, event("Terminated")]),
+            "killed by SIGKILL, exit code 137 (nobody stopped it: perhaps out of memory)",
+        ),
         (task(exit_code=137, signal=9, oom_killed=True), "killed: out of memory (its memory limit)"),
     ],
 )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import pytest
@@ -10,8 +10,8 @@ import pytest
 from dtree import pipeline
 from dtree.declaration import Condition, Dispatch
 from dtree.dispatching import PAYLOAD_BYTES
-from dtree.errors import DeclarationError, Denied, StoreUnreachable, Unavailable
-from dtree.events import StepRegistered, StepRetrying
+from dtree.errors import DeclarationError, Denied, StoreUnreachable, Unavailable, Unreachable
+from dtree.events import StepRegistered, StepRetrying, StepWaiting
 from dtree.model import JobRef
 from dtree.plan import Child, Intent, Noop, Step
 from dtree.provenance import note_path
@@ -76,7 +76,7 @@ def test_a_job_is_registered_its_children_are_dispatched_and_awaited_and_then_it
     assert (second["Meta"], second["Payload"]) == ({"table": "orders", "limit": "5"}, "rows")
     (event,) = [event for event in world.of(StepRegistered) if event.job == "load"]
     assert (event.changed, event.children) == (True, tuple(ref.id for ref in children(world)))
-    assert record.steps["load"].reason == "; ".join(f"{ref.id}: 1 of 1 allocation completed" for ref in children(world))
+    assert record.steps["load"].reason == "2 children completed"
 
 
 def test_a_child_that_fails_is_a_failure_of_the_step_with_its_task_exit_code_and_logs() -> None:
@@ -96,7 +96,9 @@ def test_a_child_that_takes_too_long_is_told_by_its_id() -> None:
     world = world_of([USERS, ORDERS], {"load/": [well(1.0), never]}, timeout="10s")
     record = world.run("load")
     assert record.exit_code == 6
-    assert record.steps["load"].reason == f"not ready within 10 s: {children(world)[1].id}: 0 of 1 allocation completed"
+    assert record.steps["load"].reason == (
+        f"not ready within 10 s: 1 of 2 children completed; {children(world)[1].id}: 0 of 1 allocation completed"
+    )
 
 
 def test_a_retry_dispatches_again_only_what_failed() -> None:
@@ -220,6 +222,146 @@ def test_stop_stops_the_children_too() -> None:
     assert world.cluster.called("stop") == ["load", children(world)[0].id]
 
 
+def test_children_are_awaited_at_whatever_version_their_parent_has() -> None:
+    world = world_of(USERS)
+    world.run("load")
+    world.specs["load"]["Priority"] = 70
+    assert world.run("load").exit_code == 0
+    world.stop("load")
+    assert world.run("load", force=True).exit_code == 0
+    assert [world.cluster.jobs[ref].state.version for ref in children(world)] == [0, 1, 3]
+
+
+def test_a_periodic_job_that_was_changed_is_run_out_of_its_turn_again() -> None:
+    world = nightly(run="always")
+    world.run("load")
+    world.specs["load"]["Priority"] = 70
+    assert world.run("load").exit_code == 0
+    assert [world.cluster.jobs[ref].state.version for ref in children(world)] == [0, 1]
+
+
+def test_a_child_that_is_gone_before_it_was_seen_is_told() -> None:
+    world = world_of(USERS, {"load/": never})
+    world.when(lambda event: isinstance(event, StepRegistered) and event.job == "load", lambda: world.cluster.collect(children(world)[0]))
+    record = world.run("load")
+    assert (record.exit_code, record.steps["load"].reason.startswith("load/dispatch-")) == (3, True)
+
+
+@pytest.mark.parametrize(
+    ("act", "told"),
+    [
+        (lambda world: world.cluster.collect(world.ref("load")), "the job is gone: somebody purged it; load/dispatch-"),
+        (lambda world: world.cluster.stop(world.ref("load")), "somebody stopped the job; load/dispatch-"),
+    ],
+)
+def test_a_job_that_others_take_away_while_its_children_run_is_superseded_and_these_are_remembered(
+    act: Callable[[World], object], told: str
+) -> None:
+    world = world_of(USERS, {"load/": well(5.0)})
+    world.when(lambda event: isinstance(event, StepRegistered) and event.job == "load", lambda: act(world))
+    record = world.run("load")
+    assert (record.exit_code, record.steps["load"].kind) == (3, "superseded")
+    assert record.steps["load"].reason.startswith(told)
+    world.run("load")
+    assert world.cluster.called("dispatch") == []
+
+
+def test_where_it_cannot_be_seen_whether_the_job_of_children_is_still_there_that_is_told() -> None:
+    world = world_of(USERS, {"load/": well(5.0)})
+    world.when(
+        lambda event: isinstance(event, StepRegistered) and event.job == "load",
+        lambda: world.cluster.refuse("job", "load", Unreachable("no answer")),
+    )
+    record = world.run("load")
+    assert (record.exit_code, record.steps["load"].reason) == (3, "no answer")
+
+
+def collect_children(world: World) -> None:
+    for ref in children(world):
+        world.cluster.collect(ref)
+
+
+@pytest.mark.parametrize("policy", ["on_change", "once"])
+def test_what_completed_beside_a_child_that_failed_is_not_dispatched_again_even_where_nomad_has_forgotten_it(policy: str) -> None:
+    world = world_of([USERS, ORDERS], {"load/": [well(1.0), fails(5.0), well(1.0)]}, run=policy)
+    assert world.run("load").exit_code == 3
+    collect_children(world)
+    step = step_of(world)
+    assert [child.is_completed for child in step.children] == [True, False]
+    assert step.cause == "registered, unchanged; 1 of 2 children are dispatched"
+    assert world.run("load").exit_code == 0
+    assert world.cluster.called("dispatch") == ["load"]
+    assert "succeeded" in noted(world)
+
+
+def test_what_completed_before_a_timeout_an_interrupt_or_the_end_of_the_wait_is_not_dispatched_again() -> None:
+    late = world_of([USERS, ORDERS], {"load/": [well(1.0), never, well()]}, timeout="10s")
+    assert late.run("load").exit_code == 6
+    broken_off = world_of([USERS, ORDERS], {"load/": [well(1.0), never, well()]})
+    broken_off.clock.after(5.0, broken_off.interrupt)
+    assert broken_off.run("load").exit_code == 130
+    started = world_of([USERS, ORDERS], {"load/": [well(0.0), never, well()]}, wait_cond="started")
+    assert started.run("load").exit_code == 0
+    for world in (late, broken_off, started):
+        collect_children(world)
+        step = step_of(world)
+        assert [(bool(child.id), child.is_completed) for child in step.children] == [(True, True), (False, False)]
+        assert "Nomad has forgotten what became of those before, so 1 of 2 children are dispatched" in step.cause
+
+
+def test_a_retry_goes_on_without_the_children_that_nomad_has_forgotten_meanwhile() -> None:
+    world = world_of([USERS, ORDERS], {"load/": [well(1.0), fails(2.0), well(9.0)]}, retries=1)
+    world.when(lambda event: isinstance(event, StepRetrying), lambda: world.cluster.collect(children(world)[0]))
+    assert world.run("load").exit_code == 0
+    assert len(world.of(StepRetrying)) == 1
+
+
+def test_a_child_that_nomad_forgets_while_others_run_has_completed() -> None:
+    world = world_of([USERS, ORDERS], {"load/": [well(1.0), well(60.0)]})
+    world.clock.after(5.0, lambda: world.cluster.collect(children(world)[0]))
+    assert world.run("load").exit_code == 0
+
+
+def test_once_refuses_to_dispatch_again_a_child_of_which_nobody_knows_how_it_ended() -> None:
+    world = world_of([USERS, ORDERS], {"load/": [well(1.0), well(60.0)]}, run="once")
+    interrupt_once(world)
+    world.run("load")
+    collect_children(world)
+    with pytest.raises(DeclarationError) as caught:
+        world.plan("load")
+    assert [fault.code for fault in caught.value.faults] == ["forgotten-run"]
+    assert world.stop("load", purge=True).exit_code == 0
+    assert world.run("load").exit_code == 0
+
+
+def test_once_is_done_where_all_that_was_dispatched_has_completed_however_the_job_changed_since() -> None:
+    world = world_of([USERS, ORDERS], {"load/": [well(1.0), well(60.0)]}, run="once")
+    interrupt_once(world)
+    world.run("load")
+    world.clock.pause(120.0)
+    world.specs["load"]["Priority"] = 70
+    assert step_of(world).children == ()
+
+
+def test_what_all_has_completed_and_was_forgotten_before_its_success_was_noted_is_not_dispatched_again() -> None:
+    world = world_of([USERS, ORDERS])
+    world.run("load")
+    path = ("default", note_path("memory", "load"))
+    world.cluster.variables[path] = {key: text for key, text in noted(world).items() if key != "succeeded"}
+    collect_children(world)
+    assert [child.is_completed for child in step_of(world).children] == [True, True]
+    assert world.run("load").exit_code == 0
+    assert (world.cluster.changes, "succeeded" in noted(world)) == ([], True)
+
+
+def test_of_many_children_it_is_told_how_many_have_completed_and_what_the_first_other_waits_for() -> None:
+    world = world_of([USERS] * 12, {"load/": [*[well(1.0)] * 7, *[well(9.0)] * 5]})
+    assert world.run("load").exit_code == 0
+    reasons = [event.reason for event in world.of(StepWaiting)]
+    assert f"7 of 12 children completed; {children(world)[7].id}: 0 of 1 allocation completed" in reasons
+    assert max(map(len, reasons)) < 100
+
+
 # -- what is refused ---------------------------------------------------------------------------------------------------
 
 
@@ -336,6 +478,11 @@ def test_a_payload_that_is_not_there_keeps_nothing_from_being_stopped() -> None:
             {"force": True, "payload": "x"},
             "job 'load' is periodic: a run of it takes neither meta nor a payload",
         ),
+        (
+            {"Periodic": {"Spec": "@daily"}},
+            {"force": True, "meta": {}},
+            "job 'load' is periodic: a run of it takes neither meta nor a payload",
+        ),
     ],
 )
 def test_only_what_has_children_is_dispatched(more: dict[str, Any], dispatch: dict[str, Any], problem: str) -> None:
@@ -368,8 +515,18 @@ def test_a_run_without_notes_dispatches_again() -> None:
     world = world_of(USERS)
     world.cluster.refuse("change_note", "load", *[Denied("Nomad denies it")] * 9)
     record = world.run("load")
-    assert (record.exit_code, len(record.warnings)) == (0, 2)
+    assert record.exit_code == 0
+    assert [warning.problem.partition(":")[0] for warning in record.warnings] == [
+        "what was dispatched is not noted in Nomad's Variables, so that the next run dispatches it again",
+    ]
     assert step_of(world).children[0].id == ""
+
+
+def test_where_notes_may_not_be_read_the_plan_says_that_each_run_dispatches_again() -> None:
+    world = world_of(USERS)
+    world.cluster.refuse("notes", "memory", Denied("Nomad denies it", hint="write the rule"))
+    lead = "load: what is dispatched is dispatched again by each run, because it is not noted"
+    assert world.plan("load").warnings == (f"{lead}: Nomad denies it (write the rule)",)
 
 
 def test_a_dispatch_is_registered_against_what_the_plan_saw() -> None:

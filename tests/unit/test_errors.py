@@ -122,3 +122,9 @@ def test_exit_codes_are_the_documented_ones() -> None:
         "bug": 70,
         "interrupted": 130,
     }
+
+
+def test_faults_of_which_there_are_none_are_still_an_error() -> None:
+    error = DeclarationError([])
+    assert str(error) == "error[bad-dependency-file]: something is wrong, and nothing says what"
+    assert [fault.code for fault in error.faults] == ["bad-dependency-file"]

@@ -452,6 +452,29 @@ def test_somebody_elses_version_is_told_as_superseding() -> None:
     assert (record.steps["api"].kind, record.exit_code, states(record)["web"]) == ("superseded", 3, "lost")
 
 
+@pytest.mark.parametrize("slow", ["slow", "web"])  # before its dependent starts, and at the end of the run
+def test_a_job_that_somebody_takes_over_after_it_was_ready_is_superseded(slow: str) -> None:
+    world = World({"web": {"pre": ["api", "slow"]}, "slow": {}, "api": {}}, {slow: well(20.0)})
+    world.clock.after(10.0, lambda: world.cluster.somebody_registers(world.job("api", Priority=70), well()))
+    record = world.run("web")
+    step = record.steps["api"]
+    assert (record.exit_code, step.kind) == (3, "superseded")
+    assert step.reason == "was ready; then somebody registered version 1 of the job over version 0"
+    assert step.hint == "look at what it would undo with `nomad-dtree plan`, then run again"
+    assert states(record)["web"] == ("lost" if slow == "slow" else "ready")
+
+
+def test_a_job_that_somebody_stops_after_it_was_ready_is_superseded() -> None:
+    world = World({"web": {"pre": ["api", "slow"]}, "slow": {}, "api": {}}, {"slow": well(20.0)})
+    world.when(is_(StepReady, "api"), lambda: world.cluster.stop(world.ref("api")))
+    step = world.run("web").steps["api"]
+    assert (step.kind, step.reason, step.hint) == (
+        "superseded",
+        "was ready; then somebody stopped the job",
+        "ask who did; to start it, run again",
+    )
+
+
 def test_an_interrupt_while_everything_is_judged_again_at_the_end_ends_the_run() -> None:
     world = World({"api": {}}, {"api": well(5.0)})
     world.when(is_(StepReady, "api"), lambda: world.cluster.latency_s.update({"snapshot api": 60.0}))
@@ -636,6 +659,7 @@ def fails_and_is_replaced(life: Life) -> None:
 def test_lost_contact_is_told_and_passes() -> None:
     world = World({"db": {}}, {"db": well(10.0)})
     world.clock.after(5.0, lambda: world.cluster.lose_contact(Unreachable("connection refused")))
+    world.clock.after(6.0, lambda: world.cluster.lose_contact(Unreachable("the connection broke")))  # the next list tells of it
     world.clock.after(30.0, world.cluster.find_contact)
     record = world.run("db")
     assert (record.exit_code, record.elapsed_s) == (0, 30.0)
@@ -649,13 +673,14 @@ def test_lost_contact_is_told_and_passes() -> None:
 def test_contact_lost_with_one_region_is_told_of_its_jobs_alone() -> None:
     world = World({"db": {"region": "eu"}, "near": {}}, {"db": well(10.0), "near": well(10.0)})
     world.clock.after(5.0, lambda: world.cluster.lose_contact(Unavailable("rpc error: EOF"), region="eu"))
+    world.clock.after(6.0, lambda: world.cluster.lose_contact(Unavailable("no path to region 'eu'"), region="eu"))
     world.clock.after(30.0, world.cluster.find_contact)
     record = world.run("db", "near")
     assert (record.exit_code, record.elapsed_s) == (0, 30.0)
     assert [(event.job, event.reason) for event in world.of(StepWaiting)] == [
         ("db", "0 of 1 allocation healthy"),
         ("near", "0 of 1 allocation healthy"),
-        ("db", "no contact with region 'eu': rpc error: EOF; last seen: 0 of 1 allocation healthy"),
+        ("db", "no contact with region 'eu'; last seen: 0 of 1 allocation healthy"),
         ("db", "0 of 1 allocation healthy"),
     ]
     assert world.at_s(StepReady, "near") == 10.0

@@ -423,3 +423,11 @@ def test_one_job_with_ten_thousand_needs_is_quick() -> None:
     graph = graph_of({**wide, "top": {"pre": sorted(wide)}})
     assert order(graph, select(graph, ["top"]))[-1] == "top"
     assert time.process_time() - began_s < 5
+
+
+def test_a_goal_that_has_an_entry_and_no_file_is_told_so() -> None:
+    file = b'{"dependencies": {"web": {"pre": {"job": "cache", "required": false}}, "cache": {"timeout": 3}}}'
+    built = build(depfile.parse("d.json", file, title="shop"), ("web",))
+    told = r"^error\[unknown-job\]: 'cache' has no job file, and whoever names it in d.json can do without it"
+    with pytest.raises(GoalError, match=told):
+        select(built, ["cache"])

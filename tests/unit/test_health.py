@@ -92,7 +92,7 @@ def test_registered_is_met_even_if_the_deployment_fails_afterwards() -> None:
         (snapshot(SERVICE, alloc(), deployments=[deployment()]), Ready("1 of 1 allocation running")),
         (snapshot(SERVICE, alloc(client="pending")), Waiting("0 of 1 allocation running")),
         (snapshot(BATCH, alloc()), Ready("1 of 1 allocation running")),
-        (snapshot(BATCH, alloc(client="complete")), Ready("1 of 1 allocation running")),
+        (snapshot(BATCH, alloc(client="complete")), Ready("1 of 1 allocation completed")),
         (snapshot(job(parameterized=True)), Ready("registered: parameterized job")),
     ],
 )
@@ -119,7 +119,7 @@ def test_a_parent_is_refused_a_condition_that_only_its_children_can_meet(name: C
 
 def test_a_batch_job_counts_as_healthy_while_it_runs_and_after_it_completed() -> None:
     assert look(snapshot(BATCH, alloc()), awaited("healthy")) == Ready("1 of 1 allocation healthy")
-    assert look(snapshot(BATCH, alloc(client="complete")), awaited("healthy")) == Ready("1 of 1 allocation healthy")
+    assert look(snapshot(BATCH, alloc(client="complete")), awaited("healthy")) == Ready("1 of 1 allocation completed")
 
 
 # -- seconds -----------------------------------------------------------------------------------------------------------
@@ -271,8 +271,8 @@ def test_a_scaled_batch_job_runs_its_completed_allocations_again_and_only_the_ne
 
 def test_a_newer_version_of_another_shape_supersedes() -> None:
     verdict = look(snapshot(job(version=4, shape="green"), alloc(healthy=True)))
-    reason = "somebody registered version 4 of the job while version 3 was waited for"
-    assert verdict == Broken("superseded", reason, hint="run again")
+    reason = "somebody registered version 4 of the job over version 3"
+    assert verdict == Broken("superseded", reason, hint="look at what it would undo with `nomad-dtree plan`, then run again")
 
 
 def test_an_older_version_is_a_stale_read_at_first_and_somebody_elses_job_later() -> None:
@@ -284,22 +284,28 @@ def test_an_older_version_is_a_stale_read_at_first_and_somebody_elses_job_later(
 def test_a_deployment_that_was_cancelled_by_a_stop_says_that_somebody_stopped_the_job() -> None:
     cancelled = deployment(status="cancelled", description="Cancelled because job is stopped")
     verdict = look(snapshot(SERVICE, alloc(), deployments=[cancelled]))
-    assert verdict == Broken("superseded", "somebody stopped the job", hint="run again to start it")
+    assert verdict == Broken("superseded", "somebody stopped the job", hint="ask who did; to start it, run again")
 
 
 def test_a_cancelled_deployment_of_the_current_version_is_superseded_not_failed() -> None:
     cancelled = deployment(status="cancelled", description="Cancelled due to newer version of job")
     verdict = look(snapshot(SERVICE, alloc(), deployments=[cancelled]))
-    assert verdict == Broken("superseded", "deployment of version 3: Cancelled due to newer version of job", hint="run again")
+    assert verdict == Broken(
+        "superseded",
+        "deployment of version 3: Cancelled due to newer version of job",
+        hint="look at what it would undo with `nomad-dtree plan`, then run again",
+    )
 
 
 def test_a_job_that_somebody_stopped_is_broken_whatever_its_allocations_say() -> None:
     verdict = look(snapshot(job(stopped=True, version=4), alloc(healthy=True)))
-    assert verdict == Broken("superseded", "somebody stopped the job", hint="run again to start it")
+    assert verdict == Broken("superseded", "somebody stopped the job", hint="ask who did; to start it, run again")
 
 
 def test_a_job_that_is_gone_is_broken_unless_it_was_seen_completed() -> None:
-    assert look(snapshot(None)) == Broken("superseded", "the job is gone: somebody purged it, or Nomad collected it", hint="run again")
+    assert look(snapshot(None)) == Broken(
+        "superseded", "somebody purged the job, or Nomad collected it", hint="ask who did; to register it, run again"
+    )
     assert look(snapshot(None), awaited(completed=True)) == Ready("completed")
 
 

@@ -73,9 +73,10 @@ def test_hooks_are_known_with_their_owners_and_run_always_unless_told_otherwise(
     assert moment("post_stop", ["x", "z", "y"]) == "after x, y and z are stopped"
 
 
-def test_what_the_defaults_say_of_running_holds_for_hooks_too() -> None:
-    graph = graph_of({"db": {"pre_stop": "a"}}, ("a",), defaults={"run": "on_change"})
-    assert graph.entries["a"].run == "on_change"
+def test_what_the_defaults_say_of_running_is_not_meant_of_hooks() -> None:
+    dependencies = {"db": {"pre_stop": ["a", "b", "c"]}, "b": {"timeout": "1m"}, "c": {"run": "once"}}
+    graph = graph_of(dependencies, ("a", "d"), defaults={"run": "once"})
+    assert [graph.entries[name].run for name in ("a", "b", "c", "db")] == ["always", "always", "once", "once"]
 
 
 def test_a_hook_that_something_needs_is_no_mere_hook() -> None:
@@ -103,12 +104,13 @@ def test_all_jobs_are_all_but_the_hooks() -> None:
     assert goals(sources, ("backup",), everything=False, with_hooks=False) == ("backup",)
 
 
-def test_a_hook_without_a_file_is_a_fault_unless_it_is_optional() -> None:
-    (fault,) = faults_of({"db": {"pre_stop": "backup"}})
-    assert (fault.code, fault.place and fault.place.key) == ("job-named-nowhere", "dependencies.db.pre_stop")
-    graph = graph_of({"db": {"pre_stop": {"job": "backup", "required": False}}})
+@pytest.mark.parametrize("kind", ["pre_stop", "post_stop"])
+def test_a_hook_without_a_file_is_a_fault_unless_it_is_optional(kind: str) -> None:
+    (fault,) = faults_of({"db": {kind: "backup"}})
+    assert (fault.code, fault.place and fault.place.key) == ("job-named-nowhere", f"dependencies.db.{kind}")
+    graph = graph_of({"db": {kind: {"job": "backup", "required": False}}})
     assert (graph.hooks, graph.absent) == ({}, ("backup",))
-    world = World({"db": {"pre_stop": {"job": "backup", "required": False}}})
+    world = World({"db": {kind: {"job": "backup", "required": False}}})
     del world.specs["backup"]
     world.cluster.has(world.job("db"))
     plan = world.plan("db", verb="stop")
@@ -353,6 +355,88 @@ def test_a_purge_of_what_runs_has_hooks_and_the_hooks_stay() -> None:
     world = shop()
     assert world.stop("api", "db", "disk", purge=True).exit_code == 0
     assert sorted(ref.id for ref in world.cluster.jobs) == ["backup", "wipe"]
+
+
+# -- hooks of an earlier stop ------------------------------------------------------------------------------------------
+
+
+def test_a_post_stop_job_that_failed_is_run_again_by_the_next_stop_before_what_its_owner_needs_is_stopped() -> None:
+    world = shop({"wipe": [fails(1.0), well(1.0)]})
+    assert states(world.stop("api", "db", "disk")) | {"backup": ""} == {
+        "api": "ready",
+        "backup": "",
+        "db": "ready",
+        "wipe": "failed",
+        "disk": "lost",
+    }
+    plan = world.plan("api", "db", "disk", verb="stop")
+    assert waits(plan) == {"api": (), "db": ("api",), "wipe": ("db",), "disk": ("db", "wipe")}
+    record = world.carry_out(plan)
+    assert (record.exit_code, world.cluster.changes[-1]) == (0, ("stop", "disk"))
+    assert waits(world.plan("api", "db", "disk", verb="stop")) == {"api": (), "db": ("api",), "disk": ("db",)}
+
+
+def test_one_that_fails_again_leaves_what_its_owner_needs_alone_again_unless_it_is_skipped() -> None:
+    world = shop({"wipe": fails(1.0)})
+    for _ in range(2):
+        record = world.stop("api", "db", "disk", purge=True)
+        assert (record.exit_code, record.steps["wipe"].state, record.steps["disk"].state) == (3, "failed", "lost")
+    assert world.stop("db", "disk", skip=("wipe",)).exit_code == 0
+    assert waits(world.plan("wipe", verb="stop")) == {"wipe": ()}
+
+
+def test_one_that_still_runs_is_awaited_by_the_next_stop() -> None:
+    world = shop({"wipe": well(90.0)})
+    world.when(lambda event: isinstance(event, StepRegistered) and event.job == "wipe" and event.changed, world.interrupt)
+    world.stop("api", "db", "disk")
+    world.cluster.calls.clear()
+    record = world.stop("api", "db", "disk")
+    assert (record.exit_code, world.cluster.changes) == (0, [("stop", "disk")])
+    assert 80.0 < record.elapsed_s < 95.0
+
+
+def test_of_one_that_has_not_run_since_its_owner_was_stopped_the_plan_warns() -> None:
+    world = shop(runs=("db", "disk"))
+    world.cluster.stop(world.ref("db"))
+    world.clock.pause(1.0)
+    told = "wipe: runs after db is stopped, and has not run since then; `nomad-dtree run wipe` makes up for it"
+    plan = world.plan("db", "disk", verb="stop")
+    assert (waits(plan), plan.warnings) == ({"db": (), "disk": ("db",)}, (told,))
+    assert world.run("wipe").exit_code == 0
+    assert world.plan("db", "disk", verb="stop").warnings == ()
+
+
+@pytest.mark.parametrize("more", [{"run": "once"}, {"kind": "service"}, {"parent": True}])
+def test_where_what_is_stored_cannot_tell_whether_a_hook_has_run_nothing_is_said(more: dict[str, Any]) -> None:
+    world = World(
+        {"db": {"post_stop": "wipe"}, "wipe": {"run": more["run"]} if "run" in more else {}}, kinds={"wipe": more.get("kind", "batch")}
+    )
+    if "parent" in more:
+        world.specs["wipe"]["ParameterizedJob"] = {"Payload": "optional"}
+    world.cluster.has(world.job("wipe"))
+    world.cluster.has(world.job("db"))
+    world.cluster.stop(world.ref("db"))
+    world.clock.pause(1.0)
+    plan = world.plan("db", verb="stop")
+    assert (waits(plan), plan.warnings) == ({"db": ()}, ())
+
+
+def test_a_job_that_ended_by_itself_was_not_stopped_and_has_no_hooks() -> None:
+    world = World({"load": {"post_stop": "wipe"}}, {"wipe": fails(1.0)}, kinds={"load": "batch", "wipe": "batch"})
+    world.cluster.has(world.job("wipe"))
+    world.cluster.has(world.job("load"))
+    plan = world.plan("load", verb="stop")
+    assert (waits(plan), plan.warnings) == ({"load": ()}, ())
+
+
+def test_a_hook_of_an_earlier_stop_whose_file_is_no_good_is_told() -> None:
+    world = shop(runs=("db", "disk"))
+    world.cluster.stop(world.ref("db"))
+    world.clock.pause(1.0)
+    del world.specs["wipe"]["ID"]
+    (warning,) = world.plan("db", "disk", verb="stop").warnings
+    assert warning.startswith("wipe: whether it is done is not known: ")
+    assert world.plan("db", "disk", verb="stop", skip=("wipe",)).warnings == ()
 
 
 # -- what a hook needs -------------------------------------------------------------------------------------------------

@@ -130,7 +130,29 @@ def test_dot_mermaid_and_json_mark_hooks() -> None:
     assert mermaid[-2:] == ['  j2 -.->|"pre_stop"| j1', '  j5 -.->|"post_stop"| j2']
     assert '"wipe" -> "db"' not in graph_text(graph(), {"wipe"}, "dot")
     jobs = {job["job"]: job["hook"] for job in json.loads(graph_text(graph(), FILE.keys() | KINDS, "json"))["jobs"]}
-    assert (jobs["wipe"], jobs["verify"]) == ({"kind": "post_stop", "owners": ["db"]}, None)
+    edges = [{"owner": "db", "condition": "", "required": True}]
+    assert (jobs["wipe"], jobs["verify"]) == ({"kind": "post_stop", "owners": ["db"], "edges": edges}, None)
+
+
+def test_a_drawing_says_what_is_asked_of_a_hook_and_by_whom_where_they_differ() -> None:
+    entries = {
+        "db": {"pre_stop": [{"job": "backup", "condition": "completed", "required": False}, {"job": "drain", "required": False}]},
+        "api": {"pre_stop": [{"job": "backup", "required": False}]},
+        "slow": {"wait_cond": 5},
+        "web": {"post_stop": ["slow"]},
+    }
+    parsed = depfile.parse("d.json", json.dumps({"dependencies": entries}).encode(), title="shop")
+    found = build(parsed, ("backup", "drain", "slow"))
+    rows = graph_text(found, found.needs, "tree").splitlines()
+    assert rows[1] == "backup (before api and db are stopped, optional, completed for db)"
+    assert rows[3:] == ["drain (before db is stopped, optional)", "slow (after web is stopped, 5 s after start)", "web"]
+    assert '  "db" -> "backup" [style=dashed, label="pre_stop, completed, optional"];' in graph_text(found, found.needs, "dot")
+    assert '-.->|"post_stop#44; 5 s after start"|' in graph_text(found, found.needs, "mermaid")
+    (backup,) = (one["hook"] for one in json.loads(graph_text(found, found.needs, "json"))["jobs"] if one["job"] == "backup")
+    assert backup["edges"] == [
+        {"owner": "api", "condition": "", "required": False},
+        {"owner": "db", "condition": "completed", "required": False},
+    ]
 
 
 def test_status_does_not_miss_a_hook_that_has_not_run_yet() -> None:

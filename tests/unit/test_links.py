@@ -9,7 +9,7 @@ import pytest
 
 from dtree.declaration import Condition
 from dtree.errors import DeclarationError
-from dtree.events import StepFailed, StepReached, StepRegistered, StepStarted
+from dtree.events import RunWarned, StepFailed, StepPostponed, StepReached, StepReady, StepRegistered, StepStarted
 from dtree.plan import Await, Milestone, Plan, Step
 from dtree.record import RunRecord
 from dtree.views.json_forms import plan_json
@@ -33,6 +33,10 @@ def outside(world: World, *names: str) -> World:
     for name in names:
         del world.specs[name]
     return world
+
+
+def somebody_stops(world: World, name: str) -> None:
+    world.cluster.stop(rendered(name).ref)
 
 
 # -- conditions of an edge ---------------------------------------------------------------------------------------------
@@ -140,11 +144,11 @@ def test_what_fails_after_a_milestone_is_a_failure_and_loses_those_not_begun() -
 
 
 def test_a_milestone_that_does_not_come_in_time_is_a_failure() -> None:
-    dependencies = {"api": {"pre": {"job": "db", "condition": {"seconds": 30, "timeout": "3s"}}}, "db": {"wait_cond": "started"}}
+    dependencies = {"api": {"pre": {"job": "db", "condition": {"all": ["healthy"], "timeout": "3s"}}}, "db": {"wait_cond": "started"}}
     world = World(dependencies, {"db": never})
     record = world.run("api")
     assert (record.steps["db"].kind, record.exit_code) == ("timed-out", 6)
-    assert record.steps["db"].reason.startswith("not 30 s after start within 3 s: ")
+    assert record.steps["db"].reason.startswith("not all of (healthy) within 3 s: ")
 
 
 def test_a_second_attempt_frees_nobody_again() -> None:
@@ -281,6 +285,92 @@ def test_an_external_job_is_waited_for_at_the_version_found_first() -> None:
     assert (record.steps["vault"].kind, record.exit_code) == ("superseded", 3)
 
 
+def test_a_dependent_waits_for_an_external_job_that_its_owner_is_just_updating() -> None:
+    world = outside(World(VAULT, {"db": well(9.0)}), "vault")
+    world.cluster.has(rendered("vault"))
+    world.clock.after(7.0, lambda: world.cluster.somebody_registers(rendered("vault", Priority=70), well(8.0)))
+    record = world.run("search")
+    assert (record.exit_code, states(record)) == (0, {"db": "ready", "search": "ready", "vault": "ready"})
+    (event,) = world.of(StepPostponed)
+    assert (event.job, event.reason) == ("search", "vault waits again: 0 of 1 allocation healthy")
+    assert world.at_s(StepRegistered, "search") == 15.0
+    assert [told for told in world.told() if "search" in told] == ["start search", "start search", "registered search", "ready search"]
+
+
+def test_two_dependents_of_an_external_job_that_is_being_updated_wait_for_it_once() -> None:
+    needs = [{"job": "vault", "external": True}, "db"]
+    world = outside(World({"a": {"pre": needs}, "b": {"pre": needs}, "vault": {"timeout": 20}}, {"db": well(9.0)}), "vault")
+    world.cluster.has(rendered("vault"))
+    world.clock.after(7.0, lambda: world.cluster.somebody_registers(rendered("vault", Priority=70), well(8.0)))
+    assert world.run("a", "b").exit_code == 0
+    assert sorted(event.job for event in world.of(StepPostponed)) == ["a", "b"]
+    assert world.told().count("ready vault") == 2
+
+
+def test_an_external_job_that_does_not_come_up_again_in_time_is_a_failure() -> None:
+    world = outside(World(VAULT, {"db": well(9.0)}), "vault")
+    world.cluster.has(rendered("vault"))
+    world.clock.after(7.0, lambda: world.cluster.somebody_registers(rendered("vault", Priority=70), never))
+    record = world.run("search")
+    assert (states(record), record.exit_code) == ({"db": "ready", "search": "lost", "vault": "failed"}, 6)
+    assert record.steps["vault"].reason == "external, not ready within 20 s: 0 of 1 allocation healthy"
+    assert record.steps["search"].because == "vault"
+    assert record.elapsed_s == 29.0
+
+
+def test_an_external_job_that_broke_meanwhile_is_a_failure_at_once() -> None:
+    world = outside(World(VAULT, {"db": well(9.0)}), "vault")
+    world.cluster.has(rendered("vault"))
+    world.clock.after(7.0, lambda: world.cluster.somebody_registers(rendered("vault", Priority=70), fails(1.0)))
+    record = world.run("search")
+    assert (record.exit_code, states(record)["search"], record.elapsed_s) == (3, "lost", 9.0)
+    assert record.steps["vault"].reason.startswith("was ready and fell over: ")
+
+
+def test_an_external_job_that_is_updated_at_the_end_of_the_run_is_none_of_it() -> None:
+    world = outside(World(VAULT, {"search": well(9.0)}), "vault")
+    world.cluster.has(rendered("vault"))
+    world.clock.after(7.0, lambda: world.cluster.somebody_registers(rendered("vault", Priority=70), well(8.0)))
+    assert world.run("search").exit_code == 0
+
+
+def test_an_external_job_that_its_owner_stopped_is_waited_for_before_a_dependent_starts() -> None:
+    world = outside(World(VAULT, {"db": well(9.0)}), "vault")
+    world.cluster.has(rendered("vault"))
+    world.clock.after(7.0, lambda: somebody_stops(world, "vault"))
+    world.clock.after(12.0, lambda: world.cluster.somebody_registers(rendered("vault"), well(3.0)))
+    record = world.run("search")
+    assert (record.exit_code, world.at_s(StepRegistered, "search")) == (0, 15.0)
+    assert [event.reason for event in world.of(StepPostponed)] == ["vault waits again: it is stopped"]
+
+
+def test_an_external_job_that_is_stopped_at_the_end_of_the_run_is_a_failure() -> None:
+    world = outside(World(VAULT, {"search": well(9.0)}), "vault")
+    world.cluster.has(rendered("vault"))
+    world.clock.after(7.0, lambda: somebody_stops(world, "vault"))
+    record = world.run("search")
+    assert (record.exit_code, record.steps["vault"].reason) == (3, "was ready and fell over: it is stopped")
+
+
+def test_an_interrupt_tells_of_what_is_postponed_as_not_begun() -> None:
+    world = outside(World(VAULT, {"db": well(9.0)}), "vault")
+    world.cluster.has(rendered("vault"))
+    world.clock.after(7.0, lambda: world.cluster.somebody_registers(rendered("vault", Priority=70), never))
+    world.clock.after(12.0, world.interrupt)
+    record = world.run("search")
+    assert (record.exit_code, states(record)) == (130, {"db": "ready", "search": "pending", "vault": "waiting"})
+
+
+def test_what_turns_out_postponed_right_after_an_interrupt_is_told_as_not_begun() -> None:
+    world = outside(World(VAULT, {"db": well(9.0)}), "vault")
+    world.cluster.has(rendered("vault"))
+    world.clock.after(7.0, lambda: world.cluster.somebody_registers(rendered("vault", Priority=70), never))
+    world.clock.after(8.0, lambda: world.cluster.latency_s.update({"snapshot vault": 0.5}))
+    world.clock.after(9.25, world.interrupt)
+    record = world.run("search")
+    assert (record.exit_code, record.elapsed_s, states(record)["search"]) == (130, 9.5, "pending")
+
+
 def test_a_newer_version_of_an_external_job_that_was_ready_is_no_fall() -> None:
     world = outside(World(VAULT, {"db": well(9.0)}), "vault")
     world.cluster.has(rendered("vault"))
@@ -330,3 +420,41 @@ def test_an_external_job_is_in_the_namespace_of_its_entry() -> None:
     world = outside(World({**VAULT, "vault": {"namespace": "platform"}}), "vault")
     world.cluster.has(rendered("vault", namespace="platform"))
     assert world.run("search").exit_code == 0
+
+
+# -- what nobody requires ----------------------------------------------------------------------------------------------
+
+
+def optional(condition: Any, **more: Any) -> dict[str, Any]:
+    return {"pre": {"job": "db", "condition": condition, "required": False}, **more}
+
+
+def test_a_condition_that_only_optional_edges_ask_for_and_that_does_not_come_fails_nobody() -> None:
+    world = World({"db": {}, "api": optional({"log": "never", "timeout": "7s"}), "web": {"pre": "db"}}, {"db": well(2.0)})
+    record = world.run("api", "db", "web")
+    assert (record.exit_code, {step.state for step in record.steps.values()}) == (0, {"ready"})
+    (warning,) = record.warnings
+    assert warning.problem.startswith("db: not a line of task work matching /never/ within 7 s: ")
+    assert warning.problem.endswith("; api goes on without it")
+    assert (world.at_s(StepStarted, "web"), world.at_s(StepStarted, "api")) == (2.0, 7.0)
+
+
+def test_a_job_is_still_judged_by_its_own_condition_and_by_what_somebody_requires() -> None:
+    asked = {"log": "never", "timeout": "4s"}
+    world = World({"db": {}, "api": optional(asked)}, {"db": fails(2.0)})
+    assert (world.run("api", "db").exit_code, world.of(RunWarned)) == (3, [])
+    world = World({"db": {}, "api": optional(asked), "web": {"pre": {"job": "db", "condition": asked}}})
+    record = world.run("api", "db", "web")
+    assert (record.exit_code, record.steps["db"].kind, record.steps["web"].state) == (6, "timed-out", "lost")
+
+
+def test_a_job_that_fails_after_it_was_ready_while_only_others_wait_for_more_has_failed() -> None:
+    world = World({"db": {}, "api": optional({"log": "never", "timeout": "9s"})}, {"db": falls_over(1.0, 3.0)})
+    record = world.run("api", "db")
+    assert (record.exit_code, record.steps["db"].kind, record.steps["api"].state) == (3, "failed", "ready")
+
+
+def test_what_is_optional_may_take_longer_than_the_job_itself_and_be_given_up_first() -> None:
+    world = World({"db": {"timeout": 20}, "api": optional({"log": "never", "timeout": "2s"})}, {"db": well(6.0)})
+    record = world.run("api", "db")
+    assert (record.exit_code, world.at_s(StepStarted, "api"), world.at_s(StepReady, "db")) == (0, 2.0, 6.0)

@@ -111,6 +111,7 @@ def test_a_region_that_does_not_exist_is_told_of_each_job_with_its_place() -> No
         ("no-region", "job 'db' would be in region 'atlantis': No path to region 'atlantis'"),
     ]
     assert [one.place.key for one in faults if one.place] == ["dependencies.api.region", "dependencies.db.region"]
+    assert {one.hint for one in faults} == {"the regions there are: eu, global"}
     assert world.cluster.changes == []
 
 

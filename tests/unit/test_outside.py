@@ -134,12 +134,31 @@ def test_a_job_file_that_is_no_good_is_told_as_the_reason() -> None:
         pipeline.prepare(sources, FakeCluster(FakeClock()), Intent("run", ("api",), only=True), namespace="")
     (fault,) = caught.value.faults
     assert "it cannot be looked at: Nomad cannot parse the job file of 'db'" in fault.problem
+    assert "nomad-dtree run" not in fault.hint
 
 
 def test_a_namespace_that_does_not_exist_is_told_as_the_reason() -> None:
     shop = World({"api": {"pre": "db"}, "db": {"namespace": "nowhere"}})
     (fault,) = refused(shop, "api", only=True)
     assert "there is no namespace 'nowhere'" in fault.problem
+    assert fault.hint == "`nomad namespace list` shows those there are, `nomad namespace apply nowhere` makes it"
+
+
+def test_a_region_that_there_is_no_way_to_is_told_as_the_reason() -> None:
+    shop = World({"api": {"pre": "db"}, "db": {"region": "atlantis"}})
+    (fault,) = refused(shop, "api", only=True)
+    assert "it cannot be looked at: job 'db' would be in region 'atlantis'" in fault.problem
+    assert fault.hint == "the regions there are: eu, global"
+
+
+def test_what_awaits_promotion_is_promoted_and_not_run() -> None:
+    shop = World({"api": {"pre": ["db", {"job": "vault", "external": True}]}})
+    for name in ("db", "vault"):
+        shop.cluster.has(shop.job(name), canary)
+    assert [fault.hint for fault in refused(shop, "api", only=True)] == [
+        "promote it first: `nomad-dtree promote db`",
+        "whoever runs it has to promote it first",
+    ]
 
 
 # -- what the edges ask ------------------------------------------------------------------------------------------------

@@ -9,15 +9,12 @@ import pytest
 from dtree import pipeline
 from dtree.errors import EXIT_JOB_FAILED, DeclarationError, Denied, Invalid
 from dtree.inputs import Inputs
-from dtree.model import CheckResult
 from dtree.pipeline import Sources
 from dtree.plan import Intent
-from dtree.record import StatusRow
 from dtree.rendering import check
 from tests.fakes.clock import FakeClock
 from tests.fakes.cluster import FakeCluster
 from tests.fakes.jobs import job_file, job_spec
-from tests.fakes.scripts import canary, fails, never
 from tests.fakes.store import MemorySnapshot
 from tests.fakes.world import World
 
@@ -30,11 +27,6 @@ def sources_of(snapshot: MemorySnapshot) -> Sources:
 
 def world(**scripts: Any) -> World:
     return World(SHOP, scripts, kinds={"setup": "batch"})
-
-
-def status(of: World, *names: str) -> dict[str, StatusRow]:
-    rows = pipeline.status(sources_of(of.snapshot()), of.cluster, names, namespace="")
-    return {row.job: row for row in rows}
 
 
 # -- job files ---------------------------------------------------------------------------------------------------------
@@ -135,7 +127,7 @@ def test_nothing_is_called_stopped_in_a_namespace_that_does_not_exist() -> None:
 
 
 def test_status_says_of_which_jobs_the_namespace_does_not_exist() -> None:
-    rows = status(nowhere(), "api", "db")
+    rows = nowhere().status("api", "db")
     assert {name: (row.health, row.reason) for name, row in rows.items()} == {
         "api": ("Missing", ""),
         "db": ("Missing", "there is no namespace 'prdo' in this Nomad, where job 'db' would be"),
@@ -145,7 +137,7 @@ def test_status_says_of_which_jobs_the_namespace_does_not_exist() -> None:
 def test_only_namespaces_in_which_something_is_missing_are_asked_for() -> None:
     there = World({"api": {}, "db": {"namespace": "team"}})
     there.run("api", "db")
-    status(there, "api", "db")
+    there.status("api", "db")
     assert there.cluster.called("has_namespace") == []
 
 
@@ -202,6 +194,24 @@ def test_a_job_whose_id_is_not_known_is_not_stopped_and_the_run_says_so() -> Non
     assert record.steps["db"].reason.startswith("its ID is not known: job 'db' has no job file in the store (looked for db, db.nomad")
 
 
+def test_a_job_whose_region_is_away_is_not_stopped_nor_called_unknown() -> None:
+    shop = World({"api": {"pre": "db"}, "web": {"region": "eu", "pre": "api"}, "db": {}})
+    shop.run("web")
+    shop.cluster.no_regions = {"eu"}
+    sources = sources_of(shop.snapshot())
+    assert stop_plan(shop, sources, "api", "db", "web") == {
+        "web": ("keep", "its region cannot be reached", ()),
+        "api": ("keep", "may still be needed by web, whose region cannot be reached", ()),
+        "db": ("keep", "still needed by api", ("api",)),
+    }
+    record = shop.carry_out(pipeline.prepare(sources, shop.cluster, Intent("stop", ("web",)), namespace=""))
+    step = record.steps["web"]
+    assert (record.exit_code, step.hint) == (EXIT_JOB_FAILED, "the regions there are: eu, global")
+    assert step.reason == (
+        "it cannot be reached: job 'web' would be in region 'eu': No path to region 'eu' (dependency.json:1:59, dependencies.web.region)"
+    )
+
+
 def test_a_file_that_is_no_good_does_not_hide_how_the_others_do() -> None:
     shop, sources = broken_world("api")
     rows = {row.job: row for row in pipeline.status(sources, shop.cluster, ("web",), namespace="")}
@@ -240,87 +250,48 @@ def test_validating_tells_every_job_that_nomad_refuses() -> None:
     assert [fault.problem for fault in caught.value.faults] == ["Nomad refuses job 'api': no group", "Nomad refuses job 'db': no task"]
 
 
-# -- status ------------------------------------------------------------------------------------------------------------
+def test_validating_tells_what_the_file_asks_of_jobs_that_can_never_come_wherever_it_says_so() -> None:
+    bad = World(
+        {
+            "api": {"pre": [{"job": "db", "condition": {"tcp": {"port": "sql"}}}], "run": "once"},
+            "db": {"wait_cond": {"service": "db"}, "post": [{"job": "fill", "condition": "completed", "wait_cond": "healthy"}]},
+            "fill": {"wait_cond": {"log": "up", "task": "other"}},
+            "cron": {"wait_cond": "completed", "pre_stop": {"job": "save", "condition": {"log": "x", "task": "y"}}},
+            "plain": {"wait_cond": {"any": ["ready", {"log": "up"}]}},
+        },
+        specs={"cron": job_spec("cron", "batch", Periodic={"Spec": "@daily"}), "fill": job_spec("fill", "batch")},
+    )
+    with pytest.raises(DeclarationError) as caught:
+        pipeline.validate(check(bad.snapshot(), store="memory", inputs=Inputs()), bad.cluster, namespace="")
+    assert [(fault.code, fault.problem.partition(":")[0], fault.place and fault.place.key) for fault in caught.value.faults] == [
+        ("impossible-condition", "'db'", "dependencies.api.pre[0].condition"),
+        ("impossible-condition", "'db'", "dependencies.db.wait_cond"),
+        ("impossible-condition", "'db'", "dependencies.db.post[0].condition"),
+        ("impossible-condition", "'cron'", "dependencies.cron.wait_cond"),
+        ("impossible-condition", "'save'", "dependencies.cron.pre_stop.condition"),
+        ("impossible-run", "'api' is a service job, which runs on", "dependencies.api.run"),
+    ]
 
 
-def test_the_status_of_a_tree_stands_each_job_before_what_it_needs() -> None:
-    assert list(status(world(), "web")) == ["web", "api", "setup", "db"]
+def test_a_condition_of_the_defaults_is_told_of_every_job_that_it_does_not_fit() -> None:
+    bad = World({"api": {}, "db": {"wait_cond": "ready"}, "web": {}}, head={"defaults": {"wait_cond": "completed"}})
+    with pytest.raises(DeclarationError) as caught:
+        pipeline.validate(check(bad.snapshot(), store="memory", inputs=Inputs()), bad.cluster, namespace="")
+    found = [(fault.problem.partition(":")[0], fault.place and fault.place.key) for fault in caught.value.faults]
+    assert found == [("'api'", "defaults.wait_cond"), ("'web'", "defaults.wait_cond")]
 
 
-def test_a_job_that_nomad_does_not_know_is_missing() -> None:
-    row = status(world(), "db")["db"]
-    assert (row.health, row.state, row.version, row.running, row.desired) == ("Missing", "", None, 0, 0)
-
-
-def test_a_healthy_service_has_its_addresses() -> None:
-    good = world()
-    good.cluster.has(good.job("db"))
-    row = status(good, "db")["db"]
-    assert (row.health, row.reason, row.state, row.version, row.running, row.desired) == ("Healthy", "", "running", 0, 1, 1)
-    assert [address.label for address in row.addresses] == ["http"]
-
-
-def test_a_failed_service_is_degraded_and_says_why() -> None:
-    bad = world()
-    bad.cluster.has(bad.job("db"), fails())
-    row = status(bad, "db")["db"]
-    assert (row.health, row.running, row.desired) == ("Degraded", 0, 1)
-    assert row.reason
-
-
-def test_a_service_that_comes_up_is_progressing() -> None:
-    slow = world()
-    slow.cluster.has(slow.job("db"), never)
-    row = status(slow, "db")["db"]
-    assert row.health == "Progressing"
-    assert row.reason.startswith("0 of 1 allocation healthy")
-
-
-def test_a_stopped_job_is_suspended_and_wants_nothing() -> None:
-    stopped = world()
-    stopped.cluster.has(stopped.job("db"))
-    stopped.cluster.stop(stopped.ref("db"))
-    stopped.clock.pause(1.0)
-    row = status(stopped, "db")["db"]
-    assert (row.health, row.reason, row.desired, row.state) == ("Suspended", "stopped", 0, "dead")
-
-
-def test_a_stopped_job_tells_how_much_of_it_still_has_to_end() -> None:
-    stopped = world()
-    stopped.cluster.has(stopped.job("db"))
-    stopped.cluster.stop_s["db"] = 60.0
-    stopped.cluster.stop(stopped.ref("db"))
-    stopped.clock.pause(1.0)
-    row = status(stopped, "db")["db"]
-    assert (row.health, row.reason, row.running, row.desired) == ("Suspended", "stopped; 1 allocation still to end", 1, 0)
-
-
-def test_a_canary_that_waits_for_somebody_is_suspended() -> None:
-    waiting = world()
-    waiting.cluster.has(waiting.job("db"), canary)
-    row = status(waiting, "db")["db"]
-    assert (row.health, row.reason) == ("Suspended", "awaiting promotion: 1 healthy canary of version 0")
-
-
-def test_a_completed_batch_job_is_healthy() -> None:
-    done = world()
-    done.cluster.has(done.job("setup"))
-    assert status(done, "setup")["setup"].health == "Healthy"
-
-
-def test_a_periodic_job_is_healthy_and_wants_nothing() -> None:
-    nightly = World({"nightly": {}}, specs={"nightly": job_spec("nightly", "batch", Periodic={"Spec": "@daily"})})
-    nightly.cluster.has(nightly.job("nightly"))
-    row = status(nightly, "nightly")["nightly"]
-    assert (row.health, row.desired) == ("Healthy", 0)
-
-
-def test_checks_decide_the_health_where_there_is_no_deployment() -> None:
-    spec = job_spec("db", Update={"MaxParallel": 0})
-    spec["TaskGroups"][0]["Services"] = [{"Name": "db", "Provider": "nomad", "Checks": [{"Type": "tcp"}]}]
-    checked = World({"db": {}}, specs={"db": spec})
-    checked.cluster.has(checked.job("db"))
-    checked.cluster.check_results["db"] = (CheckResult("tcp", "failure", "connection refused"),)
-    assert status(checked, "db")["db"].health == "Progressing"
-    checked.cluster.check_results["db"] = (CheckResult("tcp", "success", ""),)
-    assert status(checked, "db")["db"].health == "Healthy"
+@pytest.mark.parametrize(
+    ("goals", "told"),
+    [
+        (("vault",), ("vault: external, so it is left alone; whoever runs it stops it",)),
+        (("api", "vault"), ("vault: external, so it is left alone; whoever runs it stops it",)),
+        (("api", "db", "vault"), ()),
+        (("db",), ()),
+    ],
+)
+def test_a_stop_of_what_is_external_says_that_it_is_left_alone(goals: tuple[str, ...], told: tuple[str, ...]) -> None:
+    theirs = World({"api": {"pre": {"job": "vault", "external": True}}, "db": {}})
+    assert theirs.plan(*goals, verb="stop").warnings == told
+    record = theirs.run(*goals, verb="stop")
+    assert (record.exit_code, tuple(warning.problem for warning in record.warnings)) == (0, told)

@@ -9,16 +9,17 @@ from typing import Any
 
 import pytest
 
-from dtree.canaries import stored_canaries
+from dtree.canaries import stored_canaries, versions_beside
 from dtree.declaration import Condition
 from dtree.errors import DeclarationError, Denied, Fault, Invalid, Unavailable
 from dtree.events import StepFailed, StepPromoted, StepReached, StepReady, StepStarted, StepWaiting
 from dtree.model import DryRun, JobSnapshot
 from dtree.plan import Noop, Step
 from dtree.promotion import unpromotable
+from dtree.views.summary import summary_text
 from tests.fakes.jobs import job_spec
 from tests.fakes.scripts import canary, fails, never, well
-from tests.fakes.snapshots import alloc, deployment, deployment_group, job, snapshot
+from tests.fakes.snapshots import alloc, deployment, deployment_group, group, job, snapshot
 from tests.fakes.stored import Life, Script
 from tests.fakes.world import World
 
@@ -101,7 +102,7 @@ def test_nobody_promotes_by_default_and_the_run_says_how() -> None:
     record = made.carry_out(made.plan("api"), promotion_timeout_s=90.0)
     step = record.steps["db"]
     assert (record.exit_code, step.kind, record.elapsed_s) == (7, "awaiting-promotion", 91.0)
-    assert step.reason == "awaiting promotion: 1 healthy canary of version 1, for 90 s"
+    assert step.reason == "1 healthy canary of version 1, for 90 s"
     assert step.hint == "promote with `nomad-dtree promote db`, then run again for what needs it"
     assert reasons(made)[-1] == "awaiting promotion: 1 healthy canary of version 1; `nomad-dtree promote db`"
     assert changed(made) == [("register", "db")]
@@ -111,7 +112,7 @@ def test_a_run_that_does_not_wait_for_a_person_ends_at_once() -> None:
     made = world({"promote": "manual"}, healthy(1.0))
     record = made.carry_out(made.plan("db"), promotion_timeout_s=0.0)
     assert (record.exit_code, record.elapsed_s) == (7, 1.0)
-    assert record.steps["db"].reason == "awaiting promotion: 1 healthy canary of version 1"
+    assert record.steps["db"].reason == "1 healthy canary of version 1"
 
 
 def test_somebody_promotes_while_the_run_waits() -> None:
@@ -301,8 +302,64 @@ def test_an_external_job_that_awaits_promotion_is_left_to_whoever_runs_it() -> N
     record = made.carry_out(made.plan("api"), promotion_timeout_s=5.0)
     step = record.steps["db"]
     assert (record.exit_code, step.hint) == (7, "whoever runs it has to promote it")
-    assert step.reason == "external, awaiting promotion: 1 healthy canary of version 0, for 5 s"
+    assert step.reason == "external, 1 healthy canary of version 0, for 5 s"
     assert reasons(made)[-1].endswith("; whoever runs it has to promote it")
+
+
+@pytest.mark.parametrize("before", ["replaced", "unchanged"])
+def test_a_run_that_does_not_wait_for_a_persons_promotion_says_that_one_is_due(before: str) -> None:
+    made = world({"wait_cond": "registered"}, canary)
+    if before == "replaced":
+        made.cluster.plans["db"] = DryRun("Edited", {"main": {"canary": 1}}, made.cluster.jobs[made.ref("db")].state.modify_index)
+    else:
+        made.cluster.has(made.job("db"), canary)
+    record = made.run("db")
+    assert record.exit_code == 0
+    assert [(one.problem, one.hint) for one in record.warnings] == [
+        ("'db' is registered; its canaries wait until somebody promotes them", "once they are healthy: `nomad-dtree promote db`")
+    ]
+
+
+def test_where_something_waits_for_more_the_run_waits_for_the_promotion_and_says_no_more() -> None:
+    edge = {"job": "db", "condition": "healthy"}
+    made = World({"api": {"pre": edge}, "db": {"wait_cond": "registered"}}, specs={"db": job_spec("db", count=2, **CANARY)})
+    made.cluster.has(made.job("db"), canary)
+    made.when(lambda event: isinstance(event, StepWaiting) and "awaiting" in event.reason, lambda: somebody_promotes(made))
+    record = made.run("api")
+    assert (record.exit_code, record.warnings) == (0, ())
+
+
+@pytest.mark.parametrize("entries", [{"db": {"on_failure": "continue"}}, {"api": {"pre": {"job": "db", "required": False}}}])
+def test_who_could_do_without_a_job_waits_for_its_promotion_all_the_same(entries: dict[str, Any]) -> None:
+    made = World(
+        {"api": {"pre": "db"}, "web": {"pre": {"job": "api", "required": False}}, **entries},
+        {"db": healthy(1.0)},
+        specs={"db": job_spec("db", count=2, **CANARY)},
+    )
+    made.cluster.has(made.job("db", Meta={"release": "0"}), lambda life: life.do_well())
+    record = made.run("web")
+    assert (record.exit_code, [record.steps[name].state for name in ("db", "api", "web")]) == (7, ["failed", "lost", "lost"])
+    told = summary_text(record)
+    assert "db awaiting promotion after 5 m" in told
+    assert "not started because of it: api, web" in told
+    somebody_promotes(made)
+    assert made.run("web").exit_code == 0
+
+
+def test_where_nothing_is_begun_any_more_after_a_failure_nothing_is_after_canaries_that_could_be_done_without() -> None:
+    made = World({"db": {"on_failure": "continue"}, "slow": {}, "api": {"pre": "slow"}}, {"db": healthy(), "slow": well(2.0)})
+    made.cluster.has(made.job("db"), healthy())
+    record = made.carry_out(made.plan("db", "api"), promotion_timeout_s=0.0, fail_fast=True)
+    assert (record.exit_code, record.steps["api"].state) == (7, "lost")
+
+
+def test_who_asks_for_less_than_a_promotion_goes_on_and_is_not_said_to_do_without() -> None:
+    edge = {"job": "db", "condition": "registered", "required": False}
+    made = World({"api": {"pre": edge}}, specs={"db": job_spec("db", count=2)})
+    made.cluster.has(made.job("db"), healthy())
+    record = made.run("api", "db")
+    assert (record.exit_code, record.steps["api"].state) == (7, "ready")
+    assert "went on without it" not in summary_text(record)
 
 
 # -- where a run is rolled back ----------------------------------------------------------------------------------------
@@ -328,6 +385,94 @@ def test_the_version_that_a_rollback_returns_to_was_promoted_once_and_is_again()
     made.cluster.script("api", fails(1.0))
     record = made.run("api")
     assert (record.exit_code, made.cluster.called("promote")) == (4, ["db", "db"])
+
+
+def test_canaries_whose_deployment_nomad_has_forgotten_show_by_what_runs_beside_them() -> None:
+    older, deploying = alloc("a", version=2), group(deploys=True)
+    assert versions_beside(snapshot(job(deploying, version=3), older)) == frozenset({2})
+    assert versions_beside(snapshot(job(deploying, version=3, stable=True), older)) is None
+    assert versions_beside(snapshot(job(deploying, version=3), alloc("b", version=3))) is None
+
+
+UNPROMOTED = {"release": "1"}
+
+
+def unpromoted_before(entry: dict[str, Any], script: Script, *more: Script, **changes: Any) -> World:
+    """`db` runs, with canaries of version 1 that nobody has promoted; its file is another one, and `late` fails."""
+    specs = {"db": job_spec("db", count=2, **CANARY)}
+    made = World({"db": entry, "late": {"on_failure": "rollback"}}, {"db": [script, *more], "late": fails(5.0)}, specs=specs, **changes)
+    made.cluster.has(made.job("db", Meta={"release": "0"}), lambda life: life.do_well())
+    made.cluster.has(made.job("db", Meta=UNPROMOTED), healthy())
+    return made
+
+
+def versions_running(made: World) -> dict[int, bool]:
+    """Version -> whether its allocations are canaries, of those that run."""
+    found = made.cluster.peek(made.ref("db")).allocations
+    return {one.version: one.canary for one in found if one.desired == "run" and one.client == "running"}
+
+
+@pytest.mark.parametrize("after", [canary, healthy(2.0)])
+def test_canaries_that_nobody_had_promoted_are_there_again_and_nobody_promotes_them(after: Script) -> None:
+    made = unpromoted_before({}, healthy(1.0), after)
+    plan = made.plan("db", "late")
+    assert plan.warnings == (
+        "a rollback, which a failure of late brings, would not undo db (once its new version has taken over: version 1 had not)",
+    )
+    record = made.carry_out(plan)
+    assert (record.exit_code, made.cluster.called("promote")) == (4, [])
+    assert versions_running(made) == {0: False, 3: True}
+    assert made.cluster.jobs[made.ref("db")].spec["Meta"] == UNPROMOTED
+    assert record.returns["db"].reason == "awaiting promotion: 1 healthy canary of version 3"
+    assert "returned      db: to the canaries of version 1, which nobody had promoted, as version 3" in summary_text(record)
+
+
+def test_what_replaced_both_versions_is_left_alone_and_said_so() -> None:
+    made = unpromoted_before({"promote": "auto"}, healthy())
+    record = made.run("db", "late")
+    assert (record.exit_code, record.returns["db"].state, made.cluster.called("promote")) == (5, "not returned", ["db"])
+    back = record.returns["db"]
+    assert back.reason == (
+        "it is left alone: nobody had promoted the canaries of version 1, and what ran beside them, version 0, does so no more"
+    )
+    assert (back.planned.by_hand, versions_running(made)) == ("", {2: False})
+    assert back.hint == "run the files of the version that is to be; `nomad-dtree status db` shows what runs"
+
+
+def test_canaries_beside_nothing_are_not_had_again() -> None:
+    made = unpromoted_before({}, healthy())
+    stored = made.cluster.jobs[made.ref("db")]
+    for one in stored.snapshot().allocations:
+        if not one.canary:
+            stored.put_allocation(replace(one, client="lost"))
+    record = made.run("db", "late")
+    assert (record.exit_code, made.cluster.called("promote")) == (5, [])
+    assert "what ran beside them, nothing, does so no more" in record.returns["db"].reason
+
+
+def test_canaries_that_do_not_come_up_again_are_not_returned() -> None:
+    made = unpromoted_before({}, healthy(), never)
+    record = made.run("db", "late")
+    assert (record.exit_code, record.returns["db"].state, record.returns["db"].planned.by_hand) == (
+        5,
+        "not returned",
+        "nomad job revert db 1",
+    )
+
+
+def test_a_summary_does_not_tell_how_to_promote_canaries_that_a_rollback_took_back() -> None:
+    made = World(
+        {"db": {}, "api": {"pre": "db"}, "late": {"on_failure": "rollback"}},
+        {"db": [healthy(1.0), well()], "late": fails(60.0)},
+        specs={"db": job_spec("db", count=2, **CANARY)},
+    )
+    made.cluster.has(made.job("db", Meta={"release": "0"}), lambda life: life.do_well())
+    record = made.carry_out(made.plan("api", "late"), promotion_timeout_s=5.0)
+    told = summary_text(record)
+    assert record.exit_code == 4
+    assert "db awaited promotion when the run was rolled back\n    not started because of it: api" in told
+    assert "nomad-dtree promote" not in told
+    assert "Rolled back: 1 failed, 1 not started; 2 returned" in told
 
 
 def test_a_promotion_is_forewarned_of_as_no_rollback_undoes_it() -> None:
@@ -402,6 +547,22 @@ def test_a_job_whose_file_is_no_good_and_that_nothing_is_noted_of_is_told_as_tha
     made = World({"db": {}}, specs={"db": {"TaskGroups": []}})
     (fault,) = refused(made, "db", verb="promote")
     assert fault.code == "bad-job-file"
+
+
+def test_of_all_jobs_those_are_promoted_that_are_ready_for_it_and_the_others_are_named() -> None:
+    made = promotable("web", "db")
+    made.cluster.has(made.job("db", Meta={"release": "2"}), healthy(3600.0), for_s=0.0)
+    plan = made.plan("web", "db", verb="promote", everything=True)
+    record = made.carry_out(plan)
+    assert (record.exit_code, made.cluster.called("promote")) == (0, ["web"])
+    assert [warning.problem for warning in record.warnings] == ["'db' cannot be promoted yet: 0 of 1 canary of version 1 healthy"]
+
+
+def test_where_the_canaries_of_none_of_all_jobs_are_healthy_nothing_is_done() -> None:
+    made = World({"db": {}}, {"db": healthy(3600.0)}, specs={"db": job_spec("db", count=2)})
+    made.cluster.has(made.job("db"))
+    (fault,) = refused(made, "db", verb="promote", everything=True)
+    assert fault.code == "canaries-not-healthy"
 
 
 def test_one_job_that_cannot_be_promoted_keeps_the_others_back() -> None:

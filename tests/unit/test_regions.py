@@ -21,12 +21,13 @@ class Leaders(BaseHTTPRequestHandler):
     """Answers with the leader of the region that is asked for."""
 
     known: dict[str, str]
+    listed = '["global", "eu"]'
     asked: list[str]
 
     def do_GET(self) -> None:
-        region = dict(parse_qsl(urlsplit(self.path).query)).get("region", "")
-        self.asked.append(region)
-        body = self.known.get(region, "No path to region")
+        path, region = urlsplit(self.path).path, dict(parse_qsl(urlsplit(self.path).query)).get("region", "")
+        self.asked.append(path.removeprefix("/v1/status/leader") or region)
+        body = self.known.get(region, "No path to region") if path == "/v1/status/leader" else self.listed
         self.send_response(200 if region in self.known else 500)
         self.send_header("Content-Length", str(len(body)))
         self.end_headers()
@@ -94,6 +95,22 @@ def test_a_region_that_there_is_no_way_to_is_refused(leaders: Served, own: str, 
     with pytest.raises(Invalid, match="No path to region 'nowhere'") as caught:
         regions(leaders, own).find(name)
     assert caught.value.error_code == "no-region"
+    hint = "the regions there are: eu, global"
+    assert caught.value.hint == (f"{hint}; check --region and NOMAD_REGION" if own else hint)
+
+
+def test_a_region_that_is_nearly_there_is_suggested(leaders: Served) -> None:
+    leaders[1].listed = '["global", "europe-north"]'
+    with pytest.raises(Invalid) as caught:
+        regions(leaders).find("europe-nord")
+    assert caught.value.hint == "did you mean 'europe-north'? the regions there are: europe-north, global"
+
+
+def test_where_the_regions_cannot_be_listed_the_command_for_it_is_told(leaders: Served) -> None:
+    leaders[1].listed = "<html>"
+    with pytest.raises(Invalid, match="No path to region 'nowhere'") as caught:
+        regions(leaders).find("nowhere")
+    assert caught.value.hint == "`nomad server members -detailed` lists the regions there are"
 
 
 def test_global_is_the_agents_region_where_there_is_none_of_that_name(leaders: Served) -> None:

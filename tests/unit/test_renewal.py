@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
 
 from dtree.declaration import Condition
 from dtree.errors import DeclarationError, Denied, Unavailable
-from dtree.events import StepReached, StepReady
+from dtree.events import StepReached, StepReady, StepRegistered, StepRetrying, StepWaiting
 from dtree.model import CheckResult
 from dtree.plan import Milestone, Plan, Step
 from dtree.renewal import portions
@@ -130,7 +131,7 @@ def test_a_broken_file_of_a_dependent_outside_is_told_because_its_id_stands_ther
 def test_a_renewed_job_is_waited_for_until_it_is_healthy_whatever_its_own_condition() -> None:
     plan = running({"api": {**RESTART["api"], "wait_cond": "started", "timeout": 60, "retries": 3}}).plan("db")
     assert step_of(plan, "api").awaited == (Milestone(Condition("healthy"), 60.0), Milestone(Condition("started"), 60.0))
-    assert step_of(plan, "api").retries == 0
+    assert step_of(plan, "api").retries == 3
 
 
 def test_a_batch_job_under_way_is_renewed_and_waited_for_to_its_end() -> None:
@@ -166,6 +167,25 @@ def test_one_allocation_after_another_is_renewed_each_once_the_one_before_is_up(
     assert world.cluster.peek(world.ref("api")).job == world.cluster.jobs[world.ref("api")].snapshot().job
 
 
+def test_a_system_job_is_redeployed_by_an_evaluation_for_each_portion() -> None:
+    world = running(REDEPLOY, count=1, kinds={"api": "system"})
+    world.cluster.renewals["api"] = Renewal(2.0)
+    record = world.run("db")
+    assert (record.exit_code, world.cluster.changes[-2:]) == (0, [("replace", "api"), ("evaluate", "api")])
+    assert [one.client for one in world.cluster.peek(world.ref("api")).allocations] == ["complete", "running"]
+
+
+def test_a_sysbatch_job_is_never_redeployed_whoever_says_so() -> None:
+    for dependencies in (REDEPLOY, {"api": {}, "db": {"post": {"job": "api", "on_update": "redeploy"}}}):
+        world = World(dependencies, kinds={"api": "sysbatch"})
+        with pytest.raises(DeclarationError, match="cannot be redeployed") as caught:
+            world.plan("api", "db")
+        (fault,) = caught.value.faults
+        assert (fault.code, fault.hint) == ("impossible-redeploy", "use `on_update: restart`, or none")
+        assert fault.place is not None
+        assert fault.place.key.endswith("on_update")
+
+
 def test_a_job_is_given_the_time_that_nomad_would_want_to_call_it_healthy() -> None:
     world = running(RESTART, count=2)
     update = {"MaxParallel": 2, "MinHealthyTime": 4 * 10**9}
@@ -191,6 +211,47 @@ def test_an_allocation_that_takes_too_long_times_out() -> None:
     world.cluster.renewals["api"] = Renewal(60.0)
     record = world.run("db")
     assert (record.exit_code, record.steps["api"].kind) == (6, "timed-out")
+
+
+def test_a_renewal_that_takes_too_long_is_tried_again_by_the_same_means() -> None:
+    world = running({"api": {**RESTART["api"], "timeout": 5, "retries": 1}})
+    world.cluster.renewals["api"] = Renewal(60.0)
+    world.when(lambda event: isinstance(event, StepRetrying), lambda: world.cluster.renewals.update(api=Renewal(1.0)))
+    record = world.run("db")
+    assert (record.exit_code, len(record.steps["api"].attempts)) == (0, 1)
+    assert world.cluster.changes == [("register", "db"), ("restart", "api"), ("restart", "api")]
+
+
+def test_a_job_that_fails_as_it_is_renewed_is_run_again_and_that_renews_it() -> None:
+    world = running({"api": {**RESTART["api"], "retries": 1}})
+    world.cluster.renewals["api"] = Renewal(1.0, fails=True)
+    record = world.run("api")
+    assert (record.exit_code, len(record.steps["api"].attempts)) == (0, 1)
+    assert world.cluster.called("restart") == ["api"]
+    assert world.cluster.changes[-1] == ("register", "api")
+
+
+def test_a_job_outside_of_the_run_is_not_registered_to_try_its_renewal_again() -> None:
+    world = running({"api": {**RESTART["api"], "retries": 1}})
+    world.cluster.renewals["api"] = Renewal(1.0, fails=True)
+    record = world.run("db")
+    assert (record.exit_code, record.steps["api"].attempts) == (3, ())
+    assert record.steps["api"].details[-1].startswith("it is not tried again: ")
+    assert world.cluster.called("register") == ["db"]
+
+
+def test_a_restart_of_ours_is_told_as_such_and_not_as_a_crash() -> None:
+    world = running(RESTART)
+    world.cluster.renewals["api"] = Renewal(5.0)
+    stored = world.cluster.jobs[world.ref("api")]
+    (before,) = stored.current()
+    ended = replace(before, tasks={"work": snapshots.task(restarts=1, exit_code=137, signal=9)})
+    is_asked = lambda event: isinstance(event, StepRegistered) and event.job == "api"  # noqa: E731 - as short as it is
+    world.when(is_asked, lambda: world.clock.after(1.0, lambda: stored.put_allocation(replace(ended, client="pending"))))
+    world.run("db")
+    reasons = [event.reason for event in world.of(StepWaiting) if event.job == "api"]
+    assert "0 of 1 allocation healthy; restarted by this run, and not healthy again yet" in reasons
+    assert not any("SIGKILL" in reason for reason in reasons)
 
 
 def test_where_the_dependency_fails_nothing_is_renewed() -> None:

@@ -406,7 +406,8 @@ def test_a_job_that_somebody_else_changed_meanwhile_is_left_alone_and_the_rest_r
     assert became(record) == {"api": "returned", "cache": "returned", "db": "not returned"}
     told = summary_text(record)
     assert "not returned  db: it is left alone: version 2 of it is not from this run, which registered version 1" in told
-    assert "      by hand: nomad job revert db 0" in told
+    assert "      hint: `nomad-dtree status db` shows what it is now" in told
+    assert "by hand" not in told
     assert "Rollback incomplete: " in told
 
 
@@ -470,6 +471,86 @@ def test_what_cannot_be_watched_any_more_is_not_returned() -> None:
     record = world.run("api")
     assert (record.exit_code, became(record)) == (5, {"api": "not returned", "db": "not returned"})
     assert record.returns["db"].reason == "not begun, because Nomad cannot be watched any more"
+
+
+# -- what is left to be done by hand ------------------------------------------------------------------------------------
+
+
+def fails_before_it_is_stable(life: Life) -> None:
+    never(life)
+    life.after(0.5, life.fail)
+
+
+def note_earlier(world: World, name: str, **more: str) -> None:
+    """Have it noted of what was registered earlier where it came from."""
+    old = replace(earlier(world, name), version=more.pop("version", ""))
+    state = world.cluster.jobs[world.ref(name)].state
+    then = replace(provenance_of(old, Source("memory", "memory", "revision 1", **more)), registered=registered_as(state))
+    world.cluster.change_note("memory", world.ref(name), lambda items: noted(items, then))
+
+
+@pytest.mark.parametrize(
+    ("note", "told"),
+    [
+        ({}, "from revision revision 1 of memory"),
+        ({"version": "1.4", "ref": "v1"}, "version 1.4, from v1 of memory"),
+        (None, "Nomad has no version of it any more"),
+    ],
+)
+def test_a_version_that_was_purged_is_not_named_for_its_number_means_another_one(note: dict[str, str] | None, told: str) -> None:
+    failing = [never, *[fails_before_it_is_stable] * 3]
+    world = World({"api": {"retries": 1, **ROLLBACK}}, {"api": failing})
+    world.cluster.has(earlier(world, "api"))
+    if note is not None:
+        note_earlier(world, "api", **note)
+    record = world.run("api")
+    assert (record.exit_code, world.cluster.called("purge")) == (5, ["api"])
+    back = record.returns["api"]
+    assert (back.planned.by_hand, back.hint) == ("", f"register again what ran before: {told}")
+    assert back.planned.cause == "to what was version 0 before it was purged"
+
+
+def test_the_summary_does_not_count_on_from_a_version_that_was_purged() -> None:
+    world = World({"api": {"retries": 1, **ROLLBACK}}, {"api": [never, fails_before_it_is_stable, fails_before_it_is_stable, well()]})
+    world.cluster.has(earlier(world, "api"))
+    record = world.run("api")
+    assert record.exit_code == 4
+    assert "returned      api: to what was version 0 before it was purged, as version 1" in summary_text(record)
+
+
+def test_a_version_that_nomad_keeps_no_more_is_not_named() -> None:
+    world = World({"api": {"retries": 3, **ROLLBACK}}, {"api": [well(), fails()]})
+    runs_before(world, "api")
+    record = world.run("api")
+    assert (record.exit_code, record.returns["api"].planned.by_hand) == (5, "")
+
+
+@pytest.mark.parametrize(("script", "command"), [(well(), "nomad job revert db 0"), (never, "")])
+def test_where_nomad_cannot_be_asked_a_version_is_named_if_no_attempt_purged_it(script: Any, command: str) -> None:
+    world = World({"api": {"pre": "db", **ROLLBACK}, "db": {"retries": 1}}, {"api": fails()})
+    world.cluster.script("db", script, fails_before_it_is_stable if command == "" else well(), well())
+    world.cluster.has(earlier(world, "db"))
+    gone = Unreachable("no answer")
+    world.when(lambda event: isinstance(event, RollbackStarted), lambda: world.cluster.refuse("snapshot", "db", gone))
+    record = world.run("api")
+    assert (record.exit_code, record.returns["db"].planned.by_hand) == (5, command)
+
+
+def test_somebody_elses_version_of_a_new_job_is_not_to_be_stopped_by_hand() -> None:
+    world = World({"api": ROLLBACK}, {"api": never})
+    world.when(is_(StepRegistered, "api"), lambda: world.clock.after(1.0, lambda: world.cluster.somebody_registers(earlier(world, "api"))))
+    record = world.run("api")
+    assert (record.exit_code, record.steps["api"].kind, record.returns["api"].planned.by_hand) == (5, "superseded", "")
+    assert record.returns["api"].hint == "`nomad-dtree status api` shows what it is now"
+
+
+def test_a_job_whose_answer_was_lost_and_that_cannot_be_read_is_named_as_it_was() -> None:
+    world = World({"api": ROLLBACK, "slow": {}}, {"slow": well(2.0)})
+    runs_before(world, "api")
+    world.cluster.refuse("register", "api", Unavailable("no answer"))
+    world.when(lambda event: isinstance(event, RollbackStarted), lambda: world.cluster.refuse("snapshot", "api", Unreachable("no answer")))
+    record = world.run("api", "slow")
+    assert (record.exit_code, record.returns["api"].planned.by_hand) == (5, "nomad job revert api 0")
 
 
 # -- answers that were lost --------------------------------------------------------------------------------------------
@@ -560,6 +641,55 @@ def test_what_nobody_noted_before_is_noted_no_more() -> None:
     assert note_of(world, "api") is None
 
 
+def test_what_was_stopped_before_and_is_stopped_again_is_noted_as_before() -> None:
+    world = World({"db": {}, "late": {"pre": "db", **ROLLBACK}}, {"late": fails()})
+    runs_before(world, "db")
+    note_earlier(world, "db", version="1.0")
+    world.cluster.stop(world.ref("db"))
+    before = world.status("db")["db"]
+    assert world.run("late").exit_code == 4
+    after = world.status("db")["db"]
+    assert (after.provenance, after.changed_since, after.health) == (before.provenance, False, "Suspended")
+
+
+@pytest.mark.parametrize("act", [lambda _: None, lambda world: world.cluster.stop(world.ref("db"))])
+def test_what_was_not_there_before_is_noted_no_more(act: Callable[[World], object]) -> None:
+    world = World({"db": {}, "late": {"pre": "db", **ROLLBACK}}, {"late": fails()})
+    world.when(is_(StepRegistered, "late"), lambda: act(world))
+    assert world.run("late").exit_code == 4
+    assert world.cluster.variables == {}
+
+
+def test_an_unchanged_job_that_was_only_noted_anew_is_noted_as_before() -> None:
+    world = World({"db": {}, "kept": {"irreversible": True}, "late": {"pre": ["db", "kept"], **ROLLBACK}}, {"late": fails()})
+    for name in ("db", "kept"):
+        world.cluster.has(world.job(name))
+        note_earlier(world, name, version="1.0")
+    record = world.run("late")
+    assert (record.exit_code, list(record.returns)) == (4, ["late"])
+    assert [note_of(world, name).version for name in ("db", "kept")] == ["1.0", ""]
+
+
+def test_what_cannot_be_noted_again_of_an_unchanged_job_is_told() -> None:
+    world = World({"db": {}, "late": {"pre": "db", **ROLLBACK}}, {"late": fails()})
+    world.cluster.has(world.job("db"))
+    denied = Denied("the token may not write Variables")
+    world.when(lambda event: isinstance(event, RollbackStarted), lambda: world.cluster.refuse("change_note", "db", denied))
+    assert world.run("late").exit_code == 4
+    assert [event.problem for event in world.of(RunWarned)] == [
+        "what runs where is not noted in Nomad's Variables: the token may not write Variables"
+    ]
+
+
+def test_an_unchanged_job_that_was_run_again_is_noted_as_before() -> None:
+    world = World({"late": {"pre": "db", **ROLLBACK}}, {"late": fails()}, specs={"db": job_spec("db", count=2)})
+    world.cluster.has(earlier(world, "db"))
+    world.cluster.has(world.job("db"), half_fails)
+    note_earlier(world, "db", version="1.0")
+    assert world.run("late").exit_code == 4
+    assert note_of(world, "db").version == "1.0"
+
+
 def test_what_has_completed_stays_remembered() -> None:
     world = World({"api": {"pre": "migrate", **ROLLBACK}}, {"api": fails()}, kinds={"migrate": "batch"})
     assert world.run("api").exit_code == 4
@@ -614,9 +744,9 @@ def test_lines_and_summary_tell_a_rollback() -> None:
     assert "rollback complete after 1.0 s" in told
     assert summary_text(record).splitlines()[-6:] == [
         "Rolled back, because api failed:",
-        "  returned      db: to version 0, as version 2",
-        "  stays         migrate: it has completed, which cannot be undone",
         "  returned      api: to version 0, as version 2",
+        "  stays         migrate: it has completed, which cannot be undone",
+        "  returned      db: to version 0, as version 2",
         "",
         "Rolled back: 1 failed, 1 not started; 2 returned, 1 stays in 2.0 s",
     ]
@@ -673,7 +803,7 @@ def test_what_could_not_be_noted_during_a_rollback_is_told_once() -> None:
     world = World({"api": ROLLBACK}, {"api": [well(), fails(), well()]})
     runs_before(world, "api")
     denied = Denied("the token may not write Variables")
-    world.when(lambda event: isinstance(event, RollbackStarted), lambda: world.cluster.refuse("forget", "api", denied))
+    world.when(lambda event: isinstance(event, RollbackStarted), lambda: world.cluster.refuse("change_note", "api", denied))
     assert world.run("api").exit_code == 4
     assert [event.problem for event in world.of(RunWarned)] == [
         "what runs where is not noted in Nomad's Variables: the token may not write Variables"

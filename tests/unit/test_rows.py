@@ -65,6 +65,11 @@ def test_each_condition_has_its_row() -> None:
     assert set(rows.CONDITION) == {"a number", *words(schema), *forms}
 
 
+def test_no_test_is_its_own_failure_twin() -> None:
+    tables = (rows.ENTRY, rows.EDGE, rows.CONDITION)
+    assert [(name, sorted(both)) for table in tables for name, row in table.items() if (both := set(row.shown) & set(row.fails))] == []
+
+
 def test_each_row_has_its_failure_twin() -> None:
     tables = (rows.ENTRY, rows.EDGE, rows.CONDITION)
     assert [name for table in tables for name, row in table.items() if not row.shown or not row.fails] == []

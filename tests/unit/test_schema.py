@@ -17,7 +17,7 @@ from dtree.document import Document, read
 from dtree.errors import DeclarationError
 
 CORPUS = Path(__file__).parent / "bad_depfiles"
-BEYOND_SCHEMA = {"self-edge", "duplicate-edge", "same-post-twice", "external-job", "bad-number"}
+BEYOND_SCHEMA = {"self-edge", "duplicate-edge", "same-post-twice", "same-hook-twice", "external-job", "bad-number", "wait-too-short"}
 """Codes of files that the schema may take, because no schema can see them; of duplicate edges it sees those written alike.
 
 How a number is written is gone once it is read.

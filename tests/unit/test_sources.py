@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import pytest
 from dtree_stores.filesystem import FilesystemStore
@@ -80,6 +81,23 @@ def test_tags_are_an_entrys_own_or_those_of_the_defaults() -> None:
     assert tagged(tags=["shop"]) == ("setup", "web")
 
 
+def test_what_is_nothing_but_a_hook_has_the_tags_of_its_own_entry_only() -> None:
+    db = {"pre_stop": ["backup", "report"], "post_stop": "wipe"}
+    jobs: dict[str, Any] = {"db": db, "backup": {}, "report": {"tags": ["all"]}, "web": {"pre": "report"}}
+    file = {"defaults": {"tags": ["all"]}, "dependencies": jobs}
+    sources = sources_of(MemorySnapshot(file, {f"{name}.json": job_file(name) for name in (*jobs, "wipe")}))
+    assert goals(sources, [], everything=False, tags=["all"]) == ("db", "report", "web")
+    jobs["wipe"] = {"tags": ["all"]}
+    sources = sources_of(MemorySnapshot(file, {f"{name}.json": job_file(name) for name in jobs}))
+    assert "wipe" in goals(sources, [], everything=False, tags=["all"])
+
+
+def test_several_tags_in_one_are_a_usage_error_that_says_how_to_give_them() -> None:
+    with pytest.raises(UsageError, match="'data,tag=disk' is no tag, and --selector takes one") as caught:
+        tagged(tags=["data,tag=disk"])
+    assert caught.value.hint == "repeat the option: `--selector tag=data --selector tag=disk`"
+
+
 def test_tags_and_names_add_up() -> None:
     assert tagged("web", tags=["disk", "disk"]) == ("db", "web")
     assert tagged(tags=["disk", "shop"]) == ("db", "setup", "web")
@@ -125,6 +143,9 @@ def test_a_check_finds_everything_without_nomad() -> None:
     with pytest.raises(DeclarationError) as caught:
         check(snapshot, store="memory")
     assert [fault.code for fault in caught.value.faults] == ["job-file-missing", "job-file-ambiguous", "store-file-missing"]
+    place = caught.value.faults[-1].place
+    assert place is not None
+    assert place.key == "dependencies.web.file"
 
 
 def test_a_check_without_a_fault_gives_the_sources() -> None:

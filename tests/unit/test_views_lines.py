@@ -79,7 +79,7 @@ def test_an_id_that_differs_from_the_name_is_told() -> None:
 def test_a_failure_and_what_it_costs_are_told_as_they_happen() -> None:
     assert lines_of(FAILURE).split("\n\n")[0].splitlines()[-4:] == [
         "07:32:03 api             attempt 1 of 2 failed: task web ended with exit code 1",
-        "07:32:03 api             updating: attempt 2",
+        "07:32:03 api             running again: attempt 2",
         "07:33:08 api             timed out after 1 m 08 s: not ready within 60 s: 1 of 2 allocations healthy",
         "07:33:08 nginx           not started: because of api",
     ]

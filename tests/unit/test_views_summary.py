@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
+from dataclasses import replace
 from textwrap import dedent
 
 import pytest
 
-from dtree.events import Event, RunFinished, RunInterrupted, RunWarned, StepFailed, StepLost, StepStarted
+from dtree.events import Event, PlannedStep, RunFinished, RunInterrupted, RunWarned, StepFailed, StepLost, StepRegistered, StepStarted
 from dtree.record import fold
 from dtree.views.style import Look
 from dtree.views.summary import summary_text
@@ -39,7 +40,7 @@ def test_a_failure_tells_why_and_what_was_lost_with_it() -> None:
             hint: look at the check
             not started because of it: nginx
 
-        2 jobs registered by this run stay in Nomad, also what did not become ready: api
+        Nothing is undone: 2 jobs were registered by this run, api among them
 
         Timed out: 1 timed out, 1 not started, 2 ready; 2 changed in 1 m 10 s
     """)
@@ -49,7 +50,7 @@ def test_a_failure_tells_why_and_what_was_lost_with_it() -> None:
 def test_an_interrupt_tells_where_everything_stands_and_how_to_go_on() -> None:
     expected = text("""
         Interrupted by SIGINT; nothing was undone:
-          ready          postgres, postgres_setup
+          was ready      postgres, postgres_setup
           not yet ready  api (version 7 registered: 1 of 2 allocations healthy)
           not started    nginx
         Run the same command again to go on; what is ready stays as it is.
@@ -145,3 +146,23 @@ def test_what_could_not_be_done_beside_the_jobs_stands_in_the_summary_and_fails_
         Done: 4 ready (3 changed, 1 unchanged) in 12.4 s
     """)
     assert expected == summary_text(fold((*SUCCESS[:-1], warned, SUCCESS[-1])))
+
+
+def test_a_failed_post_job_is_told_with_its_owner() -> None:
+    planned = PlannedStep("fill", "fill", "default", "create", "not in Nomad yet", ("db",), "ready", post_of=("db",))
+    began = replace(SHOP, steps=(planned,))
+    events = (began, StepStarted(T, "fill", 1), StepFailed(T, "fill", "failed", "exit code 1", (), ""), RunFinished(T, 3, 0.1))
+    assert summary_text(fold(events)).splitlines()[1] == "    it is a post job of db"
+
+
+def test_a_hook_that_a_stop_waited_for_in_vain_is_said_to_run_on() -> None:
+    planned = PlannedStep("backup", "backup", "default", "create", "before db is stopped: not in Nomad yet", (), "ready")
+    began = replace(SHOP, verb="stop", steps=(planned,))
+    events: tuple[Event, ...] = (
+        began,
+        StepStarted(T, "backup", 1),
+        StepRegistered(T, "backup", 0, changed=True, warnings=""),
+        StepFailed(T, "backup", "timed-out", "0 of 1 allocation completed", (), ""),
+        RunFinished(T, 6, 0.1),
+    )
+    assert "backup was started by this stop and may still run; `nomad-dtree stop backup` stops it" in summary_text(fold(events))

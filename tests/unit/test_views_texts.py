@@ -300,11 +300,43 @@ def test_a_tree_marks_what_is_waited_for_and_what_is_optional_or_external() -> N
            ├─ api (optional, restart on update)
            │  ├─ db (started)
            │  └─ vault (external)
+           ├─ db (healthy, above)
            ├─ fill (completed, optional)
            │  └─ db (healthy, above)
            └─ plain (above)
     """)
     assert expected == graph_text(MARKED, MARKED.needs, "tree")
+
+
+@pytest.mark.parametrize(
+    ("own", "longer", "first", "is_drawn"),
+    [
+        ({}, {}, {}, False),
+        ({"condition": {"log": "up"}}, {"condition": "registered"}, {}, True),
+        ({"condition": "registered"}, {"condition": {"log": "up"}}, {}, False),
+        ({"condition": "started"}, {"condition": "healthy"}, {}, False),
+        ({"condition": "healthy"}, {"condition": "started"}, {}, True),
+        ({"condition": "started"}, {"condition": {"all": [{"log": "up"}, {"tcp": {"port": "p"}}]}}, {}, False),
+        ({"condition": "started"}, {"condition": {"any": ["healthy", {"tcp": {"port": "p"}}]}}, {}, False),
+        ({"condition": "started"}, {"condition": {"any": ["healthy", "registered"]}}, {}, True),
+        ({"condition": "started"}, {"condition": 5}, {}, False),
+        ({}, {"required": False}, {}, True),
+        ({}, {}, {"required": False}, True),
+        ({"required": False}, {"required": False}, {"required": False}, False),
+        ({"required": False}, {}, {}, False),
+        ({"on_update": "restart"}, {"on_update": "restart"}, {}, True),
+        ({}, {"on_update": "restart"}, {"on_update": "restart"}, False),
+        ({"external": True}, {"external": True}, {}, False),
+    ],
+)
+def test_a_tree_leaves_out_an_edge_only_where_a_longer_way_says_as_much(own: Any, longer: Any, first: Any, *, is_drawn: bool) -> None:
+    jobs = {
+        "a": {"pre": [{"job": "b", **first}, {"job": "c", **own}]},
+        "b": {"pre": [{"job": "c", **longer}]},
+    }
+    parsed = depfile.parse("dependency.json", json.dumps({"dependencies": jobs}).encode(), title="shop")
+    rows = graph_text(build(parsed, ("b", "c")), ("a", "b", "c"), "tree").splitlines()
+    assert len(rows) == (4 if is_drawn else 3)
 
 
 def test_dot_and_mermaid_label_the_edges_with_the_same() -> None:

@@ -159,6 +159,14 @@ def test_a_part_has_a_timeout_of_its_own_that_ends_all() -> None:
     assert known.at_s(StepFailed, "web") == pytest.approx(7, abs=0.1)
 
 
+def test_where_no_part_of_any_comes_each_is_named() -> None:
+    known = world({"any": [{"log": "up", "timeout": "2s"}, {"tcp": {"port": "http"}, "timeout": "3s"}]})
+    assert known.run("user").exit_code == 6
+    reason = failure(known).reason
+    assert reason.startswith("not a line of task work matching /up/ within 2 s: ")
+    assert "; not tcp connection to port http within 3 s: " in reason
+
+
 def test_a_part_that_took_too_long_leaves_any_to_the_others() -> None:
     known = world({"any": [{"log": "listening", "timeout": "7s"}, {"service": "web"}]})
     known.cluster.around.offer("web", "web", after_s=20)
@@ -233,10 +241,26 @@ def test_what_cannot_be_asked_now_is_asked_again() -> None:
     assert reasons(known)[-1] == "its node does not answer"
 
 
-def test_a_count_of_0_meets_no_service_and_every_port() -> None:
-    known = world({"service": "web"}, spec=web(count=0))
-    assert known.run("user").exit_code == 3
-    assert failure(known).reason.startswith("its count is 0")
+@pytest.mark.parametrize(
+    ("provider", "said"),
+    [("consul", "there is no contact with Consul (check CONSUL_HTTP_ADDR)"), ("nomad", "there is no contact with Consul")],
+)
+def test_where_consul_cannot_be_asked_the_wait_says_how_to_tell_its_address(provider: str, said: str) -> None:
+    spec = web()
+    spec["TaskGroups"][0]["Services"] = [{**SERVICE, "Provider": provider}]
+    known = world({"service": "web", "timeout": "2s"}, spec=spec)
+    known.cluster.refuse("registered", "web", *[Unavailable("there is no contact with Consul", hint="check CONSUL_HTTP_ADDR")] * 9)
+    assert known.run("user").exit_code == 6
+    assert failure(known).reason.endswith(said)
+
+
+@pytest.mark.parametrize("wait_cond", [{"service": "web"}, {"log": "up"}])
+def test_a_service_or_a_log_of_a_count_of_0_is_refused(wait_cond: Any) -> None:
+    with pytest.raises(DeclarationError, match="its count is 0, so that there is nothing to meet"):
+        world(wait_cond, spec=web(count=0)).plan("user")
+
+
+def test_a_count_of_0_meets_every_port() -> None:
     other = world({"http": {"port": "http"}}, spec=web(count=0))
     assert other.run("user").exit_code == 0
     assert ready(other) == "nothing to run: count is 0"
@@ -295,8 +319,10 @@ def test_others_are_asked_at_a_bounded_pace_and_never_twice_at_a_time() -> None:
         ({"http": {"port": "admin"}}, "the job has no port 'admin'", "it has http"),
         ({"tcp": {"port": "admin"}}, "the job has no port 'admin'", "it has http"),
         ({"log": "x", "task": "sidecar"}, "the job has no task 'sidecar'", "it has work"),
-        ({"any": ["started", {"all": [{"tcp": {"port": "admin"}}]}]}, "the job has no port 'admin'", "it has http"),
+        ({"all": ["started", {"any": [{"tcp": {"port": "admin"}}]}]}, "the job has no port 'admin'", "it has http"),
         ({"all": ["completed"]}, "a service job is meant to run on, so 'completed' cannot be waited for", "wait for 'healthy'"),
+        ({"service": "web", "passing": 2}, "2 instances of service 'web' are asked for, and the job has 1", "raise its count"),
+        ({"service": "web", "provider": "consul"}, "service 'web' is one of nomad, not of consul", "leave 'provider' out"),
     ],
 )
 def test_a_condition_that_the_job_file_cannot_meet_is_refused_before_anything_runs(wait_cond: Any, problem: str, hint: str) -> None:
@@ -310,7 +336,7 @@ def test_a_condition_that_the_job_file_cannot_meet_is_refused_before_anything_ru
 
 
 def test_the_plan_shows_a_condition_in_words() -> None:
-    known = world({"all": [{"service": "web", "passing": 2}, {"log": "up"}, {"seconds": 3}]})
+    known = world({"all": [{"service": "web", "passing": 2}, {"log": "up"}, {"seconds": 3}]}, spec=web(count=2))
     (step, _) = known.plan("user").steps
     words = "all of (2 instances of service web passing, a line of task work matching /up/, 3 s after start)"
     assert str(step.condition) == words
