@@ -388,7 +388,8 @@ def test_a_consul_that_cannot_be_asked_is_told_while_it_is_waited_for(consul_sce
     done = run(consul_scenario, CONSUL_HTTP_ADDR="http://127.0.0.1:1")
     assert done.code == 6, done.stdout + done.stderr
     (event,) = done.of("step-failed")
-    assert event["reason"].endswith("nothing listens at http://127.0.0.1:1")
+    assert "nothing listens at http://127.0.0.1:1 (is the agent up? " in event["reason"]
+    assert "CONSUL_HTTP_ADDR" in event["reason"]
 
 
 def test_the_documented_rules_let_a_token_see_instances_and_without_them_it_is_told(acl_consul: ConsulAgent) -> None:

@@ -74,7 +74,7 @@ def test_the_first_signal_ends_the_run_and_tells_where_each_job_stands(scenario:
         told += process.stderr.read()
     assert f"interrupted by {number.name}: nothing more is begun" in told
     standing = told[told.index(f"Interrupted by {number.name}; nothing was undone:") :]
-    assert re.search(r"\n  ready +cache\n", standing), told
+    assert re.search(r"\n  was ready +cache\n", standing), told
     assert re.search(r"\n  not yet ready +db \(version 0 registered: 0 of 1 allocation healthy\)\n", standing), told
     assert re.search(r"\n  not started +api, web\n", standing), told
     assert "Traceback" not in told
