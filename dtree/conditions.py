@@ -98,7 +98,7 @@ def fit(condition: Condition, job: RenderedJob) -> Condition:
             mains = _main_tasks(job.spec)
             return replace(condition, probe=replace(log, task=mains[0])) if len(mains) == 1 else condition
         case _:
-            return replace(condition, parts=tuple(fit(part, job) for part in condition.parts))
+            return replace(condition, parts=tuple(fit(part, job) for part in condition.parts)) if condition.parts else condition
 
 
 def misfit(condition: Condition, job: RenderedJob) -> tuple[str, str] | None:

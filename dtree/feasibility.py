@@ -39,6 +39,8 @@ def never_met(condition: Condition, job: RenderedJob) -> tuple[str, str] | None:
 
 
 def _without_impossible(condition: Condition, job: RenderedJob) -> Condition:
+    if not condition.parts:
+        return condition
     parts = tuple(_without_impossible(part, job) for part in condition.parts)
     if condition.name == "any":
         parts = tuple(part for part in parts if _is_unclear(part) or never_met(part, job) is None) or parts

@@ -111,7 +111,8 @@ def build(declaration: Declaration, job_names: Collection[str]) -> DependencyGra
             if edge.wait_cond is not None:
                 conditions[edge.job] = edge.wait_cond
     hooks = find_hooks(entries)
-    entries = {name: replace(entry, run=_run_policy(name, declaration, hooks)) for name, entry in entries.items()}
+    runs = {name: _run_policy(name, declaration, hooks) for name in entries}
+    entries = {name: entry if entry.run == runs[name] else replace(entry, run=runs[name]) for name, entry in entries.items()}
     terms = _terms(entries, owners)
     needs = {name: tuple(sorted(asked)) for name, asked in terms.items()}
     faults += [_cycle_fault(declaration, entries, path) for path in _cycles(needs)]

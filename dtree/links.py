@@ -121,7 +121,8 @@ def _required(graph: DependencyGraph, names: Collection[str], goals: Collection[
     """
     brought = {other for name in names for other in (*graph.needs[name], *graph.posts(name))}
     required: set[str] = set()
-    todo = [name for name in names if name in goals or name not in brought]
+    asked = frozenset(goals)
+    todo = [name for name in names if name in asked or name not in brought]
     while todo:
         name = todo.pop()
         if name not in required and name in names:

@@ -40,7 +40,7 @@ def refuse_clashes(jobs: Mapping[str, RenderedJob], declaration: Declaration) ->
 def with_promotion(step: Step, entry: Entry, seen: ObservedJob) -> Step:
     """Say of a step of a run who promotes its canaries, and tell of it where it has some."""
     promotion = entry.promotion or _BY_HAND
-    step = replace(step, promotion=promotion)
+    step = step if promotion == step.promotion else replace(step, promotion=promotion)
     if promotion.after_s is not None and _has_canaries(step.job):
         step = _awaited_at_all(step)
     canaries = stored_canaries(seen.snapshot)

@@ -40,7 +40,9 @@ def renew(graph: DependencyGraph, steps: Sequence[Step], observed: Mapping[str, 
     made = (_renewed(graph, step, observed, changed) for step in steps)
     kept = [step for step in made if step.name not in outside or step.renewal != "none"]
     names = {step.name for step in kept}
-    return tuple(replace(step, needs=tuple(need for need in step.needs if need in names)) for step in kept)
+    return tuple(
+        step if names.issuperset(step.needs) else replace(step, needs=tuple(need for need in step.needs if need in names)) for step in kept
+    )
 
 
 def founded(
@@ -53,7 +55,8 @@ def founded(
         observed: for each of the steps; of needs what is known.
         refs: Nomad's identities of jobs, by name; a need that has none is forgotten.
     """
-    return tuple(replace(step, footing=_footing(graph, step, observed, refs, stack)) for step in steps)
+    footings = ((step, _footing(graph, step, observed, refs, stack)) for step in steps)
+    return tuple(step if footing is None else replace(step, footing=footing) for step, footing in footings)
 
 
 def portions(snapshot: JobSnapshot, awaited: Awaited) -> Portions:
