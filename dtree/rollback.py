@@ -81,7 +81,9 @@ def make(plan: Plan, changes: Sequence[Changed], seen: Seen) -> Plan:
         A plan without a goal. None of its steps requires another, so what can be returned is, whatever becomes of the rest.
     """
     steps = {}
-    for change in reversed(changes):
+    place = {step.name: at for at, step in enumerate(plan.steps)}
+    # Of jobs side by side Nomad answers now the one first and now the other.
+    for change in sorted(changes, key=lambda change: place[change.step.name], reverse=True):
         step = _unseen(change, seen) if isinstance(seen, ClusterError) else _renewal(change) or _return(change, seen[change.step.name])
         if step is not None:
             steps[step.name] = step
